@@ -1,0 +1,43 @@
+import type { SecretErrorCode } from './failure.js'
+import type { CleanFailure, ErrorContext } from './secret-error.js'
+
+const said: Readonly<Record<SecretErrorCode, string>> = {
+  'not-found': 'was not found',
+  denied: 'is not granted',
+  unauthenticated: 'could not be read: the provider has no valid credentials',
+  throttled: 'could not be read: the backend asks for fewer calls',
+  unavailable: 'could not be read: the backend failed or cannot be reached',
+  timeout: 'could not be read in time',
+  conflict: 'was changed by someone else',
+  'invalid-value': 'holds a value that cannot be handed over as asked',
+  'invalid-config': 'cannot be read with this configuration',
+  unsupported: 'asks for what the provider cannot do',
+  closed: 'cannot be read: these secrets are closed',
+}
+
+const fixes: Readonly<Partial<Record<SecretErrorCode, string>>> = {
+  'not-found': 'Check the name, the `references` of this environment and KEYWARD_ENV, or give `default`',
+  unauthenticated: "Check the provider's credentials in its options and environment variables",
+  throttled: 'Raise `cache.ttl`, or ask the backend for a higher quota',
+  unavailable: 'Check that the backend can be reached from here; `cache.staleIfError` bounds how long an outage is survived',
+  timeout: 'Raise `timeout`, or check the network between here and the backend',
+  closed: 'Call close() last, or make new ones with createSecrets()',
+}
+
+const deniedFixes = {
+  scope: 'Add it to `allow` of the agent or scope, if this agent should have it',
+  authorize: '`authorize` refused it',
+  backend: "Grant the provider's identity access to it in the backend",
+} as const
+
+/** The fixed text of a failure: what happened, to which secret, where, and how to fix it. */
+export function composeMessage(failure: CleanFailure, context: ErrorContext): string {
+  const subject = context.secret === undefined ? 'the secret' : `secret "${context.secret}"`
+  const where = context.provider === undefined || context.deniedBy === 'scope' ? '' : ` (provider "${context.provider}")`
+  const who = context.agent === undefined ? '' : ` to agent "${context.agent}"`
+  const toWhom = failure.code === 'denied' && context.deniedBy !== 'backend' ? `${who}${context.tool === undefined ? '' : `, tool "${context.tool}"`}` : ''
+  const why = failure.reason === undefined ? '' : ` [${failure.reason}]`
+  const wait = failure.retryAfter === undefined ? '' : `, again in ${Math.ceil(failure.retryAfter)} ms`
+  const fix = failure.fix ?? (failure.code === 'denied' ? deniedFixes[context.deniedBy ?? 'backend'] : fixes[failure.code])
+  return `keyward: ${subject} ${said[failure.code]}${toWhom}${where}${why}${wait}.${fix === undefined ? '' : ` ${fix.replace(/\.?$/, '.')}`}`
+}

@@ -1,0 +1,147 @@
+import { durationMilliseconds, type Duration } from '../duration.js'
+import type { Failure, SecretErrorCode } from './failure.js'
+import { composeMessage } from './message.js'
+
+/** One mark for all copies of the package: `instanceof` fails across copies, a registered symbol does not. */
+const brand = Symbol.for('keyward.SecretError')
+
+/** What the core knows beside the failure. */
+export interface ErrorContext {
+  secret?: string | undefined
+  reference?: string | undefined
+  provider?: string | undefined
+  agent?: string | undefined
+  tool?: string | undefined
+  deniedBy?: 'scope' | 'authorize' | 'backend' | undefined
+  attempts?: number | undefined
+  errors?: readonly SecretError[] | undefined
+  /** A text of ours that stands in place of the one that belongs to the code. */
+  message?: string | undefined
+}
+
+/** Every error of keyward. Act upon `code`, not upon the message. Holds no value, token or response body. */
+export class SecretError extends Error {
+  readonly code: SecretErrorCode
+  /** The name, never the value. */
+  readonly secret: string | undefined
+  readonly reference: string | undefined
+  readonly provider: string | undefined
+  readonly agent: string | undefined
+  readonly tool: string | undefined
+  /** Who refused. Set with `denied`. */
+  readonly deniedBy: 'scope' | 'authorize' | 'backend' | undefined
+  readonly reason: string | undefined
+  readonly at: Date | undefined
+  readonly status: number | undefined
+  readonly requestId: string | undefined
+  /** Milliseconds. */
+  readonly retryAfter: number | undefined
+  /** Calls made to the backend for this read. */
+  readonly attempts: number
+  /** Of a `getSecrets` that failed. */
+  readonly errors: readonly SecretError[] | undefined
+
+  constructor(failure: Failure)
+  /** @internal */
+  constructor(failure: Failure | CleanFailure, context?: ErrorContext)
+  constructor(failure: Failure | CleanFailure, context: ErrorContext = {}) {
+    const clean = cleanFailure(failure)
+    super(context.message ?? composeMessage(clean, context))
+    Object.defineProperty(this, 'name', { value: new.target.name, enumerable: false, writable: true, configurable: true })
+    this.code = clean.code
+    this.secret = context.secret
+    this.reference = context.reference
+    this.provider = context.provider
+    this.agent = context.agent
+    this.tool = context.tool
+    this.deniedBy = clean.code === 'denied' ? context.deniedBy : undefined
+    this.reason = clean.reason
+    this.at = clean.at
+    this.status = clean.status
+    this.requestId = clean.requestId
+    this.retryAfter = clean.retryAfter
+    this.attempts = context.attempts ?? 0
+    this.errors = context.errors === undefined ? undefined : Object.freeze([...context.errors])
+    fixes.set(this, clean.fix)
+  }
+}
+/** The fix of an error that a provider throws, kept off the object so that it is told once, in the message. */
+const fixes = new WeakMap<object, string | undefined>()
+
+/** There is no such secret, version or field. `reason` says more where the backend does: `deleted`, `expired`, `no-such-field`. */
+export class SecretNotFoundError extends SecretError {}
+/** Refused, by the scope, by `authorize` or by the backend: `deniedBy` says which. */
+export class AccessDeniedError extends SecretError {}
+
+Object.defineProperty(SecretError.prototype, brand, { value: true })
+for (const type of [SecretError, SecretNotFoundError, AccessDeniedError]) Object.freeze(type.prototype)
+
+/** Holds across copies of the package, where `instanceof` does not. An abort is not a SecretError: it passes through as the signal's reason. */
+export function isSecretError<Code extends SecretErrorCode = SecretErrorCode>(error: unknown, code?: Code): error is SecretError & { readonly code: Code } {
+  try {
+    const candidate = error as { [brand]?: unknown; code?: unknown } | null
+    return typeof candidate === 'object' && candidate !== null && candidate[brand] === true && (code === undefined || candidate.code === code)
+  } catch {
+    // A hostile getter or a revoked Proxy: whatever it is, it is not ours.
+    return false
+  }
+}
+
+/** An error with what the core knows of the read, of the class that its code has. */
+export function createError(failure: Failure | CleanFailure, context: ErrorContext): SecretError {
+  const type = failure.code === 'not-found' ? SecretNotFoundError : failure.code === 'denied' ? AccessDeniedError : SecretError
+  return new type(failure, context)
+}
+
+/** An option, name, reference or grant that is not what it has to be. Says which, what was wrong and what is expected, never what was given. */
+export function invalidConfig(option: string, wrong: string, expected?: string): SecretError {
+  return createError({ code: 'invalid-config' }, { message: `keyward: ${option} ${wrong}${expected === undefined ? '' : `; expected ${expected}`}.` })
+}
+
+/** A failure as the core keeps it: checked, and with times in milliseconds. */
+export interface CleanFailure {
+  code: SecretErrorCode
+  reason?: string | undefined
+  at?: Date | undefined
+  status?: number | undefined
+  requestId?: string | undefined
+  /** Milliseconds. */
+  retryAfter?: number | undefined
+  fix?: string | undefined
+}
+
+const codes: ReadonlySet<unknown> = new Set<SecretErrorCode>([
+  'not-found', 'denied', 'unauthenticated', 'throttled', 'unavailable', 'timeout', 'conflict', 'invalid-value', 'invalid-config', 'unsupported', 'closed',
+])
+
+/** Drops whatever a provider says that could be free text of a backend. */
+export function cleanFailure(failure: Failure | CleanFailure): CleanFailure {
+  const { code, reason, at, status, requestId, retryAfter, fix } = failure
+  return {
+    code: codes.has(code) ? code : 'unavailable',
+    reason: identifier(reason),
+    at: at instanceof Date && !Number.isNaN(at.getTime()) ? new Date(at) : undefined,
+    status: typeof status === 'number' && Number.isInteger(status) ? status : undefined,
+    requestId: identifier(requestId),
+    retryAfter: milliseconds(retryAfter),
+    fix: typeof fix === 'string' ? fix : undefined,
+  }
+}
+
+/** What a SecretError that a provider threw says, to be told again with the read's context. */
+export function failureOf(error: SecretError): CleanFailure {
+  return cleanFailure({ ...pick(error), fix: fixes.get(error) })
+}
+
+function pick({ code, reason, at, status, requestId, retryAfter }: SecretError): CleanFailure {
+  return { code, reason, at, status, requestId, retryAfter }
+}
+
+function identifier(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[\w.:-]{1,128}$/.test(value) ? value : undefined
+}
+
+// A backend's `Retry-After` is not the user's option: what cannot be read is dropped instead of refused.
+function milliseconds(value: Duration | number | undefined): number | undefined {
+  return typeof value === 'number' ? (Number.isFinite(value) && value >= 0 ? value : undefined) : durationMilliseconds(value)
+}
