@@ -1,4 +1,7 @@
+import { checkBoolean, checkCount, checkDuration, checkList, checkObject, checkString, checkTable, printable } from '../errors/check.js'
+import { invalidConfig } from '../errors/secret-error.js'
 import type { Duration } from '../duration.js'
+import { checkPattern, NameSet } from './name.js'
 
 export type Granted<Pattern extends string> = Pattern extends `${infer Prefix}*` ? `${Prefix}${string}` : Pattern
 
@@ -18,4 +21,56 @@ export interface Grant<Allow extends string = string> {
   enforcement?: 'backend'
   /** Run, step, workflow: copied into events. Children add, never change. */
   labels?: Readonly<Record<string, string>>
+}
+
+/** A grant as the core keeps it: checked, and copied, so that what its maker does to it later changes nothing. */
+export interface CheckedGrant {
+  readonly agent: string | undefined
+  readonly tool: string | undefined
+  readonly allow: NameSet
+  readonly deny: NameSet | undefined
+  readonly versions: boolean
+  /** Milliseconds. */
+  readonly expiresIn: number | undefined
+  readonly maxReads: number | undefined
+  readonly enforcement: 'backend' | undefined
+  readonly labels: Readonly<Record<string, string>> | undefined
+}
+
+const grantKeys = ['agent', 'tool', 'allow', 'deny', 'versions', 'expiresIn', 'maxReads', 'enforcement', 'labels'] as const
+
+/** @throws SecretError `invalid-config` that names the key and what is expected. */
+export function checkGrant(value: unknown, option = 'grant'): CheckedGrant {
+  const grant = checkObject(value, option, grantKeys)
+  const { agent, tool, allow, deny, versions, expiresIn, maxReads, enforcement, labels } = grant as { [Key in (typeof grantKeys)[number]]?: unknown }
+  if (enforcement !== undefined && enforcement !== 'backend') throw invalidConfig(`${option}.enforcement`, 'is not understood', "'backend', or none")
+  return {
+    agent: agent === undefined ? undefined : checkLabel(agent, `${option}.agent`),
+    tool: tool === undefined ? undefined : checkLabel(tool, `${option}.tool`),
+    allow: checkPatterns(allow, `${option}.allow`),
+    deny: deny === undefined ? undefined : checkPatterns(deny, `${option}.deny`),
+    versions: versions === undefined ? false : checkBoolean(versions, `${option}.versions`),
+    expiresIn: expiresIn === undefined ? undefined : checkDuration(expiresIn, `${option}.expiresIn`),
+    maxReads: maxReads === undefined ? undefined : checkCount(maxReads, `${option}.maxReads`, 0),
+    enforcement,
+    labels: labels === undefined ? undefined : checkLabels(labels, `${option}.labels`),
+  }
+}
+
+function checkPatterns(value: unknown, option: string): NameSet {
+  return new NameSet(checkList(value, option).map((pattern, index) => checkPattern(pattern, `${option}[${index}]`)))
+}
+
+/** An agent, a tool, or a label: a short text that cannot forge a line of a log. */
+export function checkLabel(value: unknown, option: string): string {
+  const label = checkString(value, option)
+  if (label.length > 512 || /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u.test(label)) {
+    throw invalidConfig(option, 'is too long or has a control character', 'at most 512 characters without controls')
+  }
+  return label
+}
+
+function checkLabels(value: unknown, option: string): Readonly<Record<string, string>> {
+  const entries = Object.entries(checkTable(value, option))
+  return Object.fromEntries(entries.map(([key, label]) => [checkLabel(key, `${option} (a key)`), checkLabel(label, `${option}["${printable(key)}"]`)]))
 }

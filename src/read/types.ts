@@ -3,7 +3,7 @@ import type { Duration } from '../duration.js'
 import type { SecretError } from '../errors/secret-error.js'
 import type { JsonValue } from '../provider.js'
 import type { Grant, Granted } from '../access/grant.js'
-import type { AgentAllow, AgentName, SecretName } from '../config/register.js'
+import type { AgentAllow, AgentName, SecretName } from '../register.js'
 
 export interface ReadOptions {
   /**

@@ -1,0 +1,70 @@
+/** Names as agent code says them: opaque, and checked before anything else. */
+import { invalidConfig } from '../errors/secret-error.js'
+
+const longestName = 512
+// Controls, line and paragraph separators, halves of surrogate pairs, and what turns the direction of text (UAX #9): they hide what a log or a review shows.
+const refused = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
+
+/**
+ * The name, if it is one.
+ * @throws SecretError `invalid-config`; a malformed name is never quoted, since it could forge a line of a log.
+ */
+export function checkName(name: unknown, option = 'name'): string {
+  if (typeof name !== 'string') throw invalidConfig(option, 'is not a string', 'the name of a secret')
+  const wrong = flaw(name)
+  if (wrong !== undefined) throw invalidConfig(option, wrong, `1 to ${longestName} characters without controls, in segments that are not empty, "." or ".."`)
+  return name
+}
+
+function flaw(name: string): string | undefined {
+  if (name === '') return 'is empty'
+  if (name.length > longestName) return 'is too long'
+  if (refused.test(name)) return 'has a control or direction character'
+  const decoded = decodeSeparators(name)
+  if (decoded.split('/').includes('')) return 'has an empty segment'
+  return hasDotSegment(decoded) ? 'has a "." or ".." segment' : undefined
+}
+
+/** Is there a segment that a path would take as "here" or "up"? */
+export function hasDotSegment(path: string): boolean {
+  return decodeSeparators(path).split(/[/\\]/).some((segment) => segment === '.' || segment === '..')
+}
+
+// Decoded as often as it could be decoded on the way to a backend.
+function decodeSeparators(text: string): string {
+  for (let previous = ''; previous !== text; ) {
+    previous = text
+    text = text.replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%5c/gi, '\\').replace(/%25/g, '%')
+  }
+  return text
+}
+
+/** The prefix of `'search/*'`; undefined for a name. */
+export function prefixOf(pattern: string): string | undefined {
+  return pattern.endsWith('*') ? pattern.slice(0, -1) : undefined
+}
+
+/** A name, or a prefix that ends in `*`. */
+export function checkPattern(pattern: unknown, option: string): string {
+  if (typeof pattern !== 'string') throw invalidConfig(option, 'is not a string', 'a name, or a prefix that ends in "*"')
+  const prefix = prefixOf(pattern)
+  const literal = prefix ?? pattern
+  if (literal.includes('*')) throw invalidConfig(option, 'has a "*" that is not at the end', 'a name, or a prefix that ends in "*"')
+  checkName(prefix === undefined ? pattern : `${prefix}x`.slice(0, longestName + 1), option)
+  return pattern
+}
+
+/** Names and prefixes, copied from a list. */
+export class NameSet {
+  readonly exact: ReadonlySet<string>
+  readonly prefixes: readonly string[]
+
+  constructor(patterns: readonly string[]) {
+    this.exact = new Set(patterns.filter((pattern) => prefixOf(pattern) === undefined))
+    this.prefixes = patterns.flatMap((pattern) => prefixOf(pattern) ?? [])
+  }
+
+  has(name: string): boolean {
+    return this.exact.has(name) || this.prefixes.some((prefix) => name.startsWith(prefix))
+  }
+}

@@ -1,0 +1,95 @@
+/** The config of a folder, found, loaded and checked. Reached by `import()` alone, since it needs a file system. */
+import { open, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { invalidConfig, isSecretError } from '../errors/secret-error.js'
+import { checkTrust } from '../file-trust.js'
+import { findConfig, shownPath } from './find.js'
+import { parseJson } from './json.js'
+import { checkConfig, type CheckedConfig } from './schema.js'
+
+export interface LoadedConfig {
+  readonly config: CheckedConfig
+  /** The folder of the file, absolute. */
+  readonly directory: string
+}
+
+/**
+ * @param directory Where the search begins. Default: the working directory.
+ * @throws SecretError `invalid-config` where there is none, where it does not load, or where it is not a config.
+ */
+export async function loadConfig(directory: string = process.cwd()): Promise<LoadedConfig> {
+  const file = await findConfig(directory)
+  const shown = shownPath(file)
+  const value = file.endsWith('.json') ? parseJson(await readText(file, shown), shown) : defaultOf(await importModule(file, shown), shown)
+  return { config: checkConfig(value, shown), directory: dirname(file) }
+}
+
+async function readText(file: string, shown: string): Promise<string> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(file)
+    // The file may be another one than the search looked at.
+    checkTrust(await handle.stat(), shown)
+    return await handle.readFile('utf8')
+  } catch (error) {
+    if (isSecretError(error)) throw error
+    throw invalidConfig(shown, `could not be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, 'a file that this process may read')
+  } finally {
+    await handle?.close()
+  }
+}
+
+async function importModule(file: string, shown: string): Promise<object> {
+  const address = pathToFileURL(file).href
+  try {
+    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ address)) as object
+  } catch (error) {
+    if (isSecretError(error)) throw error
+    throw loadError(error, address, shown)
+  }
+}
+
+// Not async: a promise that a config exports would be awaited on the way out, and with it whatever a `then` of it does.
+function defaultOf(loaded: { default?: unknown }, shown: string): unknown {
+  if (!Object.hasOwn(loaded, 'default')) throw invalidConfig(shown, 'has no default export', '`export default defineConfig({ environments: { … } })`')
+  const exported = loaded.default
+  // A compiler's CommonJS: the default export is then a member of `module.exports`.
+  const isInterop = typeof exported === 'object' && exported !== null && Object.hasOwn(exported, '__esModule') && Object.hasOwn(exported, 'default')
+  return isInterop ? (exported as { default: unknown }).default : exported
+}
+
+/** Says what failed without the error's own words, which may quote a value of the config. */
+function loadError(error: unknown, address: string, shown: string): Error {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.m?ts$/.test(address) && !process.features.typescript) {
+    return invalidConfig(shown, 'is TypeScript, which this runtime does not load', 'Node >= 22.18, or the config as .mjs or .json, or the `config` option of loadSecrets')
+  }
+  if (code === 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING') {
+    return invalidConfig(shown, 'needs TypeScript from node_modules, which Node does not load', 'a config outside node_modules that imports no TypeScript from there')
+  }
+  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
+    return invalidConfig(shown, 'uses TypeScript that cannot be stripped', 'types alone: no enum, no namespace with values, no parameter property, no import =')
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION')
+    return invalidConfig(shown, 'imports a file of a kind that this runtime does not load', 'imports of JavaScript; TypeScript needs Node >= 22.18')
+  if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND')
+    return invalidConfig(shown, 'imports a module that was not found', 'its packages installed, and relative imports with their file extension')
+  const where = lineOf(error, address)
+  const fix = 'a config that loads; run it by itself to see the error, which is not shown here since it may quote a value'
+  if (error instanceof SyntaxError) return invalidConfig(shown, `has a syntax error${where}`, fix)
+  return invalidConfig(shown, `threw ${className(error)} while it was loaded${where}`, fix)
+}
+
+function className(error: unknown): string {
+  if (!(error instanceof Error)) return 'something that is not an Error'
+  const type: unknown = error.constructor
+  return typeof type === 'function' && /^\w{1,64}$/.test(type.name) ? type.name : 'an Error'
+}
+
+/** The line of the config in the stack: digits, never text. */
+function lineOf(error: unknown, address: string): string {
+  const stack = error instanceof Error && typeof error.stack === 'string' ? error.stack : ''
+  const frame = stack.split('\n').find((line) => line.startsWith('    at ') && line.includes(`${address}:`))
+  const line = frame === undefined ? undefined : /^(\d{1,6}):/.exec(frame.slice(frame.indexOf(`${address}:`) + address.length + 1))?.[1]
+  return line === undefined ? '' : ` at line ${line}`
+}

@@ -1,0 +1,69 @@
+/**
+ * The pause of a provider instance after a call that failed for good with unavailable, throttled, timeout or unauthenticated: 1 s, doubled up to 30 s
+ * while calls go on failing, or what the backend asked for. During it reads are answered without waiting, and one call, the probe, looks behind
+ * whether the backend is back. A probe that fails within the pause changes nothing; the pause lasts until the probe has settled.
+ */
+import type { CleanFailure } from '../errors/secret-error.js'
+
+const first = 1_000
+const longest = 30_000
+
+/** The outcome of a call that failed. */
+export interface Failed {
+  readonly failure: CleanFailure
+  /** False: `failure` did not know the error. Such an error is not retried, and nothing stale is served for it. */
+  readonly isKnown: boolean
+  readonly attempts: number
+}
+
+const cooling: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'timeout', 'unauthenticated'])
+const forgiving: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'timeout'])
+
+/** May a stale copy answer for this failure? */
+export function allowsStale({ failure, isKnown }: Pick<Failed, 'failure' | 'isKnown'>): boolean {
+  return isKnown && forgiving.has(failure.code)
+}
+
+export class CoolDown {
+  #cause: Failed | undefined
+  #until = 0
+  #pause = 0
+  #isProbing = false
+  #hasProbed = false
+
+  /** What began the pause, with the time left, while there is one. */
+  at(now: number): Failed | undefined {
+    if (this.#cause === undefined) return undefined
+    // A clock that was set back must not stretch the pause.
+    this.#until = Math.min(this.#until, now + this.#pause)
+    if (now >= this.#until && !this.#isProbing) return undefined
+    return { ...this.#cause, failure: { ...this.#cause.failure, retryAfter: Math.max(0, this.#until - now) }, attempts: 0 }
+  }
+
+  /** True for the one caller whose read is to look behind. */
+  beginProbe(): boolean {
+    if (this.#isProbing || this.#hasProbed) return false
+    this.#isProbing = true
+    this.#hasProbed = true
+    return true
+  }
+
+  /** How a call ended; undefined: the backend answered with a secret. */
+  settle(failed: Failed | undefined, now: number, isProbe: boolean): void {
+    if (isProbe) this.#isProbing = false
+    if (failed === undefined || !cooling.has(failed.failure.code)) {
+      this.#cause = undefined
+      this.#pause = 0
+      return
+    }
+    if (now < this.#until && this.#cause !== undefined && failed.failure.retryAfter === undefined) return
+    this.#pause = failed.failure.retryAfter ?? Math.min(longest, this.#streak())
+    this.#until = now + this.#pause
+    this.#cause = failed
+    this.#hasProbed = false
+  }
+
+  #streak(): number {
+    return this.#cause === undefined || this.#pause === 0 ? first : this.#pause * 2
+  }
+}

@@ -1,0 +1,269 @@
+/** What all views of one root share, and the way of one read: access, then cache, then provider. */
+import { Audit } from '../audit/audit.js'
+import type { AuditEvent, AuditSink } from '../audit/events.js'
+import { loadTracing, type Trace } from '../audit/trace.js'
+import type { LocationSet } from '../access/location.js'
+import { checkName, type NameSet } from '../access/name.js'
+import type { Refusal, ScopeState } from '../access/scope.js'
+import type { Clock } from '../clock.js'
+import { createError, type CleanFailure } from '../errors/secret-error.js'
+import { KnownValues } from '../redaction/known.js'
+import { Cache, type CachePolicy, type HeldVersion } from './cache.js'
+import type { ProviderInstance } from './instance.js'
+import type { PendingRead } from './pending-read.js'
+import type { CheckedRead } from './read-options.js'
+import type { Candidate, Resolver } from './resolver.js'
+import { Store, type Demand, type Found, type Outcome } from './store.js'
+import { StoredRecord } from './value.js'
+
+export interface CoreSettings {
+  readonly clock: Clock
+  readonly environment: string | undefined
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly attempts: number
+  readonly maxEntries: number
+  readonly policy: CachePolicy | false
+  readonly policies: ReadonlyMap<string, CachePolicy | false>
+  readonly sinks: readonly AuditSink[]
+}
+
+/** Reads that are to see one version of what they share. */
+export type Group = Map<string, { policy: CachePolicy | false; outcome?: Promise<Outcome> }>
+
+/** What a view remembers while a read without options is under way. */
+export interface Watcher {
+  /** The flight that the read joined, as the version it will bring. */
+  joined(version: HeldVersion): void
+}
+
+export class Core {
+  readonly clock: Clock
+  readonly environment: string | undefined
+  readonly timeout: number
+  readonly attempts: number
+  readonly audit: Audit | undefined
+  readonly known = new KnownValues()
+  readonly store: Store
+  resolver!: Resolver
+  readonly #settings: CoreSettings
+  readonly #denied = new WeakMap<NameSet, Map<ProviderInstance, LocationSet>>()
+  readonly #traced: Promise<void> | undefined
+  #isTraced = false
+
+  constructor(settings: CoreSettings) {
+    this.#settings = settings
+    this.clock = settings.clock
+    this.environment = settings.environment
+    this.timeout = settings.timeout
+    this.attempts = settings.attempts
+    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment)
+    this.store = new Store(new Cache(settings.clock, settings.maxEntries), settings.clock, settings, {
+      fetched: (candidate, version) => this.#learn(candidate, version),
+      refreshed: (candidate, result, duration) => this.#tellRefresh(candidate, result, duration),
+    })
+    if (this.audit === undefined) this.#isTraced = true
+    else this.#traced = loadTracing().then(() => void (this.#isTraced = true))
+  }
+
+  policyOf(name: string): CachePolicy | false {
+    return this.#settings.policies.get(name) ?? this.#settings.policy
+  }
+
+  /** Access, as far as it needs no provider. Throws what refuses the read before anything else is done. */
+  admit(name: unknown, scope: ScopeState): string {
+    const ended = scope.ended
+    if (ended === 'closed') throw createError({ code: 'closed' }, {})
+    const checked = checkName(name)
+    const refusal = ended ?? scope.refuses(checked)
+    if (refusal !== undefined) throw createError({ code: 'denied', reason: refusal }, { secret: checked, deniedBy: 'scope', agent: scope.agent, tool: scope.tool })
+    return checked
+  }
+
+  /**
+   * The rest of access: pins, versions, denied locations, counts. Undefined when the read has ended. Synchronous where all that the read needs is
+   * loaded: then a hit through another view costs no turn.
+   */
+  prepare(read: PendingRead, options: CheckedRead): readonly Candidate[] | undefined | Promise<readonly Candidate[] | undefined> {
+    try {
+      const isLoaded = this.#isTraced && this.resolver.reach(read.name).every(({ loaded }) => loaded !== undefined)
+      return isLoaded ? this.#decide(read, options) : this.#load(read, options)
+    } catch (error) {
+      read.failWith(error)
+      return undefined
+    }
+  }
+
+  async #load(read: PendingRead, options: CheckedRead): Promise<readonly Candidate[] | undefined> {
+    try {
+      await this.#within(read, this.#traced)
+      // Once more after a load: only then is the name of a factory's provider known.
+      for (let missing = this.#missing(read); missing.length > 0 && !read.isSettled; missing = this.#missing(read)) {
+        await this.#within(read, Promise.all(missing.map((instance) => instance.load())))
+      }
+      return read.isSettled ? undefined : this.#decide(read, options)
+    } catch (error) {
+      read.failWith(error)
+      return undefined
+    }
+  }
+
+  #missing({ name }: PendingRead): readonly ProviderInstance[] {
+    return this.resolver.reach(name).filter(({ loaded }) => loaded === undefined)
+  }
+
+  #decide(read: PendingRead, options: CheckedRead): readonly Candidate[] | undefined {
+    const candidates = this.#candidates(read, options)
+    if (typeof candidates !== 'string') return candidates
+    read.fail({ code: 'denied', reason: candidates }, 'scope')
+    return undefined
+  }
+
+  /** Goes through the candidates until one has the secret. Undefined when the read has ended, with its error told. */
+  async find(read: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group?: Group, watcher?: Watcher): Promise<{ candidate: Candidate; found: Found } | undefined> {
+    for (const [index, candidate] of candidates.entries()) {
+      read.progress.candidate = candidate
+      if (!this.isSupported(read, candidate)) return undefined
+      const acquired = group === undefined ? this.#acquire(read, candidate, options, watcher) : this.#acquireTogether(read, candidate, options, group)
+      const outcome = acquired instanceof Promise ? await acquired : acquired
+      if (read.isSettled) return undefined
+      read.progress.attempts = outcome.attempts
+      read.progress.cache = outcome.cache
+      const ended = read.scope.ended
+      if (ended !== undefined) {
+        read.fail(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope')
+        return undefined
+      }
+      if (outcome.ok) {
+        read.progress.version = outcome.version.version
+        return { candidate, found: outcome }
+      }
+      const isLast = index === candidates.length - 1
+      if (isLast || outcome.failure.code !== 'not-found' || outcome.failure.reason !== undefined) {
+        read.fail(outcome.failure, outcome.failure.code === 'denied' ? 'backend' : undefined)
+        return undefined
+      }
+    }
+    read.fail({ code: 'not-found' })
+    return undefined
+  }
+
+  /** Keys of a name in every provider that holds it by now. */
+  keysOf(name: string): ReadonlySet<string> {
+    if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return new Set()
+    const candidates = this.resolver.candidates(name, {})
+    return new Set(typeof candidates === 'string' ? [] : candidates.map(({ key }) => key))
+  }
+
+  /** Does one of these names, or what a pattern of them covers, live at the location of this key? */
+  covers(names: NameSet, instance: ProviderInstance, id: string): boolean {
+    return this.#locations(names, instance).overlaps({ id })
+  }
+
+  event<Event extends AuditEvent>(scope: ScopeState, time: number, trace: Trace | undefined, rest: Omit<Event, 'time' | 'environment' | 'agent' | 'tool' | 'labels' | 'trace'>): Event {
+    const event = { ...rest, time } as unknown as Event
+    if (this.environment !== undefined) event.environment = this.environment
+    if (scope.agent !== undefined) event.agent = scope.agent
+    if (scope.tool !== undefined) event.tool = scope.tool
+    if (scope.labels !== undefined) event.labels = scope.labels
+    if (trace !== undefined) event.trace = trace
+    return event
+  }
+
+  /** A text of ours for whoever listens. */
+  warn(warning: string, provider: string | undefined): void {
+    const base = { type: 'warning' as const, warning, time: this.clock.now() }
+    this.audit?.emit({ ...base, ...(provider === undefined ? {} : { provider }), ...(this.environment === undefined ? {} : { environment: this.environment }) })
+  }
+
+  #candidates(read: PendingRead, options: CheckedRead): readonly Candidate[] | Refusal {
+    const { name, scope } = read
+    if (scope.needsBackend) return 'enforcement'
+    const candidates = this.resolver.candidates(name, options)
+    if (typeof candidates === 'string') return candidates
+    if (!scope.versions && this.resolver.choosesVersion(name, options)) return 'versions'
+    if (candidates.some((candidate) => this.#isDenied(scope, candidate))) return 'denied-location'
+    const ended = scope.ended
+    return (ended === 'closed' ? undefined : ended) ?? scope.count() ?? candidates
+  }
+
+  #isDenied(scope: ScopeState, { instance, place }: Candidate): boolean {
+    for (let link: ScopeState | undefined = scope; link !== undefined; link = link.parent) {
+      const deny = link.grant?.deny
+      if (deny !== undefined && this.#locations(deny, instance).overlaps(place)) return true
+    }
+    return false
+  }
+
+  #locations(names: NameSet, instance: ProviderInstance): LocationSet {
+    let known = this.#denied.get(names)
+    if (known === undefined) this.#denied.set(names, (known = new Map()))
+    let locations = known.get(instance)
+    if (locations === undefined) known.set(instance, (locations = this.resolver.locations(names, instance)))
+    return locations
+  }
+
+  /** Does the provider know versions and stages, where the read asks for one? Ends the read where it does not. */
+  isSupported(read: PendingRead, { provider, request }: Candidate): boolean {
+    for (const part of ['version', 'stage'] as const) {
+      if (request[part] === undefined || provider.supports?.[part] === true) continue
+      read.fail({ code: 'unsupported', reason: part, fix: `This provider has no ${part}s: leave \`${part}\` out of the options and the reference` })
+      return false
+    }
+    return true
+  }
+
+  #acquire(read: PendingRead, candidate: Candidate, options: CheckedRead, watcher?: Watcher, policy = this.policyOf(read.name)): Outcome | Promise<Outcome> {
+    const demand: Demand = { policy, maxAge: options.maxAge, isFresh: options.isFresh, deadline: read.deadline }
+    const acquired = this.store.acquire(candidate, demand)
+    if (!('flight' in acquired)) return acquired
+    if (!(acquired.flight instanceof Promise)) watcher?.joined(acquired.flight.version)
+    return this.#wait(read, candidate, demand, acquired)
+  }
+
+  async #wait(read: PendingRead, candidate: Candidate, demand: Demand, { flight, cache }: Extract<ReturnType<Store['acquire']>, { flight: unknown }>): Promise<Outcome> {
+    const late = { ok: false, failure: { code: 'timeout' } as CleanFailure, isKnown: true, attempts: 0 } as const
+    const isBounded = !(flight instanceof Promise) && flight.deadline <= demand.deadline
+    const landed = flight instanceof Promise ? flight.then(async (begun) => ({ ...(await begun.outcome), version: begun.version })) : flight.outcome.then((result) => ({ ...result, version: flight.version }))
+    const result = isBounded ? await landed : await Promise.race([landed, new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))])
+    return this.store.settled(candidate, demand, result, cache)
+  }
+
+  // Names that share a location are answered by one version, under the shortest of their policies.
+  #acquireTogether(read: PendingRead, candidate: Candidate, options: CheckedRead, group: Group): Promise<Outcome> {
+    const shared = group.get(candidate.key)
+    if (shared === undefined) return Promise.resolve(this.#acquire(read, candidate, options))
+    shared.outcome ??= Promise.resolve(this.#acquire(read, candidate, options, undefined, shared.policy))
+    return shared.outcome
+  }
+
+  /** What the promise gives; undefined when the read's time is over, and the read then has its error. */
+  async #within<Value>(read: PendingRead, promise: Promise<Value> | undefined): Promise<Value | undefined> {
+    return await Promise.race([
+      promise,
+      new Promise<undefined>((resolve) =>
+        read.atDeadline(() => {
+          read.fail({ code: 'timeout' })
+          resolve(undefined)
+        }),
+      ),
+    ])
+  }
+
+  #learn({ name }: Candidate, { stored, fetchedAt }: HeldVersion): void {
+    if (typeof stored === 'string') this.known.add(stored, name, fetchedAt)
+    else if (stored instanceof StoredRecord) this.known.add(stored.json, name, fetchedAt)
+  }
+
+  #tellRefresh({ instance, name }: Candidate, result: { ok: boolean; attempts: number; failure?: CleanFailure }, duration: number): void {
+    if (this.audit === undefined) return
+    const { failure, attempts } = result
+    this.audit.emit({
+      type: 'refresh', name, provider: instance.name ?? '', outcome: failure?.code ?? 'ok', attempts, duration: Math.max(0, duration), time: this.clock.now(),
+      ...(failure?.reason === undefined ? {} : { reason: failure.reason }),
+      ...(failure?.requestId === undefined ? {} : { requestId: failure.requestId }),
+      ...(failure?.code === 'denied' ? { deniedBy: 'backend' as const } : {}),
+      ...(this.environment === undefined ? {} : { environment: this.environment }),
+    })
+  }
+}

@@ -1,0 +1,82 @@
+/** What is known of a secret beside its value. */
+import { Call } from './call.js'
+import type { HeldVersion, VersionDetails } from './cache.js'
+import type { Core } from './core.js'
+import type { PendingRead } from './pending-read.js'
+import type { CheckedRead } from './read-options.js'
+import type { Candidate } from './resolver.js'
+import { versionDetails } from './store.js'
+import type { SecretDescription } from './types.js'
+import type { View } from './view.js'
+
+/** Asks the provider where it can describe without the value; otherwise describes what a read gives. */
+export function describeSecret(view: View, name: unknown, given: unknown): Promise<unknown> {
+  const { read, options } = view.open(name, given, 'describeSecret')
+  if (!read.isSettled) void run(view, read, options)
+  return read.promise
+}
+
+async function run(view: View, read: PendingRead, options: CheckedRead): Promise<void> {
+  try {
+    const prepared = view.core.prepare(read, options)
+    const candidates = prepared instanceof Promise ? await prepared : prepared
+    if (candidates === undefined) return
+    const [candidate] = candidates
+    // A search has to find out which provider holds it, and that is a read.
+    if (candidates.length === 1 && candidate?.provider.describe !== undefined) return await ask(view.core, read, candidate, candidate.provider.describe.bind(candidate.provider))
+    const located = await view.core.find(read, candidates, options)
+    if (located !== undefined) read.succeed(describe(view.core, located.candidate, located.found.version.version, located.found.version.details, located.found.version))
+  } catch (error) {
+    read.failWith(error)
+  }
+}
+
+async function ask(core: Core, read: PendingRead, candidate: Candidate, describeIt: NonNullable<Candidate['provider']['describe']>): Promise<void> {
+  const { provider, request, instance, key } = candidate
+  read.progress.candidate = candidate
+  if (!core.isSupported(read, candidate)) return
+  const pause = instance.coolDown.at(core.clock.now())
+  if (pause !== undefined) return read.fail(pause.failure)
+  const call = new Call(provider, (context) => describeIt(request, context), { clock: core.clock, timeout: Math.max(0, read.deadline - core.clock.now()), attempts: core.attempts, isBehind: false })
+  const result = await call.result
+  const now = core.clock.now()
+  instance.coolDown.settle(result.ok ? undefined : result, now, false)
+  read.progress.attempts = result.attempts
+  if (read.isSettled) return
+  const { ended } = read.scope
+  if (ended !== undefined) return read.fail(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope')
+  if (!result.ok) return read.fail(result.failure, result.failure.code === 'denied' ? 'backend' : undefined)
+  const { version } = result.answer
+  read.progress.version = version
+  read.succeed(describe(core, candidate, version, versionDetails(result.answer, undefined), core.store.cache.get(key, now)))
+}
+
+export function describe(core: Core, candidate: Candidate, version: string | undefined, details: VersionDetails | undefined, held: HeldVersion | undefined): SecretDescription {
+  const { name, instance } = candidate
+  return {
+    name,
+    provider: instance.name ?? '',
+    reference: core.resolver.reference(candidate),
+    ...(version === undefined ? {} : { version }),
+    ...copyDetails(details),
+    ...(held === undefined || held.policy === undefined ? {} : { held: describeHeld(held) }),
+  }
+}
+
+function describeHeld({ version, fetchedAt, freshUntil, servedStale }: HeldVersion): NonNullable<SecretDescription['held']> {
+  return { ...(version === undefined ? {} : { version }), fetchedAt: new Date(fetchedAt), freshUntil: new Date(freshUntil), servedStale }
+}
+
+// Dates can be written to, and the details are shared by all readers of the version.
+function copyDetails(details: VersionDetails | undefined): Partial<SecretDescription> {
+  if (details === undefined) return {}
+  const { stages, createdAt, expiresAt, nextRotationAt, lease } = details
+  return {
+    ...(stages === undefined ? {} : { stages: [...stages] }),
+    ...(createdAt === undefined ? {} : { createdAt: new Date(createdAt) }),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+    ...(nextRotationAt === undefined ? {} : { nextRotationAt: new Date(nextRotationAt) }),
+    ...(lease === undefined ? {} : { lease: { expiresAt: new Date(lease.expiresAt), renewable: lease.renewable } }),
+  }
+}
+

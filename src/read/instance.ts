@@ -1,0 +1,123 @@
+/** A provider as one root uses it: made at the first read, with its own pause. */
+import { checkObject, checkString, suggest } from '../errors/check.js'
+import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
+import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
+import { availableKinds, registry, type ProviderKind } from '../registry.js'
+import { CoolDown } from './cool-down.js'
+
+export class ProviderInstance {
+  /** Before the entries of this instance in the cache. */
+  readonly number: number
+  readonly coolDown = new CoolDown()
+  /** Did the root make it, so that the root closes it? */
+  readonly isOwned: boolean
+  #provider: SecretProvider | undefined
+  #name: string | undefined
+  #loading: Promise<SecretProvider> | undefined
+  readonly #make: (() => Promise<SecretProvider>) | undefined
+  #onLoad: ((provider: SecretProvider) => void) | undefined
+
+  constructor(number: number, name: string | undefined, source: SecretProvider | (() => Promise<SecretProvider>)) {
+    this.number = number
+    this.isOwned = typeof source === 'function'
+    if (typeof source === 'function') this.#make = source
+    else this.#provider = source
+    this.#name = name ?? this.#provider?.name
+  }
+
+  /** In references, errors and events. A factory's is known once it has run. */
+  get name(): string | undefined {
+    return this.#name
+  }
+
+  get loaded(): SecretProvider | undefined {
+    return this.#provider
+  }
+
+  /** Is told of the provider once it is there, before any read uses it. */
+  set onLoad(run: (provider: SecretProvider) => void) {
+    this.#onLoad = run
+    if (this.#provider !== undefined) run(this.#provider)
+  }
+
+  /** One load however many callers; one that failed is tried again by the next read. */
+  load(): Promise<SecretProvider> {
+    if (this.#provider !== undefined) return Promise.resolve(this.#provider)
+    this.#loading ??= this.#load()
+    return this.#loading
+  }
+
+  async #load(): Promise<SecretProvider> {
+    try {
+      const provider = checkProvider(await this.#make?.())
+      this.#name ??= provider.name
+      this.#onLoad?.(provider)
+      this.#provider = provider
+      return provider
+    } catch (error) {
+      this.#loading = undefined
+      if (isSecretError(error)) throw error
+      // What a factory throws may quote its options.
+      const kind = error instanceof Error && /^\w{1,64}$/.test(error.name) ? ` (${error.name})` : ''
+      throw createError({ code: 'invalid-config' }, { provider: this.#name, message: `keyward: the provider${this.#name === undefined ? '' : ` "${this.#name}"`} could not be made: its factory threw${kind}. Check its options.` })
+    }
+  }
+
+  /** Closes what the root made. */
+  async close(): Promise<void> {
+    if (!this.isOwned) return
+    // A provider that is being made when the root closes is closed when it is there.
+    const provider = this.#provider ?? (await this.#loading?.catch(() => undefined))
+    await provider?.close?.()
+  }
+}
+
+function checkProvider(provider: unknown): SecretProvider {
+  const candidate = provider as Partial<SecretProvider> | null | undefined
+  if (typeof candidate !== 'object' || candidate === null || typeof candidate.name !== 'string' || typeof candidate.get !== 'function' || typeof candidate.failure !== 'function') {
+    throw invalidConfig('provider', 'is not a provider', 'an object with `name`, `get` and `failure`')
+  }
+  return candidate as SecretProvider
+}
+
+/** What a choice says: a name, where it has one already, and how to come to the provider. */
+export function chooseProvider(choice: unknown, option: string, setup: (name: () => string | undefined) => ProviderSetup): { name: string | undefined; source: SecretProvider | (() => Promise<SecretProvider>) } {
+  if (typeof choice === 'function') {
+    const made: { name?: string } = {}
+    const source = async (): Promise<SecretProvider> => {
+      const provider = await (choice as ProviderFactory)(setup(() => made.name))
+      if (typeof provider === 'object' && provider !== null) made.name = provider.name
+      return provider
+    }
+    return { name: undefined, source }
+  }
+  if (typeof choice === 'object' && choice !== null && 'get' in choice) {
+    const provider = checkProvider(choice)
+    return { name: checkProviderName(provider.name, `${option}.name`), source: provider }
+  }
+  const kind = checkKind(choice, option)
+  const { load } = registry[kind]
+  if (load === undefined) throw invalidConfig(option, `names "${kind}", which is not part of this version of keyward`, `one of ${availableKinds.join(', ')}, or a provider of your own`)
+  const options = typeof choice === 'object' ? withoutName(checkObject(choice, option, ['name', ...registry[kind].options])) : {}
+  return { name: kind, source: async () => (await load())(options as never)(setup(() => kind)) }
+}
+
+function checkKind(choice: unknown, option: string): ProviderKind {
+  const isObject = typeof choice === 'object' && choice !== null
+  const kind: unknown = isObject ? (choice as { name?: unknown }).name : choice
+  if (typeof kind === 'string' && Object.hasOwn(registry, kind)) return kind as ProviderKind
+  const path = isObject ? `${option}.name` : option
+  throw invalidConfig(path, 'is not a provider that is known', `${typeof kind === 'string' ? suggest(kind, availableKinds) : ''}one of ${availableKinds.join(', ')}, or a provider or factory of your own`)
+}
+
+function withoutName({ name: _, ...options }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return options
+}
+
+/** A provider's name stands before `://` in references. */
+export function checkProviderName(name: unknown, option: string): string {
+  const checked = checkString(name, option)
+  if (!/^[A-Za-z][\w.+-]{0,127}$/.test(checked)) throw invalidConfig(option, 'is not a name for a provider', 'a letter, then letters, digits and any of ._+-')
+  return checked
+}
+

@@ -1,0 +1,82 @@
+/** `getSecrets`: many names at once, with what they share read once. */
+import { checkList } from '../errors/check.js'
+import { createError, failureOf, isSecretError, type SecretError } from '../errors/secret-error.js'
+import { pin } from '../redaction/redacted.js'
+import type { Group } from './core.js'
+import type { PendingRead } from './pending-read.js'
+import { strictest } from './policy.js'
+import { checkRead, plainRead, type CheckedRead } from './read-options.js'
+import type { Candidate } from './resolver.js'
+import type { SecretOutcome } from './types.js'
+import type { View } from './view.js'
+
+export function getSecrets(view: View, names: unknown, given: unknown): Promise<unknown> {
+  return pin(read(view, names, given), 'values')
+}
+
+async function read(view: View, names: unknown, given: unknown): Promise<unknown> {
+  const options = checkRead(given, 'getSecrets')
+  const wanted = [...new Set(checkList(names, 'names'))]
+  const reads = wanted.map((name) => view.open(name, given, 'getSecrets').read)
+  const outcomes = reads.map((one) => outcomeOf(one.promise))
+  await start(view, reads, options)
+  const settled = await Promise.all(outcomes)
+  return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
+}
+
+async function start(view: View, reads: readonly PendingRead[], options: CheckedRead): Promise<void> {
+  const prepared = await Promise.all(reads.map((one) => (one.isSettled ? undefined : view.core.prepare(one, options))))
+  const group: Group = new Map()
+  for (const candidates of prepared) for (const { key, name } of candidates ?? []) group.set(key, { policy: strictest(group.get(key)?.policy ?? view.core.policyOf(name), view.core.policyOf(name)) })
+  for (const [index, one] of reads.entries()) {
+    const candidates = prepared[index]
+    if (candidates !== undefined && !one.isSettled) void deliver(view, one, candidates, options, group)
+  }
+}
+
+async function deliver(view: View, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<void> {
+  try {
+    const located = await view.core.find(one, candidates, options, group)
+    if (located !== undefined) view.deliver(one, located.candidate, located.found.version, plainRead)
+  } catch (error) {
+    one.failWith(error)
+  }
+}
+
+type Settled = SecretOutcome | { ok: false; error: unknown }
+
+async function outcomeOf(promise: Promise<unknown>): Promise<Settled> {
+  try {
+    return { ok: true, value: (await promise) as string }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}
+
+function collect(names: readonly unknown[], settled: readonly Settled[]): unknown {
+  const result = Object.create(null) as Record<string, Settled>
+  for (const [index, name] of names.entries()) {
+    const outcome = settled[index]
+    // An abort is nobody's outcome: it ends the whole.
+    if (outcome?.ok === false && !isSecretError(outcome.error)) throw outcome.error
+    if (outcome !== undefined) result[String(name)] = outcome
+  }
+  return result
+}
+
+function allOrError(names: readonly unknown[], settled: readonly Settled[]): unknown {
+  const failed = settled.flatMap((outcome) => (outcome.ok ? [] : [outcome.error]))
+  const aborted = failed.find((error) => !isSecretError(error))
+  if (aborted !== undefined) throw aborted
+  const errors = failed as SecretError[]
+  const [first] = errors
+  if (first === undefined) {
+    const result = Object.create(null) as Record<string, string>
+    for (const [index, name] of names.entries()) result[String(name)] = (settled[index] as { value: string }).value
+    return result
+  }
+  const { secret, reference, provider, agent, tool, deniedBy, attempts, message } = first
+  const rest = errors.length === 1 ? '' : ` ${errors.length} of ${names.length} secrets failed: see \`errors\`.`
+  throw createError(failureOf(first), { secret, reference, provider, agent, tool, deniedBy, attempts, errors, message: `${message}${rest}` })
+}
+

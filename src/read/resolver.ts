@@ -1,0 +1,193 @@
+/** From a name to the places where a read looks for it, and back from a grant to the locations it covers. */
+import { LocationSet, type Locator } from '../access/location.js'
+import type { NameSet } from '../access/name.js'
+import { formatReference, type Place, type References } from '../access/reference.js'
+import type { Refusal } from '../access/scope.js'
+import { suggest } from '../errors/check.js'
+import { createError, invalidConfig } from '../errors/secret-error.js'
+import type { SecretProvider, SecretRequest } from '../provider.js'
+import type { ProviderInstance } from './instance.js'
+
+/** One place to look: everything that changes the answer is in `key`. */
+export interface Candidate {
+  /** By which it was asked for. */
+  readonly name: string
+  readonly instance: ProviderInstance
+  readonly provider: SecretProvider
+  readonly request: SecretRequest
+  /** With the canonical id. */
+  readonly place: Place
+  readonly key: string
+}
+
+/** What a read chooses itself, where its reference pins nothing. */
+export interface Choice {
+  readonly version?: string | undefined
+  readonly stage?: string | undefined
+  readonly field?: string | undefined
+}
+
+export class Resolver {
+  readonly references: References
+  /** Searched in order. */
+  readonly #main: readonly ProviderInstance[]
+  /** Reached by reference only. */
+  readonly #aliased: ReadonlyMap<string, ProviderInstance>
+  readonly #declared: ReadonlySet<string>
+  readonly #locators = new Map<ProviderInstance, Locator>()
+
+  constructor(references: References, main: readonly ProviderInstance[], aliased: ReadonlyMap<string, ProviderInstance>, declared: Iterable<string>) {
+    this.references = references
+    this.#main = main
+    this.#aliased = aliased
+    this.#declared = new Set([...declared, ...references.exact.keys()])
+    this.#checkNames()
+    for (const instance of this.instances()) instance.onLoad = (provider) => this.#checkLoaded(instance, provider)
+  }
+
+  instances(): readonly ProviderInstance[] {
+    return [...this.#main, ...this.#aliased.values()]
+  }
+
+  /** The providers that a read of this name can reach. All have to be loaded before `candidates` is asked. */
+  reach(name: string): readonly ProviderInstance[] {
+    const named = this.references.find(name)?.provider
+    if (named === undefined) return this.#main
+    const instance = this.#byName(named)
+    if (instance !== undefined) return [instance]
+    // A factory's name is known once it has run.
+    const unnamed = this.#main.filter((candidate) => candidate.name === undefined)
+    if (unnamed.length === 0) throw this.#unknownProvider(named, name)
+    return unnamed
+  }
+
+  /** Where to look, in order. Throws a SecretError for a name that a provider cannot hold. */
+  candidates(name: string, choice: Choice): readonly Candidate[] | Refusal {
+    const reference = this.references.find(name)
+    const instances = reference?.provider === undefined ? this.#main : [this.#byName(reference.provider) ?? fail(this.#unknownProvider(reference.provider, name))]
+    const found: Candidate[] = []
+    for (const instance of instances) {
+      const provider = instance.loaded ?? fail(createError({ code: 'unavailable' }, { secret: name }))
+      const place = reference ?? locate(provider, name)
+      if (place === undefined) continue
+      const chosen = choose(place, choice)
+      if (typeof chosen === 'string') return chosen
+      found.push(candidateOf(name, instance, provider, chosen))
+    }
+    return found
+  }
+
+  /** May versions be chosen, or does the choice only repeat what is pinned? */
+  choosesVersion(name: string, { version, stage }: Choice): boolean {
+    if (version === undefined && stage === undefined) return false
+    const place = this.references.find(name)
+    return place?.version === undefined && place?.stage === undefined
+  }
+
+  /** A reference that leads to this very place. */
+  reference({ instance, place }: Candidate): string {
+    const isOnly = this.#main.length === 1 && this.#main[0] === instance
+    return formatReference({ ...place, provider: isOnly ? undefined : instance.name })
+  }
+
+  locations(names: NameSet, instance: ProviderInstance): LocationSet {
+    return new LocationSet(names, this.#locator(instance))
+  }
+
+  #byName(name: string): ProviderInstance | undefined {
+    return this.#aliased.get(name) ?? this.#main.find((instance) => instance.name === name)
+  }
+
+  #unknownProvider(given: string, name: string): Error {
+    const known = this.instances().flatMap((instance) => instance.name ?? [])
+    return invalidConfig(`the reference of "${name}"`, 'names a provider that is not configured', `${suggest(given, known)}one of ${known.join(', ')} before "://" (encode the ":" where the id itself has "://")`)
+  }
+
+  #checkNames(): void {
+    const names = this.instances().flatMap((instance) => instance.name ?? [])
+    const twice = names.find((name, index) => names.indexOf(name) !== index)
+    if (twice !== undefined) throw invalidConfig('provider', `holds two providers named "${twice}"`, 'names that differ: give one an alias in `providers`')
+    if (names.length < this.instances().length) return
+    for (const [given, name] of this.references.providers()) if (this.#byName(given) === undefined) throw this.#unknownProvider(given, name)
+  }
+
+  #checkLoaded(instance: ProviderInstance, provider: SecretProvider): void {
+    this.#checkNames()
+    const locator = this.#createLocator(instance, provider)
+    const seen = new Map<string, string>()
+    for (const name of this.#declared) {
+      const place = placeOrNothing(locator, name)
+      if (place === undefined) continue
+      const location = `${place.id}\n${place.field ?? ''}`
+      const other = seen.get(location)
+      if (other !== undefined && !(this.references.exact.has(name) && this.references.exact.has(other))) {
+        throw invalidConfig(`"${other}" and "${name}"`, 'lead to the same secret, although no reference says so', 'a reference for each, if that is meant, or names that differ')
+      }
+      seen.set(location, name)
+    }
+    this.#locators.set(instance, locator)
+  }
+
+  #locator(instance: ProviderInstance): Locator {
+    return this.#locators.get(instance) ?? fail(createError({ code: 'unavailable' }, { provider: instance.name }))
+  }
+
+  #createLocator(instance: ProviderInstance, provider: SecretProvider): Locator {
+    const isMain = this.#main.includes(instance)
+    const canonical = (place: Place): Place | undefined =>
+      (place.provider === undefined ? isMain : this.#byName(place.provider) === instance) ? { ...place, id: canonicalId(provider, place.id) } : undefined
+    const located = (name: string): Place | undefined => (isMain ? canonical({ ...locate(provider, name), provider: undefined }) : undefined)
+    const place = (name: string): Place | undefined => {
+      const reference = this.references.find(name)
+      return reference === undefined ? located(name) : canonical(reference)
+    }
+    return { references: this.references, declared: this.#declared, canonical, located, place }
+  }
+}
+
+function candidateOf(name: string, instance: ProviderInstance, provider: SecretProvider, place: Place): Candidate {
+  const id = canonicalId(provider, place.id)
+  const { version, stage } = place
+  const request: SecretRequest = { id: place.id, ...(version === undefined ? {} : { version }), ...(stage === undefined ? {} : { stage }) }
+  const pins = version === undefined && stage === undefined ? '' : `\n${version ?? ''}\n${stage ?? ''}`
+  return { name, instance, provider, request, place: { ...place, id }, key: `${baseKey(instance, id)}${pins}` }
+}
+
+/** The key of a secret without pins; with pins it goes on after a line feed, which no id holds. */
+export function baseKey(instance: ProviderInstance, id: string): string {
+  return `${instance.number} ${id}`
+}
+
+function locate(provider: SecretProvider, name: string): Place {
+  if (provider.locate === undefined) return { id: name }
+  const { id, version, stage, field } = provider.locate(name)
+  return { id, version, stage, field }
+}
+
+function canonicalId(provider: SecretProvider, id: string): string {
+  const canonical = provider.canonical === undefined ? id : provider.canonical(id)
+  if (typeof canonical !== 'string' || canonical.includes('\n')) throw createError({ code: 'invalid-config', fix: 'The provider gave an id that is no single line of text' }, { provider: provider.name })
+  return canonical
+}
+
+/** What a reference pins no option changes; the same value is no change. */
+function choose(place: Place, { version, stage, field }: Choice): Place | 'pinned' {
+  if (field !== undefined && place.field !== undefined && field !== place.field) return 'pinned'
+  const isPinned = place.version !== undefined || place.stage !== undefined
+  if (isPinned && ((version ?? place.version) !== place.version || (stage ?? place.stage) !== place.stage)) return 'pinned'
+  return { ...place, version: place.version ?? version, stage: place.stage ?? stage, field: place.field ?? field }
+}
+
+function placeOrNothing(locator: Locator, name: string): Place | undefined {
+  try {
+    return locator.place(name)
+  } catch {
+    // A declared name that this provider cannot hold says so when it is read.
+    return undefined
+  }
+}
+
+function fail(error: Error): never {
+  throw error
+}
+

@@ -1,0 +1,192 @@
+/** `createSecrets`: from options, checked at the door, to the root view. */
+import type { AuditSink } from '../audit/events.js'
+import { checkGrant, type CheckedGrant, type Grant } from '../access/grant.js'
+import { checkName } from '../access/name.js'
+import { References } from '../access/reference.js'
+import { narrow, ScopeState } from '../access/scope.js'
+import { systemClock, type Clock } from '../clock.js'
+import { checkCount, checkDuration, checkObject, checkString, checkTable, printable, suggest } from '../errors/check.js'
+import { createError, invalidConfig } from '../errors/secret-error.js'
+import type { ProviderSetup } from '../provider.js'
+import type { SecretName } from '../register.js'
+import type { CachePolicy } from './cache.js'
+import { Core } from './core.js'
+import { checkProviderName, chooseProvider, ProviderInstance } from './instance.js'
+import { checkCache, checkSecretCache } from './policy.js'
+import { Resolver } from './resolver.js'
+import type { SecretsOptions } from './secrets-options.js'
+import type { RootSecrets, Scope } from './types.js'
+import { openScope, View } from './view.js'
+
+/** What `loadSecrets` knows beside the options. */
+export interface RootContext {
+  agents?: Readonly<Record<string, Omit<Grant, 'agent'>>> | undefined
+  /** Where files are looked for. Default: the working directory. */
+  directory?: string | undefined
+  /** Stands before the names of options in errors, such as `keyward.config.ts: environments.production`. */
+  origin?: string | undefined
+}
+
+const optionKeys = ['provider', 'providers', 'references', 'secrets', 'cache', 'timeout', 'retry', 'audit', 'environment', 'clock']
+/** Declared for later versions. Ignoring them would weaken what their user asked for. */
+const laterKeys = ['authorize', 'outsideTools']
+const policyKeys = ['description', 'origins', 'methods', 'paths', 'inject', 'rotateEvery', 'cache']
+
+/**
+ * Secrets from one provider or several. Nothing is loaded or called before the first read.
+ * @throws SecretError `invalid-config` that names the option, what was wrong and what is expected.
+ */
+export function createSecrets<Name extends string = SecretName>(options: SecretsOptions<Name>): RootSecrets<Name> {
+  return createRoot(options, {})
+}
+
+export function createRoot<Name extends string>(given: SecretsOptions<Name>, { agents, directory, origin }: RootContext): RootSecrets<Name> {
+  const path = (key: string): string => (origin === undefined ? key : `${origin}.${key}`)
+  const options = checkOptions(given, origin ?? 'options', path)
+  const clock = options['clock'] === undefined ? systemClock : checkClock(options['clock'], path('clock'))
+  const environment = options['environment'] === undefined ? environmentVariable() : checkString(options['environment'], path('environment'))
+  const { policy, maxEntries } = checkCache(options['cache'], path('cache'))
+  const policies = checkSecrets(options['secrets'], policy, path('secrets'))
+  const core = new Core({
+    clock, environment, policy, maxEntries,
+    policies: policies.caches,
+    timeout: options['timeout'] === undefined ? 10_000 : checkDuration(options['timeout'], path('timeout')),
+    attempts: checkRetry(options['retry'], path('retry')),
+    sinks: checkSinks(options['audit'], path('audit')),
+  })
+  const setup = (name: () => string | undefined): ProviderSetup => ({
+    environment, clock,
+    directory: directory ?? globalThis.process?.cwd?.() ?? '.',
+    warn: (warning) => core.warn(String(warning), name()),
+    conceal: (value, label) => core.known.conceal(value, label),
+    login: ({ outcome, duration, requestId }) =>
+      core.audit?.emit({ type: 'login', provider: name() ?? '', outcome, duration, time: clock.now(), ...(requestId === undefined ? {} : { requestId }), ...(environment === undefined ? {} : { environment }) }),
+  })
+  const { main, aliased } = checkProviders(options, path, setup)
+  core.resolver = new Resolver(new References(options['references'], path('references')), main, aliased, policies.names)
+  return openRoot(core, new ScopeState(clock), checkAgents(agents, origin)) as RootSecrets<Name>
+}
+
+function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, CheckedGrant>): RootSecrets {
+  const opened = new Map<string, { state: ScopeState; scope: Scope }>()
+  const agent = (name: string): Scope => {
+    if (state.ended !== undefined) throw createError({ code: 'closed' }, {})
+    const grant = agents.get(name)
+    if (grant === undefined) throw unknownAgent(name, agents)
+    const before = opened.get(name)
+    if (before !== undefined && before.state.ended === undefined && !before.state.isUsedUp) return before.scope
+    const own = narrow(core.clock, state, grant)
+    const scope = openScope(core, own)
+    opened.set(name, { state: own, scope })
+    return scope
+  }
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => (closing ??= closeRoot(core, state))
+  const members = { ...new View(core, state).functions(), environment: core.environment, agent, close, [Symbol.asyncDispose]: close }
+  for (const member of [...Object.values(members), close]) if (typeof member === 'function') Object.freeze(member)
+  return Object.freeze(members) as unknown as RootSecrets
+}
+
+async function closeRoot(core: Core, state: ScopeState): Promise<void> {
+  state.end('closed')
+  core.store.close()
+  const finish = async (): Promise<void> => {
+    await Promise.all(core.resolver.instances().map((instance) => instance.close().catch(() => core.warn('The provider failed to close', instance.name))))
+    await core.audit?.close()
+  }
+  // Whatever hangs in a provider or a sink, closing ends.
+  let timer: { clear(): void } | undefined
+  await Promise.race([finish(), new Promise<void>((resolve) => (timer = core.clock.setTimer(resolve, core.timeout)))])
+  timer?.clear()
+  core.known.clear()
+}
+
+function unknownAgent(name: unknown, agents: ReadonlyMap<string, CheckedGrant>): Error {
+  if (agents.size === 0) return invalidConfig('agent', 'cannot be found: no agents are declared', '`agents` in keyward.config, read by loadSecrets(); or scope({ agent, allow })')
+  return invalidConfig('agent', 'is not declared in the config', `${typeof name === 'string' ? suggest(name, agents.keys()) : ''}one of ${[...agents.keys()].join(', ')}`)
+}
+
+function checkOptions(given: unknown, what: string, path: (key: string) => string): Readonly<Record<string, unknown>> {
+  const table = checkTable(given, what)
+  for (const key of laterKeys) if (table[key] !== undefined) throw invalidConfig(path(key), 'is not part of this version of keyward', 'no such option')
+  for (const key in table) {
+    if (!optionKeys.includes(key) && !laterKeys.includes(key)) throw invalidConfig(path(printable(key)), 'is not an option', `${suggest(key, optionKeys)}one of ${optionKeys.join(', ')}`)
+  }
+  return table
+}
+
+function checkClock(value: unknown, option: string): Clock {
+  const clock = value as Partial<Clock> | null
+  if (typeof clock !== 'object' || clock === null || typeof clock.now !== 'function' || typeof clock.setTimer !== 'function') throw invalidConfig(option, 'is not a clock', 'an object with `now` and `setTimer`')
+  return clock as Clock
+}
+
+function environmentVariable(): string | undefined {
+  const value = globalThis.process?.env?.['KEYWARD_ENV']
+  return value === '' ? undefined : value
+}
+
+function checkRetry(value: unknown, option: string): number {
+  if (value === false) return 1
+  if (value === undefined) return 2
+  const { attempts } = checkObject(value, option, ['attempts'])
+  return attempts === undefined ? 2 : checkCount(attempts, `${option}.attempts`, 1)
+}
+
+function checkSinks(value: unknown, option: string): readonly AuditSink[] {
+  if (value === undefined) return []
+  const sinks: readonly unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value]
+  return sinks.map((sink, index) => {
+    const isWriter = typeof sink === 'object' && sink !== null && typeof (sink as { write?: unknown }).write === 'function'
+    if (typeof sink !== 'function' && !isWriter) throw invalidConfig(Array.isArray(value) ? `${option}[${index}]` : option, 'is not a sink', 'a function, or an object with `write`')
+    return sink as AuditSink
+  })
+}
+
+function checkSecrets(value: unknown, base: CachePolicy | false, option: string): { names: readonly string[]; caches: ReadonlyMap<string, CachePolicy | false> } {
+  const caches = new Map<string, CachePolicy | false>()
+  const table = value === undefined ? {} : checkTable(value, option)
+  for (const [name, policy] of Object.entries(table)) {
+    const path = `${option}["${printable(name)}"]`
+    checkName(name, path)
+    if (policy === undefined) continue
+    const { cache, rotateEvery, description } = checkObject(policy, path, policyKeys)
+    if (rotateEvery !== undefined) checkDuration(rotateEvery, `${path}.rotateEvery`)
+    if (description !== undefined) checkString(description, `${path}.description`)
+    if (cache !== undefined) caches.set(name, checkSecretCache(cache, base, `${path}.cache`))
+  }
+  return { names: Object.keys(table), caches }
+}
+
+function checkProviders(
+  options: Readonly<Record<string, unknown>>,
+  path: (key: string) => string,
+  setup: (name: () => string | undefined) => ProviderSetup,
+): { main: readonly ProviderInstance[]; aliased: ReadonlyMap<string, ProviderInstance> } {
+  const given = options['provider']
+  const list: readonly unknown[] = Array.isArray(given) ? [...(given as unknown[])] : [given]
+  if (given === undefined || list.length === 0) throw invalidConfig(path('provider'), 'is missing', "a provider, such as 'dotenv'")
+  let number = 0
+  const make = (choice: unknown, option: string, alias?: string): ProviderInstance => {
+    const { name, source } = chooseProvider(choice, option, (made) => setup(() => alias ?? made()))
+    return new ProviderInstance(number++, alias ?? name, source)
+  }
+  const main = list.map((choice, index) => make(choice, Array.isArray(given) ? `${path('provider')}[${index}]` : path('provider')))
+  const aliased = new Map<string, ProviderInstance>()
+  const table = options['providers'] === undefined ? {} : checkTable(options['providers'], path('providers'))
+  for (const [alias, choice] of Object.entries(table)) {
+    const option = `${path('providers')}["${printable(alias)}"]`
+    aliased.set(checkProviderName(alias, `${option} (its key)`), make(choice, option, alias))
+  }
+  return { main, aliased }
+}
+
+function checkAgents(agents: unknown, origin: string | undefined): ReadonlyMap<string, CheckedGrant> {
+  const checked = new Map<string, CheckedGrant>()
+  const option = origin === undefined ? 'agents' : `${origin.split(': ')[0] ?? ''}: agents`
+  for (const [name, grant] of Object.entries(agents === undefined ? {} : checkTable(agents, option))) {
+    const own = checkGrant(grant, `${option}["${printable(name)}"]`)
+    checked.set(name, { ...own, agent: name })
+  }
+  return checked
+}

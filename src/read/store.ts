@@ -1,0 +1,303 @@
+/** How one version is come by: from the cache, from a call in flight, from a new call, or not at all. Decides; knows no names, scopes or options. */
+import type { Clock } from '../clock.js'
+import { durationMilliseconds } from '../duration.js'
+import type { CleanFailure } from '../errors/secret-error.js'
+import type { SecretVersion } from '../provider.js'
+import { Cache, HeldVersion, jittered, type CachePolicy, type VersionDetails } from './cache.js'
+import { Call, type CallResult } from './call.js'
+import { allowsStale, type Failed } from './cool-down.js'
+import type { Candidate } from './resolver.js'
+import { store as copyValue } from './value.js'
+
+/** How a reader wants it. Times in milliseconds. */
+export interface Demand {
+  readonly policy: CachePolicy | false
+  readonly maxAge: number
+  readonly isFresh: boolean
+  /** Epoch milliseconds. */
+  readonly deadline: number
+}
+
+export type Found = { ok: true; version: HeldVersion; cache: 'hit' | 'miss' | 'joined' | 'stale'; attempts: number }
+export type Outcome = Found | ({ ok: false; cache?: 'miss' | 'joined' | 'negative' | undefined } & Failed)
+
+/** A call that readers wait for together. */
+export interface Flight {
+  /** Filled when the call succeeds; fresh as long as it may be joined. */
+  readonly version: HeldVersion
+  readonly outcome: Promise<{ ok: true; attempts: number } | ({ ok: false } & Failed)>
+  readonly deadline: number
+  /** Of the first reader that keeps what comes. */
+  policy: CachePolicy | false
+  stop(failure: CleanFailure): void
+}
+
+/** What the store tells: each value, for the redactor, and each call that ran behind. */
+export interface StoreListener {
+  fetched(candidate: Candidate, version: HeldVersion): void
+  refreshed(candidate: Candidate, result: { ok: true; attempts: number } | ({ ok: false } & Failed), duration: number): void
+}
+
+/** Between two calls that `fresh` costs a key. */
+const freshGap = 1_000
+
+interface FreshCall {
+  beganAt: number
+  waiting: Promise<Flight> | undefined
+}
+
+export class Store {
+  readonly cache: Cache
+  readonly #clock: Clock
+  readonly #timeout: number
+  readonly #attempts: number
+  readonly #listener: StoreListener
+  readonly #flights = new Map<string, Flight>()
+  /** Also those that a mark took from `#flights`. */
+  readonly #running = new Set<Flight>()
+  readonly #freshCalls = new Map<string, FreshCall>()
+  readonly #freshTimers = new Set<{ clear(): void }>()
+  #calls = 0
+
+  constructor(cache: Cache, clock: Clock, settings: { timeout: number; attempts: number }, listener: StoreListener) {
+    this.cache = cache
+    this.#clock = clock
+    this.#timeout = settings.timeout
+    this.#attempts = settings.attempts
+    this.#listener = listener
+  }
+
+  /** An answer at once, or the flight to wait for. After the wait `settled` says what the reader gets. */
+  acquire(candidate: Candidate, demand: Demand): Outcome | { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {
+    const now = this.#clock.now()
+    const { key, instance } = candidate
+    const held = demand.policy === false ? undefined : this.cache.get(key, now)
+    const answer = demand.isFresh ? undefined : this.#fromCache(key, held, demand, now)
+    if (answer !== undefined) return answer
+    const pause = instance.coolDown.at(now)
+    if (pause !== undefined) {
+      this.#probe(candidate, demand)
+      return this.#stale(held, demand, pause, now) ?? { ok: false, ...pause }
+    }
+    if (demand.isFresh) return this.#fresh(candidate, demand, now)
+    if (held !== undefined && this.#mayServeWhileRefreshing(held, demand, now)) {
+      if (!this.#flights.has(key)) this.#behind(candidate, demand, this.#attempts)
+      return serveStale(held)
+    }
+    const joined = this.#flights.get(key)
+    if (joined === undefined) return { flight: this.#begin(candidate, demand, { timeout: demand.deadline - now, attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
+    if (joined.policy === false) joined.policy = demand.policy
+    return { flight: joined, cache: 'joined' }
+  }
+
+  /** What a reader that waited for a flight gets: its answer, or a copy that may stand in for it. */
+  settled(candidate: Candidate, demand: Demand, result: { ok: true; attempts: number; version: HeldVersion } | ({ ok: false } & Failed), cache: 'miss' | 'joined'): Outcome {
+    if (result.ok) return { ok: true, version: result.version, cache, attempts: result.attempts }
+    const now = this.#clock.now()
+    const held = demand.policy === false ? undefined : this.cache.get(candidate.key, now)
+    return this.#stale(held, demand, result, now) ?? { ...result, cache }
+  }
+
+  /** Marks a key as old: what is held, and what a call in flight will bring. */
+  mark(key: string): void {
+    this.cache.mark(key)
+    this.#detach(key)
+  }
+
+  /** Every key of a secret, with pins and without. */
+  markAll(isMeant: (key: string) => boolean): void {
+    for (const key of new Set([...this.cache.keys(), ...this.#flights.keys()])) if (isMeant(key)) this.mark(key)
+  }
+
+  /** Marks the one version that somebody was handed. What was fetched since stays, however often this is said. */
+  reject(key: string, version: HeldVersion): void {
+    if (version.isMarked) return
+    const current = this.cache.get(key, this.#clock.now())
+    this.cache.markVersion(version)
+    if (current === undefined || current === version) this.#detach(key)
+  }
+
+  close(): void {
+    for (const flight of this.#running) flight.stop({ code: 'closed' })
+    for (const timer of this.#freshTimers) timer.clear()
+    this.#flights.clear()
+    this.#freshCalls.clear()
+    this.cache.close()
+  }
+
+  #fromCache(key: string, held: HeldVersion | undefined, { policy, maxAge }: Demand, now: number): Outcome | undefined {
+    if (policy === false) return undefined
+    if (held?.isFresh === true && now < held.freshUntil && ageOf(held.fetchedAt, now) < Math.min(maxAge, policy.ttl)) {
+      held.used = true
+      return { ok: true, version: held, cache: 'hit', attempts: 0 }
+    }
+    const negative = this.cache.negative(key, now)
+    if (negative === undefined || ageOf(negative.since, now) >= Math.min(maxAge, policy.negativeTtl)) return undefined
+    return { ok: false, failure: negative.failure, isKnown: true, attempts: 0, cache: 'negative' }
+  }
+
+  #mayServeWhileRefreshing(held: HeldVersion, { policy, maxAge }: Demand, now: number): boolean {
+    return policy !== false && !held.isMarked && now < freshEnd(held, policy) + policy.staleWhileRevalidate && ageOf(held.fetchedAt, now) < maxAge
+  }
+
+  #stale(held: HeldVersion | undefined, { policy, maxAge, isFresh }: Demand, failed: Pick<Failed, 'failure' | 'isKnown'>, now: number): Outcome | undefined {
+    if (held === undefined || policy === false || isFresh || !allowsStale(failed)) return undefined
+    if (now >= freshEnd(held, policy) + policy.staleIfError || ageOf(held.fetchedAt, now) >= maxAge) return undefined
+    return serveStale(held)
+  }
+
+  #fresh(candidate: Candidate, demand: Demand, now: number): { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {
+    const { key } = candidate
+    const last = this.#freshCalls.get(key)
+    const wait = last === undefined ? 0 : last.beganAt + freshGap - now
+    if (last?.waiting !== undefined) return { flight: last.waiting, cache: 'joined' }
+    // A clock that was set back would make the wait longer than the gap.
+    if (last === undefined || wait <= 0 || wait > freshGap) return { flight: this.#beginFresh(candidate, demand), cache: 'miss' }
+    last.waiting = new Promise((resolve) => {
+      const timer = this.#clock.setTimer(() => {
+        this.#freshTimers.delete(timer)
+        resolve(this.#beginFresh(candidate, demand))
+      }, wait)
+      this.#freshTimers.add(timer)
+    })
+    return { flight: last.waiting, cache: 'miss' }
+  }
+
+  #beginFresh(candidate: Candidate, demand: Demand): Flight {
+    const now = this.#clock.now()
+    this.mark(candidate.key)
+    for (const [key, { beganAt, waiting }] of this.#freshCalls) {
+      if (waiting !== undefined || now - beganAt < freshGap) break
+      this.#freshCalls.delete(key)
+    }
+    this.#freshCalls.delete(candidate.key)
+    this.#freshCalls.set(candidate.key, { beganAt: now, waiting: undefined })
+    return this.#begin(candidate, demand, { timeout: this.#timeout, attempts: this.#attempts, isBehind: false, isProbe: false })
+  }
+
+  #probe(candidate: Candidate, demand: Demand): void {
+    if (this.#flights.has(candidate.key) || !candidate.instance.coolDown.beginProbe()) return
+    this.#behind(candidate, demand, 1, true)
+  }
+
+  #behind(candidate: Candidate, demand: Demand, attempts: number, isProbe = false): void {
+    const beganAt = this.#clock.now()
+    const flight = this.#begin(candidate, demand, { timeout: this.#timeout, attempts, isBehind: true, isProbe })
+    void flight.outcome.then((result) => this.#listener.refreshed(candidate, result, this.#clock.now() - beganAt))
+  }
+
+  #begin(candidate: Candidate, demand: Demand, settings: { timeout: number; attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
+    const { key, provider, request } = candidate
+    const number = ++this.#calls
+    const version = new HeldVersion(number)
+    const { timeout, attempts, isBehind, isProbe } = settings
+    const call = new Call(provider, (context) => provider.get(request, context), { clock: this.#clock, timeout, attempts, isBehind })
+    const flight: Flight = {
+      version,
+      policy: demand.policy,
+      deadline: this.#clock.now() + timeout,
+      outcome: call.result.then((result) => this.#land(candidate, flight, result, isProbe)),
+      stop: (failure) => call.stop(failure),
+    }
+    this.#flights.set(key, flight)
+    this.#running.add(flight)
+    return flight
+  }
+
+  #land(candidate: Candidate, flight: Flight, result: CallResult<SecretVersion>, isProbe: boolean): { ok: true; attempts: number } | ({ ok: false } & Failed) {
+    const { key, instance } = candidate
+    const now = this.#clock.now()
+    const isCurrent = this.#flights.get(key) === flight
+    if (isCurrent) this.#flights.delete(key)
+    this.#running.delete(flight)
+    const flaw = result.ok ? fill(flight.version, result.answer, result.sentAt, now) : undefined
+    const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
+    instance.coolDown.settle(failed, now, isProbe)
+    if (failed === undefined) {
+      this.#listener.fetched(candidate, flight.version)
+      if (isCurrent) this.#keep(key, flight, now)
+      else flight.version.isFresh = false
+      return { ok: true, attempts: result.attempts }
+    }
+    flight.version.isFresh = false
+    this.#endOrRemember(key, flight, failed, isCurrent, now)
+    return { ok: false, failure: failed.failure, isKnown: failed.isKnown, attempts: failed.attempts }
+  }
+
+  #keep(key: string, { version, policy }: Flight, now: number): void {
+    if (policy === false) {
+      version.isFresh = false
+      return
+    }
+    const rotation = version.details?.nextRotationAt?.getTime() ?? Infinity
+    version.policy = policy
+    version.fetchedAt = now
+    version.freshUntil = now + jittered(policy.ttl)
+    if (rotation > now) version.freshUntil = Math.min(version.freshUntil, rotation)
+    version.isFresh = version.freshUntil > now
+    this.cache.set(key, version)
+  }
+
+  // Said by the backend itself: what is held from before ends for good, whoever asked.
+  #endOrRemember(key: string, flight: Flight, { failure, isKnown }: Failed, isCurrent: boolean, now: number): void {
+    const { code } = failure
+    if (!isKnown || (code !== 'denied' && code !== 'not-found' && code !== 'unauthenticated')) return
+    this.cache.end(key, flight.version.call)
+    if (code === 'not-found' && isCurrent && flight.policy !== false) this.cache.setNegative(key, failure, flight.policy.negativeTtl, now)
+  }
+
+  // A call that began before a mark answers those who wait for it, and is not kept.
+  #detach(key: string): void {
+    const flight = this.#flights.get(key)
+    if (flight === undefined) return
+    flight.version.isFresh = false
+    this.#flights.delete(key)
+  }
+}
+
+const ageOf = (since: number, now: number): number => Math.max(0, now - since)
+
+/** The end of freshness for a reader whose policy may be shorter than that under which it was fetched. */
+const freshEnd = (held: HeldVersion, policy: CachePolicy): number => Math.min(held.freshUntil, held.fetchedAt + policy.ttl)
+
+function serveStale(held: HeldVersion): Found {
+  held.used = true
+  held.servedStale = true
+  return { ok: true, version: held, cache: 'stale', attempts: 0 }
+}
+
+/** Takes over what a provider answered, as a copy; a flaw is what keeps it from being handed out. */
+function fill(version: HeldVersion, answer: SecretVersion, sentAt: number, now: number): CleanFailure | undefined {
+  const broken = (part: string): CleanFailure => ({ code: 'invalid-value', reason: 'provider', fix: `The provider returned no usable ${part}: this is a fault of the provider` })
+  if (typeof answer !== 'object' || answer === null) return broken('version')
+  const stored = copyValue(answer.value)
+  if (stored === undefined) return broken('value')
+  if (answer.expiresAt !== undefined && !isDate(answer.expiresAt)) return broken('expiresAt')
+  const leaseLength = answer.lease === undefined ? undefined : durationMilliseconds(answer.lease.duration)
+  if (answer.lease !== undefined && leaseLength === undefined) return broken('lease')
+  const leaseEnd = leaseLength === undefined ? undefined : sentAt + leaseLength
+  version.stored = stored
+  version.version = typeof answer.version === 'string' ? answer.version : undefined
+  version.details = versionDetails(answer, leaseEnd)
+  version.fetchedAt = now
+  version.freshUntil = now
+  version.limit = Math.min(answer.expiresAt?.getTime() ?? Infinity, leaseEnd ?? Infinity)
+  if (now < version.limit) return undefined
+  version.stored = ''
+  return { code: 'not-found', reason: 'expired', at: new Date(version.limit) }
+}
+
+/** Copies what a provider said beside the value. */
+export function versionDetails({ stages, createdAt, expiresAt, nextRotationAt, lease }: Omit<SecretVersion, 'value'>, leaseEnd: number | undefined): VersionDetails | undefined {
+  if (stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined && lease === undefined) return undefined
+  return {
+    ...(Array.isArray(stages) ? { stages: stages.filter((stage) => typeof stage === 'string') } : {}),
+    ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
+    ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
+    ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
+    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable === true } }),
+  }
+}
+
+const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime())
+

@@ -1,0 +1,55 @@
+/** `useSecret`: hands a value over, and reads it anew once when it turns out to be rejected. */
+import { checkFunction } from '../errors/check.js'
+import { describe } from './describe.js'
+import type { HeldVersion } from './cache.js'
+import type { CheckedRead } from './read-options.js'
+import type { Candidate } from './resolver.js'
+import type { View } from './view.js'
+
+type Run = (value: unknown, description: unknown) => unknown
+
+interface Handed {
+  value: unknown
+  description: unknown
+  /** Undefined where `default` answered. */
+  from: { candidate: Candidate; version: HeldVersion } | undefined
+}
+
+export async function useSecret(view: View, name: unknown, use: unknown, given: unknown): Promise<unknown> {
+  const run = checkFunction(use, 'use') as Run
+  const first = await hand(view, name, given)
+  try {
+    return await run(first.value, first.description)
+  } catch (error) {
+    if (first.from === undefined || !isAuthenticationFailure(error, first.isRejected)) throw error
+    view.core.store.reject(first.from.candidate.key, first.from.version)
+  }
+  const second = await hand(view, name, given)
+  return await run(second.value, second.description)
+}
+
+async function hand(view: View, name: unknown, given: unknown): Promise<Handed & Pick<CheckedRead, 'isRejected'>> {
+  const { read, options } = view.open(name, given, 'useSecret')
+  let from: Handed['from']
+  if (!read.isSettled) {
+    try {
+      from = await view.locate(read, options)
+      if (from !== undefined) view.deliver(read, from.candidate, from.version, options)
+    } catch (error) {
+      read.failWith(error)
+    }
+  }
+  const value = await read.promise
+  const description = from === undefined ? { name: read.name, provider: '', reference: '' } : describe(view.core, from.candidate, from.version.version, from.version.details, from.version)
+  return { value, description, from, isRejected: options.isRejected }
+}
+
+// PostgreSQL's invalid_password, MySQL's, Redis's and nodemailer's own codes.
+const rejectedCodes: ReadonlySet<unknown> = new Set(['28P01', 'ER_ACCESS_DENIED_ERROR', 'WRONGPASS', 'EAUTH'])
+
+function isAuthenticationFailure(error: unknown, isRejected: CheckedRead['isRejected']): boolean {
+  if (isRejected?.(error) === true) return true
+  if (typeof error !== 'object' || error === null) return false
+  const { status, statusCode, code, response } = error as { status?: unknown; statusCode?: unknown; code?: unknown; response?: { status?: unknown; statusCode?: unknown } | null }
+  return status === 401 || statusCode === 401 || response?.status === 401 || response?.statusCode === 401 || rejectedCodes.has(code)
+}

@@ -1,0 +1,43 @@
+/** Values that the redactor has to know: every one that was read, and the providers' own credentials. Matching them in text is the redactor's work. */
+
+/** How long a value stays known after it was last read, at least (at most twice that): a rotated key is still found in what was written before. */
+const retention = 24 * 3_600_000
+
+export class KnownValues {
+  /** Value to the names that it was read by; one name is kept bare, since there is seldom a second. */
+  #recent = new Map<string, string | Set<string>>()
+  #earlier: ReadonlyMap<string, string | Set<string>> = new Map()
+  readonly #concealed = new Map<string, string>()
+  #since = -Infinity
+
+  /** @param now Epoch milliseconds. */
+  add(value: string, name: string, now: number): void {
+    if (Math.abs(now - this.#since) > retention) {
+      this.#earlier = this.#recent
+      this.#recent = new Map()
+      this.#since = now
+    }
+    const names = this.#recent.get(value)
+    if (names === name) return
+    if (names === undefined) this.#recent.set(value, name)
+    else if (typeof names === 'string') this.#recent.set(value, new Set([names, name]))
+    else names.add(name)
+  }
+
+  /** A provider's own credential: known until the root is closed. */
+  conceal(value: string, label: string): void {
+    if (value !== '') this.#concealed.set(value, label)
+  }
+
+  /** The names that a value is known by: empty where it is not known. */
+  namesOf(value: string): readonly string[] {
+    const found = [this.#recent.get(value), this.#earlier.get(value), this.#concealed.get(value)]
+    return [...new Set(found.flatMap((names) => (names === undefined ? [] : typeof names === 'string' ? [names] : [...names])))]
+  }
+
+  clear(): void {
+    this.#recent.clear()
+    this.#earlier = new Map()
+    this.#concealed.clear()
+  }
+}

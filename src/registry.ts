@@ -1,0 +1,32 @@
+/** Kind to module: literal imports, so that every bundler carries the provider that an app uses and none that it does not. */
+import type { ProviderFactory, SecretProvider } from './provider.js'
+
+/** Every option spelt out: a misspelt one does not compile. */
+export interface BuiltInProviders {
+  memory: { secrets?: Readonly<Record<string, string>> }
+  env: { prefix?: string }
+  dotenv: { directory?: string; files?: readonly string[]; environment?: string; expand?: boolean; processEnv?: 'first' | 'last' | 'never' }
+  vault: { address?: string; namespace?: string; mount?: string; token?: string }
+  aws: { region?: string; endpoint?: string; profile?: string }
+  azure: { vaultUrl?: string }
+}
+export type ProviderKind = keyof BuiltInProviders
+export type ProviderChoice = SecretProvider | ProviderFactory | ProviderKind | { [Kind in ProviderKind]: { name: Kind } & BuiltInProviders[Kind] }[ProviderKind]
+
+interface RegisteredKind {
+  /** Names of the options, for the check at the door: the module itself is loaded at the first read. */
+  readonly options: readonly string[]
+  /** Undefined: declared, and not part of this version. */
+  readonly load?: () => Promise<(options: never) => ProviderFactory>
+}
+
+export const registry: { readonly [Kind in ProviderKind]: RegisteredKind } = {
+  memory: { options: ['secrets'], load: async () => (await import('../providers/memory/index.js')).memory },
+  env: { options: ['prefix'], load: async () => (await import('../providers/env/index.js')).env },
+  dotenv: { options: ['directory', 'files', 'environment', 'expand', 'processEnv'], load: async () => (await import('../providers/dotenv/index.js')).dotenv },
+  vault: { options: ['address', 'namespace', 'mount', 'token'] },
+  aws: { options: ['region', 'endpoint', 'profile'] },
+  azure: { options: ['vaultUrl'] },
+}
+
+export const availableKinds = Object.entries(registry).flatMap(([kind, { load }]) => (load === undefined ? [] : [kind]))

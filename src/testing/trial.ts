@@ -1,0 +1,187 @@
+/** One case's harness, its provider and all that has to be closed after it. */
+import { systemClock } from '../clock.js'
+import { createSecrets } from '../index.js'
+import type { CallContext, ProviderFactory, ProviderSetup, SecretProvider, SecretRequest, SecretVersion } from '../provider.js'
+import type { SecretsOptions } from '../read/secrets-options.js'
+import type { RootSecrets } from '../read/types.js'
+import { randomLetters } from './canary.js'
+import { expect, within } from './expect.js'
+import type { ConformanceHarness } from './harness.js'
+
+export type FailureKind = Parameters<NonNullable<ConformanceHarness['fail']>>[0]
+type Location = SecretRequest & { field?: string }
+
+/** Milliseconds that a call of the provider itself may take. */
+const callTimeout = 20_000
+
+const optionalMethods = ['describe', 'list', 'put', 'delete', 'renew', 'revoke', 'locate', 'canonical', 'narrow', 'watch', 'check', 'close'] as const
+
+const setup: ProviderSetup = {
+  environment: undefined,
+  directory: '.',
+  clock: systemClock,
+  warn: () => undefined,
+  conceal: () => undefined,
+  login: () => undefined,
+}
+
+export class Trial {
+  /** What the harness gave: a case that has to see what becomes of a factory's instance hands this to `open`. */
+  readonly given: SecretProvider | ProviderFactory
+  readonly provider: SecretProvider
+  /** Secrets that were asked of the provider, one by one or in a batch. */
+  asked = 0
+  readonly #harness: ConformanceHarness
+  readonly #caseName: string
+  readonly #ends: (() => Promise<void>)[] = []
+  // A backend may keep what is deleted, and refuse the name again.
+  readonly #unique = randomLetters(10).toUpperCase()
+
+  constructor(caseName: string, harness: ConformanceHarness, given: SecretProvider | ProviderFactory, provider: SecretProvider) {
+    this.#caseName = caseName
+    this.#harness = harness
+    this.given = given
+    this.provider = this.#observe(provider)
+    this.#ends.push(async () => provider.close?.())
+  }
+
+  /** A secret's name, which no other run has. */
+  name(label: string): string {
+    return `KEYWARD_KIT_${this.#unique}_${label}`
+  }
+
+  open(options: Partial<SecretsOptions> = {}): RootSecrets<string> {
+    const secrets = createSecrets<string>({ provider: this.provider, ...options })
+    this.#ends.push(() => secrets.close())
+    return secrets
+  }
+
+  locate(name: string): Location {
+    return this.provider.locate?.(name) ?? { id: name }
+  }
+
+  async place(values: Readonly<Record<string, string>>): Promise<void> {
+    const stored: Record<string, string> = {}
+    for (const [name, value] of Object.entries(values)) {
+      const { id, field } = this.locate(name)
+      stored[id] = inField(field, value, stored[id])
+    }
+    await this.#harness.seed(stored)
+  }
+
+  async rotate(name: string, value: string): Promise<void> {
+    const { id, field } = this.locate(name)
+    await this.#demand('rotate').call(this.#harness, id, inField(field, value))
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#demand('remove').call(this.#harness, this.locate(name).id)
+  }
+
+  async deny(name: string): Promise<void> {
+    await this.#demand('deny').call(this.#harness, this.locate(name).id)
+  }
+
+  /** Makes the backend fail until the returned function is called, at the end of the case at the latest. */
+  async fail(kind: FailureKind): Promise<() => Promise<void>> {
+    const restore = await this.#demand('fail').call(this.#harness, kind)
+    let isFailing = true
+    const restoreOnce = async (): Promise<void> => {
+      if (!isFailing) return
+      isFailing = false
+      await restore()
+    }
+    this.#ends.push(restoreOnce)
+    return restoreOnce
+  }
+
+  /** For what a case does beside its own matter, and leaves out where the backend cannot. */
+  can(method: 'rotate' | 'remove' | 'deny' | 'fail', caseName: string): boolean {
+    return this.#harness[method] !== undefined && this.#harness.skips?.[caseName] === undefined
+  }
+
+  /** Asks the provider itself. */
+  get(name: string, which: Omit<SecretRequest, 'id'> = {}): Promise<SecretVersion> {
+    const { field: _, ...request } = this.locate(name)
+    return within(this.provider.get({ ...request, ...which }, this.context()), callTimeout + 5_000, 'a get of the provider')
+  }
+
+  context(): CallContext {
+    return { signal: AbortSignal.timeout(callTimeout), timeout: callTimeout }
+  }
+
+  /** Ends everything, the last begun first, whatever fails meanwhile. */
+  async close(): Promise<readonly unknown[]> {
+    const errors: unknown[] = []
+    for (const end of this.#ends.reverse()) {
+      try {
+        await within(end(), callTimeout, 'closing')
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    return errors
+  }
+
+  #demand<Method extends 'rotate' | 'remove' | 'deny' | 'fail'>(method: Method): NonNullable<ConformanceHarness[Method]> {
+    const found = this.#harness[method]
+    expect(found !== undefined, `the harness has no ${method}(): give it one, or say in skips['${this.#caseName}'] why this backend cannot have the case`)
+    return found
+  }
+
+  // Each member by name: a provider may be frozen, or an instance with private fields, which neither a Proxy nor a derived object can stand for.
+  #observe(provider: SecretProvider): SecretProvider {
+    const observed: { -readonly [Member in keyof SecretProvider]: SecretProvider[Member] } = {
+      name: provider.name,
+      get: (request, context) => {
+        this.asked += 1
+        return provider.get(request, context)
+      },
+      failure: (error) => provider.failure(error),
+    }
+    const { batch, supports, concurrency } = provider
+    if (supports !== undefined) observed.supports = supports
+    if (concurrency !== undefined) observed.concurrency = concurrency
+    if (batch !== undefined) {
+      observed.batch = {
+        limit: batch.limit,
+        ...(batch.accepts === undefined ? {} : { accepts: batch.accepts.bind(batch) }),
+        get: (requests, context) => {
+          this.asked += requests.length
+          return batch.get(requests, context)
+        },
+      }
+    }
+    for (const method of optionalMethods) {
+      const run = provider[method]
+      if (run !== undefined) Object.assign(observed, { [method]: (...values: unknown[]): unknown => Reflect.apply(run, provider, values) })
+    }
+    return observed
+  }
+}
+
+/** Runs one case, and ends what it began however it ended. */
+export async function runTrial(caseName: string, harness: ConformanceHarness, run: (trial: Trial) => Promise<void>): Promise<void> {
+  const given = await harness.provider()
+  const provider = typeof given === 'function' ? await given(setup) : given
+  const trial = new Trial(caseName, harness, given, provider)
+  const errors: unknown[] = []
+  try {
+    await run(trial)
+  } catch (error) {
+    errors.push(error)
+  }
+  errors.push(...(await trial.close()))
+  if (errors.length > 1) throw new AggregateError(errors, `${messageOf(errors[0])} (and ${errors.length - 1} more while closing)`)
+  if (errors.length === 1) throw errors[0]
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : typeof error
+}
+
+/** Where a name is one field of a larger secret, that secret is seeded as the JSON text of its fields. */
+function inField(field: string | undefined, value: string, before?: string): string {
+  if (field === undefined) return value
+  return JSON.stringify({ ...(before === undefined ? {} : (JSON.parse(before) as object)), [field]: value })
+}

@@ -1,0 +1,95 @@
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { defineConfig, loadSecrets, type KeywardConfig } from '../../src/config/index.js'
+import { makeFolder } from './folders.js'
+
+const canary = 'canary-55aa10-value'
+const memory = (value: string) => ({ provider: { name: 'memory', secrets: { A: value, B: value } } }) as const
+const config = defineConfig({
+  secrets: { A: {}, B: {} },
+  agents: { researcher: { allow: ['A'] } },
+  environments: { development: memory('of development'), production: memory('of production') },
+})
+
+beforeEach(() => vi.stubEnv('KEYWARD_ENV', ''))
+afterEach(() => vi.unstubAllEnvs())
+
+describe('loadSecrets', () => {
+  it('reads from the environment that was chosen', async () => {
+    await using secrets = await loadSecrets({ config, environment: 'production' })
+    expect(secrets.environment).toBe('production')
+    expect(await secrets.getSecret('A')).toBe('of production')
+    vi.stubEnv('KEYWARD_ENV', 'development')
+    await using others = await loadSecrets({ config })
+    expect(await others.getSecret('A')).toBe('of development')
+  })
+
+  it('grants an agent what the config declares', async () => {
+    await using secrets = await loadSecrets({ config, environment: 'production' })
+    const researcher = secrets.agent('researcher')
+    expect(await researcher.getSecret('A')).toBe('of production')
+    await expect(researcher.getSecret('B')).rejects.toMatchObject({ code: 'denied' })
+  })
+
+  it('is not changed by what becomes of the config', async () => {
+    const mine = { agents: { researcher: { allow: ['A'] } }, environments: { production: { provider: { name: 'memory' as const, secrets: { A: 'first' } } } } }
+    await using secrets = await loadSecrets({ config: mine })
+    mine.agents.researcher.allow.push('*')
+    mine.environments.production.provider.secrets.A = 'second'
+    expect(await secrets.getSecret('A')).toBe('first')
+    await expect(secrets.agent('researcher').getSecret('B')).rejects.toMatchObject({ code: 'denied' })
+  })
+
+  it('finds the config and the .env beside it', async () => {
+    const folder = await makeFolder({
+      'package.json': '{}',
+      'keyward.config.json': '{ "environments": { "development": { "provider": "dotenv" } } }',
+      '.env': 'KEYWARD_TEST_A=from the folder',
+      'src/deep/': '',
+    })
+    await using secrets = await loadSecrets({ directory: join(folder, 'src/deep') })
+    expect(await secrets.getSecret('KEYWARD_TEST_A')).toBe('from the folder')
+  })
+
+  it('takes `directory` for a config that is passed', async () => {
+    const folder = await makeFolder({ '.env': 'KEYWARD_TEST_A=from the folder' })
+    await using secrets = await loadSecrets({ directory: folder, config: { environments: { development: { provider: 'dotenv' } } } })
+    expect(await secrets.getSecret('KEYWARD_TEST_A')).toBe('from the folder')
+  })
+
+  it('names the file and the path where the read room refuses the chosen environment', async () => {
+    const folder = await makeFolder({
+      'package.json': '{}',
+      'keyward.config.json': '{ "environments": { "local": { "provider": "env" }, "production": { "provider": ["env", "env"] } } }',
+    })
+    await expect(loadSecrets({ directory: folder, environment: 'production' })).rejects.toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringMatching(/keyward\.config\.json: environments\.production\.provider/) as string,
+    })
+    await using secrets = await loadSecrets({ directory: folder, environment: 'local' })
+    expect(secrets.environment).toBe('local')
+  })
+
+  it('minds a provider that is not part of this version in the chosen environment alone', async () => {
+    const later: KeywardConfig = { environments: { production: { provider: 'azure' }, development: { provider: 'env' } } }
+    await using secrets = await loadSecrets({ config: later, environment: 'development' })
+    expect(secrets.environment).toBe('development')
+    await expect(loadSecrets({ config: later, environment: 'production' })).rejects.toThrow(/^keyward: config: environments\.production\.provider/)
+  })
+
+  it.each([
+    ['a misspelt option', { enviroment: canary }, 'loadSecrets: enviroment is not an option; expected did you mean "environment"?'],
+    ['an environment of no type', { environment: [canary] }, 'loadSecrets: environment is not a string'],
+    ['an empty environment', { environment: '' }, 'loadSecrets: environment is empty'],
+    ['a directory of no type', { directory: { path: canary } }, 'loadSecrets: directory is not a string'],
+    ['text', canary, 'loadSecrets: its argument is not a plain object'],
+    ['a config that is text', { config: canary }, 'config is not a plain object'],
+    ['a config that is null', { config: null }, 'config is not a plain object'],
+    ['an environment that is not there', { config, environment: canary }, 'config: environments has none of the name that the `environment` option says'],
+  ])('refuses %s', async (_, options, expected) => {
+    const failure = await loadSecrets(options as never).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'invalid-config' })
+    expect((failure as Error).message).toContain(expected)
+    expect((failure as Error).message).not.toContain(canary)
+  })
+})

@@ -1,0 +1,35 @@
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { expect, it } from 'vitest'
+import { root } from './root.js'
+
+/** Bytes that an app loads for `createSecrets` before its first read, minified and compressed. Raise it knowingly. */
+const ceiling = 14 * 1024
+
+it('the core stays below its ceiling', async () => {
+  const { outputFiles, metafile } = await build({
+    stdin: { contents: `import { createSecrets } from './dist/index.js'\nconsole.log(createSecrets)`, resolveDir: root },
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    external: ['dotenv', '@opentelemetry/api'],
+    outdir: join(root, 'out'),
+    absWorkingDir: root,
+    write: false,
+    metafile: true,
+  })
+  const loaded = new Set<string>()
+  const load = (path: string): void => {
+    if (loaded.has(path)) return
+    loaded.add(path)
+    for (const imported of metafile.outputs[path]?.imports ?? []) if (imported.kind === 'import-statement' && imported.external !== true) load(imported.path)
+  }
+  load('out/stdin.js')
+  const sizes = outputFiles.filter(({ path }) => loaded.has(path.slice(root.length))).map(({ contents }) => gzipSync(contents, { level: 9 }).length)
+  expect(sizes.length).toBe(loaded.size)
+  const total = sizes.reduce((sum, size) => sum + size, 0)
+  expect(total, `${total} bytes in ${sizes.length} files`).toBeLessThanOrEqual(ceiling)
+})

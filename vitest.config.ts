@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'test/package/**', 'test/fixtures/**'],
+        },
+      },
+      {
+        test: {
+          name: 'types',
+          include: [],
+          // Errors elsewhere are those of `npm run typecheck`.
+          typecheck: { enabled: true, only: true, include: ['test/types/**/*.test-d.ts'], ignoreSourceErrors: true },
+        },
+      },
+      {
+        test: {
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          exclude: ['**/node_modules/**'],
+          globalSetup: ['test/package/build.ts'],
+          // Packing, installing and bundling.
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
