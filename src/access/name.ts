@@ -27,12 +27,14 @@ function flaw(name: string): string | undefined {
 
 /** Is there a segment that a path would take as "here" or "up"? */
 export function hasDotSegment(path: string): boolean {
-  return decodeSeparators(path).split(/[/\\]/).some((segment) => segment === '.' || segment === '..')
+  return decodeSeparators(path)
+    .split(/[/\\]/)
+    .some((segment) => segment === '.' || segment === '..')
 }
 
 // Decoded as often as it could be decoded on the way to a backend.
 function decodeSeparators(text: string): string {
-  for (let previous = ''; previous !== text; ) {
+  for (let previous = ''; previous !== text;) {
     previous = text
     text = text.replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%5c/gi, '\\').replace(/%25/g, '%')
   }

@@ -107,7 +107,8 @@ export function narrow(clock: Clock, parent: ScopeState, grant: CheckedGrant): S
     throw refusedGrant('grant.agent names another agent than the scope that it narrows, and an agent is set once', parent)
   }
   for (const [key, label] of Object.entries(grant.labels ?? {})) {
-    if (parent.labels !== undefined && Object.hasOwn(parent.labels, key) && parent.labels[key] !== label) throw refusedGrant('grant.labels changes a label of the scope that it narrows; children only add', parent)
+    if (parent.labels !== undefined && Object.hasOwn(parent.labels, key) && parent.labels[key] !== label)
+      throw refusedGrant('grant.labels changes a label of the scope that it narrows; children only add', parent)
   }
   return new ScopeState(clock, parent, grant)
 }

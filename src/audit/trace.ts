@@ -1,29 +1,28 @@
-/** Trace ids of the active span, where OpenTelemetry's API package is present. */
-type OpenTelemetry = typeof import('@opentelemetry/api')
+/**
+ * Trace ids of the active span, where OpenTelemetry's API package is present and an app has registered a context manager.
+ * Read where the package keeps it for all its copies, under registered symbols of its major version, so that nothing has to be imported or waited for:
+ * https://github.com/open-telemetry/opentelemetry-js/blob/main/api/src/internal/global-utils.ts and …/api/src/trace/context-utils.ts
+ */
 export interface Trace {
   traceId: string
   spanId: string
 }
 
-let api: OpenTelemetry | undefined
-let loading: Promise<void> | undefined
+const registered = Symbol.for('opentelemetry.js.api.1')
+const spanKey = Symbol.for('OpenTelemetry Context Key SPAN')
 
-/** Looks for the package once for the process. Settles whether it is there or not. */
-export function loadTracing(): Promise<void> {
-  loading ??= load()
-  return loading
-}
-
-async function load(): Promise<void> {
-  try {
-    api = await import('@opentelemetry/api')
-  } catch {
-    // Absent, which is the usual case: events then carry no trace.
-    api = undefined
-  }
+interface OpenTelemetry {
+  context?: { active(): { getValue(key: symbol): { spanContext(): Trace } | undefined } }
 }
 
 export function activeTrace(): Trace | undefined {
-  const context = api?.trace.getActiveSpan()?.spanContext()
-  return context === undefined ? undefined : { traceId: context.traceId, spanId: context.spanId }
+  const manager = (globalThis as { [registered]?: OpenTelemetry })[registered]?.context
+  if (manager === undefined) return undefined
+  try {
+    const context = manager.active().getValue(spanKey)?.spanContext()
+    return context === undefined ? undefined : { traceId: context.traceId, spanId: context.spanId }
+  } catch {
+    // Somebody else's tracing must not fail a read.
+    return undefined
+  }
 }

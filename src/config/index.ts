@@ -1,11 +1,13 @@
-import { checkString } from '../errors/check.js'
-import { createRoot } from '../read/secrets.js'
+/** The door of the config room. What checks and finds a config is loaded with the first call: an app that has none never pays for it. */
 import type { RootSecrets } from '../read/types.js'
-import { checkKeys, checkPlain, member } from './plain.js'
-import { checkConfig, type CheckedConfig, type KeywardConfig } from './schema.js'
-import { selectEnvironment } from './select-environment.js'
+import type { KeywardConfig, NamesOf } from './schema.js'
 
-export { defineConfig, type KeywardConfig, type NamesOf } from './schema.js'
+export type { KeywardConfig } from './schema.js'
+
+/** Returns what it was given, with its type, so that names in `agents` and `references` are checked by the compiler. */
+export function defineConfig<const Config extends KeywardConfig>(config: Config & KeywardConfig<NamesOf<Config>>): Config {
+  return config
+}
 
 /**
  * Uses `config`, or finds keyward.config.{ts,mts,js,mjs,json} from `directory` (default: the working directory) up to the first package.json or .git.
@@ -13,27 +15,5 @@ export { defineConfig, type KeywardConfig, type NamesOf } from './schema.js'
  * @throws SecretError `invalid-config` where no config is found, where it does not hold, or where nothing says which environment.
  */
 export async function loadSecrets(options: { environment?: string; directory?: string; config?: KeywardConfig } = {}): Promise<RootSecrets> {
-  const given = checkOptions(options)
-  const { config, directory } = given.config === undefined ? await (await import('./load.js')).loadConfig(given.directory) : await passedConfig(given.config, given.directory)
-  const environment = selectEnvironment(config, given.environment, typeof process === 'undefined' ? undefined : process.env['KEYWARD_ENV'])
-  const { agents, secrets, origin, environments } = config
-  return createRoot(
-    { ...environments[environment]!, ...(secrets === undefined ? {} : { secrets }), environment },
-    { origin: member(`${origin}: environments`, environment), ...(agents === undefined ? {} : { agents }), ...(directory === undefined ? {} : { directory }) },
-  )
-}
-
-function checkOptions(options: unknown): { environment: string | undefined; directory: string | undefined; config: unknown } {
-  const given = checkPlain(options, 'loadSecrets: its argument')
-  checkKeys(given, 'loadSecrets:', ['environment', 'directory', 'config'])
-  const text = (key: string): string | undefined => (given[key] === undefined ? undefined : checkString(given[key], `loadSecrets: ${key}`))
-  return { environment: text('environment'), directory: text('directory'), config: given['config'] }
-}
-
-async function passedConfig(value: unknown, directory: string | undefined): Promise<{ config: CheckedConfig; directory: string | undefined }> {
-  const config = checkConfig(value, undefined)
-  // Without `directory` nothing of node is asked for: an edge runtime that passes its config has no folders.
-  if (directory === undefined) return { config, directory: typeof process === 'undefined' ? undefined : process.cwd() }
-  const { resolve } = await import('node:path')
-  return { config, directory: resolve(directory) }
+  return (await import('./load-secrets.js')).loadSecrets(options)
 }

@@ -21,11 +21,6 @@ export interface KeywardConfig<Name extends string = string> {
 }
 export type NamesOf<Config> = Config extends { secrets: infer Table } ? keyof Table & string : string
 
-/** Returns what it is given. Types it: names in `agents` and `references` that `secrets` does not declare do not compile. */
-export function defineConfig<const Config extends KeywardConfig>(config: Config & KeywardConfig<NamesOf<Config>>): Config {
-  return config
-}
-
 /** A config that holds, copied and frozen: what the app changes in its own later changes nothing here. */
 export interface CheckedConfig {
   /** How errors name it: the file, or `config` where the app passed it. */

@@ -46,7 +46,8 @@ export function checkBoolean(value: unknown, option: string): boolean {
 
 /** An integer of at least `least`. */
 export function checkCount(value: unknown, option: string, least: number): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least) throw invalidConfig(option, 'is not a whole number that is large enough', `a whole number of at least ${least}`)
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least)
+    throw invalidConfig(option, 'is not a whole number that is large enough', `a whole number of at least ${least}`)
   return value
 }
 
@@ -70,4 +71,13 @@ export function suggest(given: string, known: Iterable<string>): string {
 export function printable(key: string): string {
   const clean = key.replace(/[^\x20-\x7e]/g, '?')
   return clean.length > 64 ? `${clean.slice(0, 61)}...` : clean
+}
+
+/** Plain objects and lists, copied with what is in them; anything else (a client, a function) as it is. */
+export function copyPlain<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(copyPlain) as Value
+  if (typeof value !== 'object' || value === null) return value
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, copyPlain(member)])) as Value
 }

@@ -111,7 +111,17 @@ export interface CleanFailure {
 }
 
 const codes: ReadonlySet<unknown> = new Set<SecretErrorCode>([
-  'not-found', 'denied', 'unauthenticated', 'throttled', 'unavailable', 'timeout', 'conflict', 'invalid-value', 'invalid-config', 'unsupported', 'closed',
+  'not-found',
+  'denied',
+  'unauthenticated',
+  'throttled',
+  'unavailable',
+  'timeout',
+  'conflict',
+  'invalid-value',
+  'invalid-config',
+  'unsupported',
+  'closed',
 ])
 
 /** Drops whatever a provider says that could be free text of a backend. */

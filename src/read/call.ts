@@ -56,7 +56,7 @@ export class Call<Answer> {
     try {
       answer = Promise.resolve(this.#run(context))
     } catch (error) {
-      answer = Promise.reject(error as Error)
+      answer = Promise.reject(error)
     }
     answer.then(
       (value) => this.#finish({ ok: true, answer: value, attempts: this.#attempts, sentAt }),

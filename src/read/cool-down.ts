@@ -56,9 +56,13 @@ export class CoolDown {
       this.#pause = 0
       return
     }
-    if (now < this.#until && this.#cause !== undefined && failed.failure.retryAfter === undefined) return
-    this.#pause = failed.failure.retryAfter ?? Math.min(longest, this.#streak())
+    const isOn = this.#cause !== undefined && now < this.#until
+    const asked = failed.failure.retryAfter
+    // Within the pause a failure says nothing new, unless the backend asks for a longer one.
+    if (isOn && (asked === undefined || now + asked <= this.#until)) return
+    this.#pause = asked ?? Math.min(longest, this.#streak())
     this.#until = now + this.#pause
+    if (isOn) return
     this.#cause = failed
     this.#hasProbed = false
   }

@@ -1,7 +1,7 @@
 /** What all views of one root share, and the way of one read: access, then cache, then provider. */
 import { Audit } from '../audit/audit.js'
 import type { AuditEvent, AuditSink } from '../audit/events.js'
-import { loadTracing, type Trace } from '../audit/trace.js'
+import type { Trace } from '../audit/trace.js'
 import type { LocationSet } from '../access/location.js'
 import { checkName, type NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
@@ -48,8 +48,6 @@ export class Core {
   resolver!: Resolver
   readonly #settings: CoreSettings
   readonly #denied = new WeakMap<NameSet, Map<ProviderInstance, LocationSet>>()
-  readonly #traced: Promise<void> | undefined
-  #isTraced = false
 
   constructor(settings: CoreSettings) {
     this.#settings = settings
@@ -62,8 +60,6 @@ export class Core {
       fetched: (candidate, version) => this.#learn(candidate, version),
       refreshed: (candidate, result, duration) => this.#tellRefresh(candidate, result, duration),
     })
-    if (this.audit === undefined) this.#isTraced = true
-    else this.#traced = loadTracing().then(() => void (this.#isTraced = true))
   }
 
   policyOf(name: string): CachePolicy | false {
@@ -86,7 +82,7 @@ export class Core {
    */
   prepare(read: PendingRead, options: CheckedRead): readonly Candidate[] | undefined | Promise<readonly Candidate[] | undefined> {
     try {
-      const isLoaded = this.#isTraced && this.resolver.reach(read.name).every(({ loaded }) => loaded !== undefined)
+      const isLoaded = this.resolver.reach(read.name).every(({ loaded }) => loaded !== undefined)
       return isLoaded ? this.#decide(read, options) : this.#load(read, options)
     } catch (error) {
       read.failWith(error)
@@ -96,7 +92,6 @@ export class Core {
 
   async #load(read: PendingRead, options: CheckedRead): Promise<readonly Candidate[] | undefined> {
     try {
-      await this.#within(read, this.#traced)
       // Once more after a load: only then is the name of a factory's provider known.
       for (let missing = this.#missing(read); missing.length > 0 && !read.isSettled; missing = this.#missing(read)) {
         await this.#within(read, Promise.all(missing.map((instance) => instance.load())))
@@ -120,7 +115,13 @@ export class Core {
   }
 
   /** Goes through the candidates until one has the secret. Undefined when the read has ended, with its error told. */
-  async find(read: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group?: Group, watcher?: Watcher): Promise<{ candidate: Candidate; found: Found } | undefined> {
+  async find(
+    read: PendingRead,
+    candidates: readonly Candidate[],
+    options: CheckedRead,
+    group?: Group,
+    watcher?: Watcher,
+  ): Promise<{ candidate: Candidate; found: Found } | undefined> {
     for (const [index, candidate] of candidates.entries()) {
       read.progress.candidate = candidate
       if (!this.isSupported(read, candidate)) return undefined
@@ -160,7 +161,12 @@ export class Core {
     return this.#locations(names, instance).overlaps({ id })
   }
 
-  event<Event extends AuditEvent>(scope: ScopeState, time: number, trace: Trace | undefined, rest: Omit<Event, 'time' | 'environment' | 'agent' | 'tool' | 'labels' | 'trace'>): Event {
+  event<Event extends AuditEvent>(
+    scope: ScopeState,
+    time: number,
+    trace: Trace | undefined,
+    rest: Omit<Event, 'time' | 'environment' | 'agent' | 'tool' | 'labels' | 'trace'>,
+  ): Event {
     const event = { ...rest, time } as unknown as Event
     if (this.environment !== undefined) event.environment = this.environment
     if (scope.agent !== undefined) event.agent = scope.agent
@@ -224,7 +230,10 @@ export class Core {
   async #wait(read: PendingRead, candidate: Candidate, demand: Demand, { flight, cache }: Extract<ReturnType<Store['acquire']>, { flight: unknown }>): Promise<Outcome> {
     const late = { ok: false, failure: { code: 'timeout' } as CleanFailure, isKnown: true, attempts: 0 } as const
     const isBounded = !(flight instanceof Promise) && flight.deadline <= demand.deadline
-    const landed = flight instanceof Promise ? flight.then(async (begun) => ({ ...(await begun.outcome), version: begun.version })) : flight.outcome.then((result) => ({ ...result, version: flight.version }))
+    const landed =
+      flight instanceof Promise
+        ? flight.then(async (begun) => ({ ...(await begun.outcome), version: begun.version }))
+        : flight.outcome.then((result) => ({ ...result, version: flight.version }))
     const result = isBounded ? await landed : await Promise.race([landed, new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))])
     return this.store.settled(candidate, demand, result, cache)
   }
@@ -238,7 +247,7 @@ export class Core {
   }
 
   /** What the promise gives; undefined when the read's time is over, and the read then has its error. */
-  async #within<Value>(read: PendingRead, promise: Promise<Value> | undefined): Promise<Value | undefined> {
+  async #within<Value>(read: PendingRead, promise: Promise<Value>): Promise<Value | undefined> {
     return await Promise.race([
       promise,
       new Promise<undefined>((resolve) =>
@@ -259,7 +268,13 @@ export class Core {
     if (this.audit === undefined) return
     const { failure, attempts } = result
     this.audit.emit({
-      type: 'refresh', name, provider: instance.name ?? '', outcome: failure?.code ?? 'ok', attempts, duration: Math.max(0, duration), time: this.clock.now(),
+      type: 'refresh',
+      name,
+      provider: instance.name ?? '',
+      outcome: failure?.code ?? 'ok',
+      attempts,
+      duration: Math.max(0, duration),
+      time: this.clock.now(),
       ...(failure?.reason === undefined ? {} : { reason: failure.reason }),
       ...(failure?.requestId === undefined ? {} : { requestId: failure.requestId }),
       ...(failure?.code === 'denied' ? { deniedBy: 'backend' as const } : {}),

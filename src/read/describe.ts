@@ -37,7 +37,12 @@ async function ask(core: Core, read: PendingRead, candidate: Candidate, describe
   if (!core.isSupported(read, candidate)) return
   const pause = instance.coolDown.at(core.clock.now())
   if (pause !== undefined) return read.fail(pause.failure)
-  const call = new Call(provider, (context) => describeIt(request, context), { clock: core.clock, timeout: Math.max(0, read.deadline - core.clock.now()), attempts: core.attempts, isBehind: false })
+  const call = new Call(provider, (context) => describeIt(request, context), {
+    clock: core.clock,
+    timeout: Math.max(0, read.deadline - core.clock.now()),
+    attempts: core.attempts,
+    isBehind: false,
+  })
   const result = await call.result
   const now = core.clock.now()
   instance.coolDown.settle(result.ok ? undefined : result, now, false)
@@ -79,4 +84,3 @@ function copyDetails(details: VersionDetails | undefined): Partial<SecretDescrip
     ...(lease === undefined ? {} : { lease: { expiresAt: new Date(lease.expiresAt), renewable: lease.renewable } }),
   }
 }
-

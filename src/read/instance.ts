@@ -1,5 +1,5 @@
 /** A provider as one root uses it: made at the first read, with its own pause. */
-import { checkObject, checkString, suggest } from '../errors/check.js'
+import { checkObject, checkString, copyPlain, suggest } from '../errors/check.js'
 import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
 import { availableKinds, registry, type ProviderKind } from '../registry.js'
@@ -59,16 +59,31 @@ export class ProviderInstance {
       if (isSecretError(error)) throw error
       // What a factory throws may quote its options.
       const kind = error instanceof Error && /^\w{1,64}$/.test(error.name) ? ` (${error.name})` : ''
-      throw createError({ code: 'invalid-config' }, { provider: this.#name, message: `keyward: the provider${this.#name === undefined ? '' : ` "${this.#name}"`} could not be made: its factory threw${kind}. Check its options.` })
+      throw createError(
+        { code: 'invalid-config' },
+        {
+          provider: this.#name,
+          message: `keyward: the provider${this.#name === undefined ? '' : ` "${this.#name}"`} could not be made: its factory threw${kind}. Check its options.`,
+        },
+      )
     }
   }
 
   /** Closes what the root made. */
   async close(): Promise<void> {
     if (!this.isOwned) return
-    // A provider that is being made when the root closes is closed when it is there.
-    const provider = this.#provider ?? (await this.#loading?.catch(() => undefined))
+    // A provider that is being made when the root closes is closed once it is there.
+    const provider = this.#provider ?? (await this.#made())
     await provider?.close?.()
+  }
+
+  async #made(): Promise<SecretProvider | undefined> {
+    try {
+      return await this.#loading
+    } catch {
+      // The reads that asked for it were told why; there is nothing to close.
+      return undefined
+    }
   }
 }
 
@@ -81,7 +96,11 @@ function checkProvider(provider: unknown): SecretProvider {
 }
 
 /** What a choice says: a name, where it has one already, and how to come to the provider. */
-export function chooseProvider(choice: unknown, option: string, setup: (name: () => string | undefined) => ProviderSetup): { name: string | undefined; source: SecretProvider | (() => Promise<SecretProvider>) } {
+export function chooseProvider(
+  choice: unknown,
+  option: string,
+  setup: (name: () => string | undefined) => ProviderSetup,
+): { name: string | undefined; source: SecretProvider | (() => Promise<SecretProvider>) } {
   if (typeof choice === 'function') {
     const made: { name?: string } = {}
     const source = async (): Promise<SecretProvider> => {
@@ -97,8 +116,9 @@ export function chooseProvider(choice: unknown, option: string, setup: (name: ()
   }
   const kind = checkKind(choice, option)
   const { load } = registry[kind]
-  if (load === undefined) throw invalidConfig(option, `names "${kind}", which is not part of this version of keyward`, `one of ${availableKinds.join(', ')}, or a provider of your own`)
-  const options = typeof choice === 'object' ? withoutName(checkObject(choice, option, ['name', ...registry[kind].options])) : {}
+  if (load === undefined)
+    throw invalidConfig(option, `names "${kind}", which is not part of this version of keyward`, `one of ${availableKinds.join(', ')}, or a provider of your own`)
+  const options = typeof choice === 'object' ? copyPlain(withoutName(checkObject(choice, option, ['name', ...registry[kind].options]))) : {}
   return { name: kind, source: async () => (await load())(options as never)(setup(() => kind)) }
 }
 
@@ -107,7 +127,11 @@ function checkKind(choice: unknown, option: string): ProviderKind {
   const kind: unknown = isObject ? (choice as { name?: unknown }).name : choice
   if (typeof kind === 'string' && Object.hasOwn(registry, kind)) return kind as ProviderKind
   const path = isObject ? `${option}.name` : option
-  throw invalidConfig(path, 'is not a provider that is known', `${typeof kind === 'string' ? suggest(kind, availableKinds) : ''}one of ${availableKinds.join(', ')}, or a provider or factory of your own`)
+  throw invalidConfig(
+    path,
+    'is not a provider that is known',
+    `${typeof kind === 'string' ? suggest(kind, availableKinds) : ''}one of ${availableKinds.join(', ')}, or a provider or factory of your own`,
+  )
 }
 
 function withoutName({ name: _, ...options }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
@@ -120,4 +144,3 @@ export function checkProviderName(name: unknown, option: string): string {
   if (!/^[A-Za-z][\w.+-]{0,127}$/.test(checked)) throw invalidConfig(option, 'is not a name for a provider', 'a letter, then letters, digits and any of ._+-')
   return checked
 }
-

@@ -25,9 +25,10 @@ async function read(view: View, names: unknown, given: unknown): Promise<unknown
 }
 
 async function start(view: View, reads: readonly PendingRead[], options: CheckedRead): Promise<void> {
-  const prepared = await Promise.all(reads.map((one) => (one.isSettled ? undefined : view.core.prepare(one, options))))
+  const prepared = await Promise.all(reads.map(async (one) => (one.isSettled ? undefined : await view.core.prepare(one, options))))
   const group: Group = new Map()
-  for (const candidates of prepared) for (const { key, name } of candidates ?? []) group.set(key, { policy: strictest(group.get(key)?.policy ?? view.core.policyOf(name), view.core.policyOf(name)) })
+  for (const candidates of prepared)
+    for (const { key, name } of candidates ?? []) group.set(key, { policy: strictest(group.get(key)?.policy ?? view.core.policyOf(name), view.core.policyOf(name)) })
   for (const [index, one] of reads.entries()) {
     const candidates = prepared[index]
     if (candidates !== undefined && !one.isSettled) void deliver(view, one, candidates, options, group)
@@ -79,4 +80,3 @@ function allOrError(names: readonly unknown[], settled: readonly Settled[]): unk
   const rest = errors.length === 1 ? '' : ` ${errors.length} of ${names.length} secrets failed: see \`errors\`.`
   throw createError(failureOf(first), { secret, reference, provider, agent, tool, deniedBy, attempts, errors, message: `${message}${rest}` })
 }
-

@@ -20,8 +20,18 @@ export interface CheckedRead {
 }
 
 export const plainRead: CheckedRead = {
-  version: undefined, stage: undefined, field: undefined, maxAge: Infinity, isFresh: false, signal: undefined,
-  as: undefined, schema: undefined, hasDefault: false, default: undefined, isPartial: false, isRejected: undefined,
+  version: undefined,
+  stage: undefined,
+  field: undefined,
+  maxAge: Infinity,
+  isFresh: false,
+  signal: undefined,
+  as: undefined,
+  schema: undefined,
+  hasDefault: false,
+  default: undefined,
+  isPartial: false,
+  isRejected: undefined,
 }
 
 const oneRead = ['version', 'stage', 'field', 'maxAge', 'fresh', 'signal', 'as', 'schema', 'default']
@@ -67,13 +77,15 @@ function checkShape(value: unknown, option: string): NonNullable<AnyRead['as']> 
 
 function checkSignal(value: unknown, option: string): AbortSignal {
   const signal = value as Partial<AbortSignal> | null
-  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function' || typeof signal.aborted !== 'boolean') throw invalidConfig(option, 'is not an AbortSignal', 'the signal of an AbortController')
+  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function' || typeof signal.aborted !== 'boolean')
+    throw invalidConfig(option, 'is not an AbortSignal', 'the signal of an AbortController')
   return signal as AbortSignal
 }
 
 function checkSchema(value: unknown, option: string): StandardSchemaV1 {
   // A schema may be a function: ArkType's are.
   const standard = value !== null && (typeof value === 'object' || typeof value === 'function') ? (value as Partial<StandardSchemaV1>)['~standard'] : undefined
-  if (typeof standard?.validate !== 'function') throw invalidConfig(option, 'is not a schema', 'a Standard Schema (https://standardschema.dev), such as those of zod, valibot and ArkType')
+  if (typeof standard?.validate !== 'function')
+    throw invalidConfig(option, 'is not a schema', 'a Standard Schema (https://standardschema.dev), such as those of zod, valibot and ArkType')
   return value as StandardSchemaV1
 }

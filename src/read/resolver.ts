@@ -3,7 +3,7 @@ import { LocationSet, type Locator } from '../access/location.js'
 import type { NameSet } from '../access/name.js'
 import { formatReference, type Place, type References } from '../access/reference.js'
 import type { Refusal } from '../access/scope.js'
-import { suggest } from '../errors/check.js'
+import { printable, suggest } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { SecretProvider, SecretRequest } from '../provider.js'
 import type { ProviderInstance } from './instance.js'
@@ -36,7 +36,17 @@ export class Resolver {
   readonly #declared: ReadonlySet<string>
   readonly #locators = new Map<ProviderInstance, Locator>()
 
-  constructor(references: References, main: readonly ProviderInstance[], aliased: ReadonlyMap<string, ProviderInstance>, declared: Iterable<string>) {
+  readonly #path: (option: string) => string
+
+  /** @param path How an error names an option. */
+  constructor(
+    references: References,
+    main: readonly ProviderInstance[],
+    aliased: ReadonlyMap<string, ProviderInstance>,
+    declared: Iterable<string>,
+    path: (option: string) => string,
+  ) {
+    this.#path = path
     this.references = references
     this.#main = main
     this.#aliased = aliased
@@ -100,13 +110,17 @@ export class Resolver {
 
   #unknownProvider(given: string, name: string): Error {
     const known = this.instances().flatMap((instance) => instance.name ?? [])
-    return invalidConfig(`the reference of "${name}"`, 'names a provider that is not configured', `${suggest(given, known)}one of ${known.join(', ')} before "://" (encode the ":" where the id itself has "://")`)
+    return invalidConfig(
+      this.#path(`references["${printable(name)}"]`),
+      'names a provider that is not configured',
+      `${suggest(given, known)}one of ${known.join(', ')} before "://" (encode the ":" where the id itself has "://")`,
+    )
   }
 
   #checkNames(): void {
     const names = this.instances().flatMap((instance) => instance.name ?? [])
     const twice = names.find((name, index) => names.indexOf(name) !== index)
-    if (twice !== undefined) throw invalidConfig('provider', `holds two providers named "${twice}"`, 'names that differ: give one an alias in `providers`')
+    if (twice !== undefined) throw invalidConfig(this.#path('provider'), `holds two providers named "${twice}"`, 'names that differ: give one an alias in `providers`')
     if (names.length < this.instances().length) return
     for (const [given, name] of this.references.providers()) if (this.#byName(given) === undefined) throw this.#unknownProvider(given, name)
   }
@@ -121,7 +135,11 @@ export class Resolver {
       const location = `${place.id}\n${place.field ?? ''}`
       const other = seen.get(location)
       if (other !== undefined && !(this.references.exact.has(name) && this.references.exact.has(other))) {
-        throw invalidConfig(`"${other}" and "${name}"`, 'lead to the same secret, although no reference says so', 'a reference for each, if that is meant, or names that differ')
+        throw invalidConfig(
+          this.#path(`secrets["${printable(other)}"] and ["${printable(name)}"]`),
+          'lead to the same secret, although no reference says so',
+          'a reference for each, if that is meant, or names that differ',
+        )
       }
       seen.set(location, name)
     }
@@ -166,7 +184,8 @@ function locate(provider: SecretProvider, name: string): Place {
 
 function canonicalId(provider: SecretProvider, id: string): string {
   const canonical = provider.canonical === undefined ? id : provider.canonical(id)
-  if (typeof canonical !== 'string' || canonical.includes('\n')) throw createError({ code: 'invalid-config', fix: 'The provider gave an id that is no single line of text' }, { provider: provider.name })
+  if (typeof canonical !== 'string' || canonical.includes('\n'))
+    throw createError({ code: 'invalid-config', fix: 'The provider gave an id that is no single line of text' }, { provider: provider.name })
   return canonical
 }
 
@@ -190,4 +209,3 @@ function placeOrNothing(locator: Locator, name: string): Place | undefined {
 function fail(error: Error): never {
   throw error
 }
-

@@ -48,23 +48,35 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
   const { policy, maxEntries } = checkCache(options['cache'], path('cache'))
   const policies = checkSecrets(options['secrets'], policy, path('secrets'))
   const core = new Core({
-    clock, environment, policy, maxEntries,
+    clock,
+    environment,
+    policy,
+    maxEntries,
     policies: policies.caches,
     timeout: options['timeout'] === undefined ? 10_000 : checkDuration(options['timeout'], path('timeout')),
     attempts: checkRetry(options['retry'], path('retry')),
     sinks: checkSinks(options['audit'], path('audit')),
   })
   const setup = (name: () => string | undefined): ProviderSetup => ({
-    environment, clock,
+    environment,
+    clock,
     directory: directory ?? globalThis.process?.cwd?.() ?? '.',
-    warn: (warning) => core.warn(String(warning), name()),
+    warn: (warning) => core.warn(warning, name()),
     conceal: (value, label) => core.known.conceal(value, label),
     login: ({ outcome, duration, requestId }) =>
-      core.audit?.emit({ type: 'login', provider: name() ?? '', outcome, duration, time: clock.now(), ...(requestId === undefined ? {} : { requestId }), ...(environment === undefined ? {} : { environment }) }),
+      core.audit?.emit({
+        type: 'login',
+        provider: name() ?? '',
+        outcome,
+        duration,
+        time: clock.now(),
+        ...(requestId === undefined ? {} : { requestId }),
+        ...(environment === undefined ? {} : { environment }),
+      }),
   })
   const { main, aliased } = checkProviders(options, path, setup)
-  core.resolver = new Resolver(new References(options['references'], path('references')), main, aliased, policies.names)
-  return openRoot(core, new ScopeState(clock), checkAgents(agents, origin)) as RootSecrets<Name>
+  core.resolver = new Resolver(new References(options['references'], path('references')), main, aliased, policies.names, path)
+  return openRoot(core, new ScopeState(clock), checkAgents(agents, origin))
 }
 
 function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, CheckedGrant>): RootSecrets {
@@ -84,7 +96,7 @@ function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, Che
   const close = (): Promise<void> => (closing ??= closeRoot(core, state))
   const members = { ...new View(core, state).functions(), environment: core.environment, agent, close, [Symbol.asyncDispose]: close }
   for (const member of [...Object.values(members), close]) if (typeof member === 'function') Object.freeze(member)
-  return Object.freeze(members) as unknown as RootSecrets
+  return Object.freeze(members)
 }
 
 async function closeRoot(core: Core, state: ScopeState): Promise<void> {
@@ -110,14 +122,16 @@ function checkOptions(given: unknown, what: string, path: (key: string) => strin
   const table = checkTable(given, what)
   for (const key of laterKeys) if (table[key] !== undefined) throw invalidConfig(path(key), 'is not part of this version of keyward', 'no such option')
   for (const key in table) {
-    if (!optionKeys.includes(key) && !laterKeys.includes(key)) throw invalidConfig(path(printable(key)), 'is not an option', `${suggest(key, optionKeys)}one of ${optionKeys.join(', ')}`)
+    if (!optionKeys.includes(key) && !laterKeys.includes(key))
+      throw invalidConfig(path(printable(key)), 'is not an option', `${suggest(key, optionKeys)}one of ${optionKeys.join(', ')}`)
   }
   return table
 }
 
 function checkClock(value: unknown, option: string): Clock {
   const clock = value as Partial<Clock> | null
-  if (typeof clock !== 'object' || clock === null || typeof clock.now !== 'function' || typeof clock.setTimer !== 'function') throw invalidConfig(option, 'is not a clock', 'an object with `now` and `setTimer`')
+  if (typeof clock !== 'object' || clock === null || typeof clock.now !== 'function' || typeof clock.setTimer !== 'function')
+    throw invalidConfig(option, 'is not a clock', 'an object with `now` and `setTimer`')
   return clock as Clock
 }
 
@@ -138,7 +152,8 @@ function checkSinks(value: unknown, option: string): readonly AuditSink[] {
   const sinks: readonly unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value]
   return sinks.map((sink, index) => {
     const isWriter = typeof sink === 'object' && sink !== null && typeof (sink as { write?: unknown }).write === 'function'
-    if (typeof sink !== 'function' && !isWriter) throw invalidConfig(Array.isArray(value) ? `${option}[${index}]` : option, 'is not a sink', 'a function, or an object with `write`')
+    if (typeof sink !== 'function' && !isWriter)
+      throw invalidConfig(Array.isArray(value) ? `${option}[${index}]` : option, 'is not a sink', 'a function, or an object with `write`')
     return sink as AuditSink
   })
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js'
 import { durationMilliseconds } from '../duration.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { SecretVersion } from '../provider.js'
-import { Cache, HeldVersion, jittered, type CachePolicy, type VersionDetails } from './cache.js'
+import { HeldVersion, type Cache, jittered, type CachePolicy, type VersionDetails } from './cache.js'
 import { Call, type CallResult } from './call.js'
 import { allowsStale, type Failed } from './cool-down.js'
 import type { Candidate } from './resolver.js'
@@ -85,7 +85,8 @@ export class Store {
       return serveStale(held)
     }
     const joined = this.#flights.get(key)
-    if (joined === undefined) return { flight: this.#begin(candidate, demand, { timeout: demand.deadline - now, attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
+    if (joined === undefined)
+      return { flight: this.#begin(candidate, demand, { timeout: demand.deadline - now, attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
     if (joined.policy === false) joined.policy = demand.policy
     return { flight: joined, cache: 'joined' }
   }
@@ -295,9 +296,8 @@ export function versionDetails({ stages, createdAt, expiresAt, nextRotationAt, l
     ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
     ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
     ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
-    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable === true } }),
+    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable } }),
   }
 }
 
 const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime())
-

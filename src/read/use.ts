@@ -4,6 +4,7 @@ import { describe } from './describe.js'
 import type { HeldVersion } from './cache.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import type { SecretDescription } from './types.js'
 import type { View } from './view.js'
 
 type Run = (value: unknown, description: unknown) => unknown
@@ -31,7 +32,7 @@ export async function useSecret(view: View, name: unknown, use: unknown, given: 
 async function hand(view: View, name: unknown, given: unknown): Promise<Handed & Pick<CheckedRead, 'isRejected'>> {
   const { read, options } = view.open(name, given, 'useSecret')
   let from: Handed['from']
-  if (!read.isSettled) {
+  const run = async (): Promise<void> => {
     try {
       from = await view.locate(read, options)
       if (from !== undefined) view.deliver(read, from.candidate, from.version, options)
@@ -39,9 +40,16 @@ async function hand(view: View, name: unknown, given: unknown): Promise<Handed &
       read.failWith(error)
     }
   }
+  // Behind, so that an abort finds somebody who waits for the read.
+  if (!read.isSettled) void run()
   const value = await read.promise
-  const description = from === undefined ? { name: read.name, provider: '', reference: '' } : describe(view.core, from.candidate, from.version.version, from.version.details, from.version)
-  return { value, description, from, isRejected: options.isRejected }
+  return { value, description: descriptionOf(view, read.name, from), from, isRejected: options.isRejected }
+}
+
+function descriptionOf({ core }: View, name: string, from: Handed['from']): SecretDescription {
+  if (from === undefined) return { name, provider: '', reference: '' }
+  const { candidate, version } = from
+  return describe(core, candidate, version.version, version.details, version)
 }
 
 // PostgreSQL's invalid_password, MySQL's, Redis's and nodemailer's own codes.

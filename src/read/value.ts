@@ -1,9 +1,7 @@
-/** What a backend stores, and what a reader asked for. Everything but text is made anew for each read. */
+/** What a backend stores, and its text. `decode.ts` has what else a reader may ask for. */
 import { printable } from '../errors/check.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { JsonValue } from '../provider.js'
-import { redacted } from '../redaction/redacted.js'
-import type { AnyRead, StandardSchemaV1 } from './types.js'
 
 /** A record, kept as its JSON, so that no reader can change what another gets. */
 export class StoredRecord {
@@ -44,72 +42,20 @@ export function asText(stored: Stored, field: string | undefined): string {
   return stored instanceof Uint8Array ? decodeUtf8(stored) : onlyValue(stored)
 }
 
-/** What a read gives as its options ask; a schema may take its time. */
-export function decode(stored: Stored, name: string, field: string | undefined, { as, schema }: { as: AnyRead['as'] | undefined; schema: StandardSchemaV1 | undefined }): unknown {
-  if (schema !== undefined) return validate(schema, as === undefined ? schemaInput(stored, field) : convert(stored, field, as))
-  return as === 'redacted' ? redacted(name, asText(stored, field)) : convert(stored, field, as)
-}
-
-function convert(stored: Stored, field: string | undefined, as: AnyRead['as'] | undefined): unknown {
-  // A field is taken first; from there on it is text.
-  if (as === 'json') return field !== undefined || typeof stored === 'string' ? parse(asText(stored, field)) : parseWhole(stored)
-  if (as !== 'bytes') return asText(stored, field)
-  if (field === undefined && stored instanceof Uint8Array) return Uint8Array.from(stored)
-  if (field === undefined && stored instanceof StoredRecord) {
-    throw new ValueFailure('record', `A secret with fields has no bytes: name one with \`field\`, or with "#field" in its reference. ${listFields(stored)}`, 'unsupported')
-  }
-  return new TextEncoder().encode(asText(stored, field))
-}
-
-function schemaInput(stored: Stored, field: string | undefined): unknown {
-  if (field === undefined && stored instanceof StoredRecord) return JSON.parse(stored.json)
-  const value = field === undefined ? asText(stored, undefined) : fieldOf(stored, field)
-  return typeof value === 'string' ? parseContainer(value) : value
-}
-
-// Text that is a JSON object or array is meant as one; a number or `true` may well be a password.
-function parseContainer(text: string): unknown {
-  if (!/^\uFEFF?\s*[[{]/.test(text)) return text
-  try {
-    return JSON.parse(withoutMark(text))
-  } catch {
-    return text
-  }
-}
-
-function validate(schema: StandardSchemaV1, input: unknown): unknown {
-  const refuse = (): ValueFailure => new ValueFailure('schema', 'The value does not fit `schema`; what its issues say is not repeated, since it may quote the value')
-  const accept = (result: Awaited<ReturnType<StandardSchemaV1['~standard']['validate']>>): unknown => {
-    if (typeof result !== 'object' || result === null || result.issues !== undefined) throw refuse()
-    return result.value
-  }
-  try {
-    const result = schema['~standard'].validate(input)
-    if (!isThenable(result)) return accept(result as Awaited<typeof result>)
-    return Promise.resolve(result).then(accept, () => {
-      throw refuse()
-    })
-  } catch {
-    // A schema that throws may quote the value as well.
-    throw refuse()
-  }
-}
-
-const isThenable = (value: unknown): value is PromiseLike<never> => typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
-
-function fieldOf(stored: Stored, field: string): JsonValue {
+export function fieldOf(stored: Stored, field: string): JsonValue {
   const document = stored instanceof StoredRecord ? (JSON.parse(stored.json) as JsonValue) : parse(typeof stored === 'string' ? stored : decodeUtf8(stored))
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new ValueFailure('not-an-object', 'A field can be read only of a JSON object: leave `field` or "#field" out, or store an object')
   }
-  if (!Object.hasOwn(document, field)) throw new ValueFailure('no-such-field', `${listNames(Object.keys(document))}`, 'not-found')
+  if (!Object.hasOwn(document, field)) throw new ValueFailure('no-such-field', listNames(Object.keys(document)), 'not-found')
   return (document as Readonly<Record<string, JsonValue>>)[field] as JsonValue
 }
 
 function fieldText(value: JsonValue): string {
   if (typeof value === 'string') return value
   // Past 2^53 a JSON number has already lost digits: better no secret than a wrong one.
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) throw new ValueFailure('inexact-number', 'The number is too large to be read exactly: store it as a string')
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
+    throw new ValueFailure('inexact-number', 'The number is too large to be read exactly: store it as a string')
   return JSON.stringify(value)
 }
 
@@ -120,18 +66,12 @@ function onlyValue(record: StoredRecord): string {
   throw new ValueFailure('record', `Pick a field with \`field\`, or with "#field" in the reference, or read it \`as: 'json'\`. ${listNames(names)}`)
 }
 
-const listFields = (record: StoredRecord): string => listNames(Object.keys(JSON.parse(record.json) as object))
-
-function listNames(names: readonly string[]): string {
+export function listNames(names: readonly string[]): string {
   const shown = names.slice(0, 20).map((name) => `"${printable(name)}"`)
   return shown.length === 0 ? 'It has no fields' : `It has ${shown.length < names.length ? 'among others ' : ''}the ${shown.length === 1 ? 'field' : 'fields'} ${shown.join(', ')}`
 }
 
-function parseWhole(stored: Uint8Array | StoredRecord): unknown {
-  return stored instanceof StoredRecord ? JSON.parse(stored.json) : parse(decodeUtf8(stored))
-}
-
-function parse(text: string): JsonValue {
+export function parse(text: string): JsonValue {
   try {
     return JSON.parse(withoutMark(text)) as JsonValue
   } catch {
@@ -140,9 +80,9 @@ function parse(text: string): JsonValue {
   }
 }
 
-const withoutMark = (text: string): string => (text.startsWith('\uFEFF') ? text.slice(1) : text)
+export const withoutMark = (text: string): string => (text.startsWith('\uFEFF') ? text.slice(1) : text)
 
-function decodeUtf8(bytes: Uint8Array): string {
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {

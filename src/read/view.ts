@@ -6,19 +6,17 @@ import type { ReadEvent } from '../audit/events.js'
 import { activeTrace } from '../audit/trace.js'
 import { checkGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
-import { narrow, ScopeState } from '../access/scope.js'
+import { narrow, type ScopeState } from '../access/scope.js'
 import { printable } from '../errors/check.js'
 import { createError } from '../errors/secret-error.js'
 import { HeldVersion } from './cache.js'
 import type { Core } from './core.js'
-import { describeSecret } from './describe.js'
 import { getSecrets } from './many.js'
 import { PendingRead } from './pending-read.js'
 import { checkRead, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { Scope, Secrets } from './types.js'
-import { useSecret } from './use.js'
-import { asText, decode, ValueFailure } from './value.js'
+import { asText, ValueFailure } from './value.js'
 
 /** A name that this view read: the version behind it and the promise of its text, which no other view is given. */
 interface Handle {
@@ -82,8 +80,8 @@ export class View {
     return {
       getSecret,
       getSecrets: (names: readonly string[], options?: unknown) => getSecrets(this, names, options),
-      useSecret: (name: string, use: never, options?: unknown) => useSecret(this, name, use, options),
-      describeSecret: (name: string, options?: unknown) => describeSecret(this, name, options),
+      useSecret: async (name: string, use: unknown, options?: unknown) => (await import('./use.js')).useSecret(this, name, use, options),
+      describeSecret: async (name: string, options?: unknown) => (await import('./describe.js')).describeSecret(this, name, options),
       invalidate: (name?: string) => this.invalidate(name),
       scope: (grant: unknown) => this.narrow(grant),
     } as unknown as Secrets
@@ -104,17 +102,21 @@ export class View {
 
   /** Hands a version over as the options ask. */
   deliver(read: PendingRead, candidate: Candidate, version: HeldVersion, options: CheckedRead): void {
+    const { field } = candidate.place
+    const { stored, fetchedAt } = version
     const fail = (error: unknown): void => (error instanceof ValueFailure ? read.fail(error.failure) : read.failWith(error))
-    try {
-      const { field } = candidate.place
-      const value = options === plainRead ? asText(version.stored, field) : decode(version.stored, read.name, field, options)
-      if (typeof value === 'string') this.core.known.add(value, read.name, version.fetchedAt)
-      if (!(value instanceof Promise)) return read.succeed(value)
-      read.atDeadline(() => read.fail({ code: 'timeout' }))
-      value.then((validated: unknown) => read.succeed(validated), fail)
-    } catch (error) {
-      fail(error)
+    const succeed = (value: unknown): void => {
+      if (typeof value === 'string') this.core.known.add(value, read.name, fetchedAt)
+      read.succeed(value)
     }
+    try {
+      if (options.schema === undefined && (options.as === undefined || options.as === 'text')) return succeed(asText(stored, field))
+    } catch (error) {
+      return fail(error)
+    }
+    // A schema of the reader may take its time, and a read has an end.
+    read.atDeadline(() => read.fail({ code: 'timeout' }))
+    import('./decode.js').then(({ decode }) => decode(stored, read.name, field, options)).then(succeed, fail)
   }
 
   invalidate(name: unknown): void {
@@ -183,7 +185,11 @@ export class View {
     handle.limit = Math.min(this.scope.limit, version.limit, isShorter ? version.fetchedAt + policy.ttl : Infinity)
     if (this.core.audit !== undefined) {
       const { name } = candidate.instance
-      handle.told = { ...(name === undefined ? {} : { provider: name }), reference: this.core.resolver.reference(candidate), ...(version.version === undefined ? {} : { version: version.version }) }
+      handle.told = {
+        ...(name === undefined ? {} : { provider: name }),
+        reference: this.core.resolver.reference(candidate),
+        ...(version.version === undefined ? {} : { version: version.version }),
+      }
     }
     handle.isPending = false
   }

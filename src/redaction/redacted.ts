@@ -52,6 +52,5 @@ const pinned: PropertyDescriptorMap = {
 
 /** A promise that does not print its value and whose methods nobody can replace. Not frozen: frozen promises crash under async hooks. */
 export function pin<Value>(promise: Promise<Value>, name: string): Promise<Value> {
-  Object.defineProperties(promise, pinned)
-  return Object.defineProperty(promise, nameKey, { value: name })
+  return Object.defineProperty(Object.defineProperties(promise, pinned), nameKey, { value: name })
 }

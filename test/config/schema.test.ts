@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { checkConfig, defineConfig } from '../../src/config/schema.js'
+import { defineConfig } from '../../src/config/index.js'
+import { checkConfig } from '../../src/config/schema.js'
 import { errorOf } from './error-of.js'
 
 const canary = 'canary-c4f1e7-value'

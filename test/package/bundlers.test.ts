@@ -36,7 +36,7 @@ describe('an app with the dotenv provider, bundled', () => {
   })
 
   it('by esbuild, with a banner for CommonJS', async () => {
-    await buildWithEsbuild({
+    const { warnings } = await buildWithEsbuild({
       entryPoints: [join(app.directory, 'app.mjs')],
       absWorkingDir: app.directory,
       bundle: true,
@@ -48,6 +48,7 @@ describe('an app with the dotenv provider, bundled', () => {
       banner: { js: banner },
       logLevel: 'silent',
     })
+    expect(warnings).toEqual([])
     await expectGreeting('esbuild/app.mjs')
   })
 

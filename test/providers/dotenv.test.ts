@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { dotenv, type DotenvOptions } from '../../providers/dotenv/index.js'
 import { isSecretError } from '../../src/errors/secret-error.js'
+import { createSecrets } from '../../src/index.js'
 import type { BuiltInProviders } from '../../src/registry.js'
 import { context, make, read, withVariables } from './setup.js'
 
@@ -219,6 +220,23 @@ describe('dotenv', () => {
     expect(coded('constructor')).toBeUndefined()
     expect(provider.failure(new Error('EACCES'))).toBeUndefined()
     expect(provider.failure(undefined)).toBeUndefined()
+  })
+
+  it.skipIf(isRoot || isWindows)('tells a file that it may not read as denied', async () => {
+    await write({ '.env': 'A=1' })
+    await chmod(join(directory, '.env'), 0)
+    const provider = await provide()
+    const error: unknown = await read(provider, 'A').catch((reason: unknown) => reason)
+    expect(provider.failure(error)).toMatchObject({ code: 'denied', reason: 'EACCES' })
+  })
+
+  it('is told by the core with the name of the secret, the file and the line', async () => {
+    await write({ '.env': 'A=1\nsk-live-4242' })
+    const secrets = createSecrets<string>({ provider: dotenv({ directory }) })
+    const failure = await failureOf(secrets.getSecret('B'))
+    await secrets.close()
+    expect(failure).toMatchObject({ code: 'invalid-config', message: expect.stringMatching(/secret "B".*dotenv file "\.env" line 2 is neither/) })
+    expect(failure.message).not.toContain('4242')
   })
 
   it('expands over all files and the process, when it is told to', async () => {

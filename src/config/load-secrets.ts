@@ -1,0 +1,33 @@
+import { checkString } from '../errors/check.js'
+import { createRoot } from '../read/secrets.js'
+import type { RootSecrets } from '../read/types.js'
+import { checkKeys, checkPlain, member } from './plain.js'
+import { checkConfig, type CheckedConfig, type KeywardConfig } from './schema.js'
+import { selectEnvironment } from './select-environment.js'
+
+/** What `loadSecrets` of the door does. */
+export async function loadSecrets(options: { environment?: string; directory?: string; config?: KeywardConfig } = {}): Promise<RootSecrets> {
+  const given = checkOptions(options)
+  const { config, directory } = given.config === undefined ? await (await import('./load.js')).loadConfig(given.directory) : await passedConfig(given.config, given.directory)
+  const environment = selectEnvironment(config, given.environment, typeof process === 'undefined' ? undefined : process.env['KEYWARD_ENV'])
+  const { agents, secrets, origin, environments } = config
+  return createRoot(
+    { ...environments[environment]!, ...(secrets === undefined ? {} : { secrets }), environment },
+    { origin: member(`${origin}: environments`, environment), ...(agents === undefined ? {} : { agents }), ...(directory === undefined ? {} : { directory }) },
+  )
+}
+
+function checkOptions(options: unknown): { environment: string | undefined; directory: string | undefined; config: unknown } {
+  const given = checkPlain(options, 'loadSecrets: its argument')
+  checkKeys(given, 'loadSecrets:', ['environment', 'directory', 'config'])
+  const text = (key: string): string | undefined => (given[key] === undefined ? undefined : checkString(given[key], `loadSecrets: ${key}`))
+  return { environment: text('environment'), directory: text('directory'), config: given['config'] }
+}
+
+async function passedConfig(value: unknown, directory: string | undefined): Promise<{ config: CheckedConfig; directory: string | undefined }> {
+  const config = checkConfig(value, undefined)
+  // Without `directory` nothing of node is asked for: an edge runtime that passes its config has no folders.
+  if (directory === undefined) return { config, directory: typeof process === 'undefined' ? undefined : process.cwd() }
+  const { resolve } = await import('node:path')
+  return { config, directory: resolve(directory) }
+}
