@@ -43,6 +43,11 @@ export class LocationSet {
     return this.#reaches.some((reach) => isIn(id, reach.id) && (field === undefined || reach.field === undefined || isIn(field, reach.field)))
   }
 
+  /** Is the secret with this id covered with all its fields? */
+  coversWhole(id: string): boolean {
+    return this.#reaches.some((reach) => reach.field === undefined && isIn(id, reach.id))
+  }
+
   #add(place: Place | undefined): void {
     if (place === undefined) return
     this.#reaches.push({ id: { prefix: place.id, suffix: undefined }, field: place.field === undefined ? undefined : { prefix: place.field, suffix: undefined } })

@@ -36,7 +36,7 @@ export function hasDotSegment(path: string): boolean {
 function decodeSeparators(text: string): string {
   for (let previous = ''; previous !== text;) {
     previous = text
-    text = text.replace(/%2e/gi, '.').replace(/%2f/gi, '/').replace(/%5c/gi, '\\').replace(/%25/g, '%')
+    text = text.replace(/%([2-7][0-9a-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
   }
   return text
 }

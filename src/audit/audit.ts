@@ -1,6 +1,7 @@
 /** Hands each event to every sink. Made only where someone listens. */
 import { systemClock, type Clock } from '../clock.js'
-import type { AuditEvent, AuditSink } from './events.js'
+import type { AuditEvent, AuditSink, ReadEvent } from './events.js'
+import { activeTrace, isTracing } from './trace.js'
 
 interface Sink {
   write(event: AuditEvent): unknown
@@ -13,9 +14,11 @@ export class Audit {
   readonly environment: string | undefined
   readonly #sinks: readonly Sink[]
   readonly #clock: Clock
-  #turn: number | undefined
+  #turn = 0
+  #mayTrace = true
   readonly #endTurn = (): void => {
-    this.#turn = undefined
+    this.#turn = 0
+    this.#mayTrace = true
   }
 
   constructor(sinks: readonly AuditSink[], clock: Clock, environment: string | undefined) {
@@ -25,13 +28,23 @@ export class Audit {
   }
 
   /**
-   * The time of a hit's event. The system's clock is read once for each turn of the loop, since reading it costs more than the rest of a hit;
-   * an injected clock is always read.
+   * Tells of a hit. The system's clock, and whether anybody traces, is read once for each turn of the loop, since that costs more than the rest of a
+   * hit; an injected clock is always read.
    */
-  now(): number {
+  hit(template: ReadEvent): void {
+    const event = hitEvent(template, this.#timeOfTurn())
+    if (this.#mayTrace) {
+      const trace = activeTrace()
+      if (trace !== undefined) event.trace = trace
+    }
+    this.emit(event)
+  }
+
+  #timeOfTurn(): number {
     if (this.#clock !== systemClock || typeof setImmediate !== 'function') return this.#clock.now()
-    if (this.#turn === undefined) {
+    if (this.#turn === 0) {
       this.#turn = Date.now()
+      this.#mayTrace = isTracing()
       setImmediate(this.#endTurn)
     }
     return this.#turn
@@ -39,7 +52,7 @@ export class Audit {
 
   /** Never throws and never waits. */
   emit(event: AuditEvent): void {
-    for (const sink of this.#sinks) this.#deliver(sink, event)
+    for (let index = 0; index < this.#sinks.length; index++) this.#deliver(this.#sinks[index]!, event)
   }
 
   /** Settles when every sink has flushed and closed; a sink that fails is told of to the others. */
@@ -68,7 +81,7 @@ export class Audit {
   #deliver(sink: Sink, event: AuditEvent): void {
     try {
       const written = sink.write(event)
-      if (written instanceof Promise) written.catch(() => this.#complain(sink))
+      if (written !== undefined && written instanceof Promise) written.catch(() => this.#complain(sink))
     } catch {
       this.#complain(sink)
     }
@@ -83,4 +96,18 @@ function asSink(sink: AuditSink): Sink {
     ...(sink.close === undefined ? {} : { close: () => Promise.resolve(sink.close?.()) }),
     hasFailed: false,
   }
+}
+
+// Each of the usual shapes as one literal: a copy by spread, or members added one by one, cost more than all else in a hit.
+function hitEvent(template: ReadEvent, time: number): ReadEvent {
+  const { name, provider, reference, version, agent, environment, tool, labels } = template
+  if (provider === undefined || reference === undefined || tool !== undefined || labels !== undefined || environment !== undefined) return { ...template, time }
+  if (agent === undefined) {
+    return version === undefined
+      ? { type: 'read', name, provider, reference, cache: 'hit', outcome: 'ok', duration: 0, time }
+      : { type: 'read', name, provider, reference, version, cache: 'hit', outcome: 'ok', duration: 0, time }
+  }
+  return version === undefined
+    ? { type: 'read', name, provider, reference, cache: 'hit', outcome: 'ok', duration: 0, time, agent }
+    : { type: 'read', name, provider, reference, version, cache: 'hit', outcome: 'ok', duration: 0, time, agent }
 }

@@ -15,6 +15,11 @@ interface OpenTelemetry {
   context?: { active(): { getValue(key: symbol): { spanContext(): Trace } | undefined } }
 }
 
+/** Has an app registered what keeps the active span? */
+export function isTracing(): boolean {
+  return (globalThis as { [registered]?: OpenTelemetry })[registered]?.context !== undefined
+}
+
 export function activeTrace(): Trace | undefined {
   const manager = (globalThis as { [registered]?: OpenTelemetry })[registered]?.context
   if (manager === undefined) return undefined

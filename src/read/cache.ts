@@ -14,42 +14,97 @@ export interface CachePolicy {
   readonly negativeTtl: number
 }
 
-/** What a backend said beside the value; undefined for most secrets of most backends. */
+/** What a backend said beside the value. */
 export interface VersionDetails {
+  readonly version?: string
   readonly stages?: readonly string[]
   readonly createdAt?: Date
   readonly expiresAt?: Date
   readonly nextRotationAt?: Date
   readonly lease?: { expiresAt: Date; renewable: boolean }
+  /** Epoch milliseconds: the earlier of expiry and lease. */
+  readonly limit?: number
 }
+
+const fresh = 1
+const usedSince = 2
+const marked = 4
+const servedOld = 8
+const limited = 16
+/** Times are kept as a distance from here: as small integers, which cost a hundred thousand entries nothing beside their slot. */
+const origin = Date.now()
 
 /** One fetch's answer. Made when its call begins, so that a view can point to it before it is there. */
 export class HeldVersion {
-  /** Served without a call. While the call is in flight: joined. */
-  isFresh = true
-  /** Read since eviction last came by. */
-  used = false
-  /** Marked as old by `invalidate`, `fresh` or `useSecret`: kept for outages alone. */
-  isMarked = false
-  servedStale = false
+  #flags = fresh
   stored: Stored = ''
-  version: string | undefined = undefined
   details: VersionDetails | undefined = undefined
-  /** Epoch milliseconds. */
-  fetchedAt = 0
-  freshUntil = 0
-  /** Epoch milliseconds: never served from here on. */
-  limit = Infinity
-  /** Calls are numbered as they begin: a later answer outweighs an earlier one. */
-  readonly call: number
   policy: CachePolicy | undefined = undefined
+  #fetched = 0
+  #freshFor = 0
 
-  constructor(call: number) {
-    this.call = call
+  /** Served without a call. While the call is in flight: joined. */
+  get isFresh(): boolean {
+    return (this.#flags & fresh) !== 0
+  }
+  set isFresh(value: boolean) {
+    this.#flags = value ? this.#flags | fresh : this.#flags & ~fresh
+  }
+
+  /** May a hit hand it over without a look at the clock? */
+  get isUnlimited(): boolean {
+    return (this.#flags & (fresh | limited)) === fresh
+  }
+
+  /** Read since eviction last came by. */
+  get used(): boolean {
+    return (this.#flags & usedSince) !== 0
+  }
+  set used(value: boolean) {
+    this.#flags = value ? this.#flags | usedSince : this.#flags & ~usedSince
+  }
+
+  /** Marked as old by `invalidate`, `fresh` or `useSecret`: kept for outages alone. */
+  get isMarked(): boolean {
+    return (this.#flags & marked) !== 0
+  }
+  mark(): void {
+    this.#flags = (this.#flags & ~fresh) | marked
+  }
+
+  get servedStale(): boolean {
+    return (this.#flags & servedOld) !== 0
+  }
+  serveStale(): void {
+    this.#flags |= servedOld | usedSince
+  }
+
+  /** Epoch milliseconds. */
+  get fetchedAt(): number {
+    return origin + this.#fetched
+  }
+  get freshUntil(): number {
+    return origin + this.#fetched + this.#freshFor
+  }
+  /** @param freshFor Milliseconds. */
+  fetched(at: number, freshFor: number): void {
+    this.#fetched = at - origin
+    if (this.details?.limit !== undefined) this.#flags |= limited
+    this.#freshFor = Math.floor(freshFor)
+  }
+
+  get version(): string | undefined {
+    return this.details?.version
+  }
+
+  /** Epoch milliseconds: never served from here on. */
+  get limit(): number {
+    return this.details?.limit ?? Infinity
   }
 }
 
 interface Negative {
+  readonly address: Address
   readonly failure: CleanFailure
   readonly since: number
   readonly until: number
@@ -61,60 +116,67 @@ const sweepShare = 0.01
 export class Cache {
   readonly #clock: Clock
   readonly #maxEntries: number
-  readonly #held = new Map<string, HeldVersion>()
+  /** By provider instance, so that an id is its own key. */
+  readonly #spaces = new Map<number, Map<string, HeldVersion>>()
   readonly #negatives = new Map<string, Negative>()
+  #size = 0
   #timer: { clear(): void } | undefined
   #dueAt = Infinity
-  #armedAt = 0
+  #seenAt = -Infinity
 
   constructor(clock: Clock, maxEntries: number) {
     this.#clock = clock
     this.#maxEntries = maxEntries
   }
 
-  /** What is held for a key, if it may still be served for anything. */
-  get(key: string, now: number): HeldVersion | undefined {
-    const held = this.#held.get(key)
+  /** What is held, if it may still be served for anything. */
+  get({ space, key }: Address, now: number): HeldVersion | undefined {
+    this.#observe(now)
+    const held = this.#spaces.get(space)?.get(key)
     if (held === undefined) return undefined
     if (now >= held.limit || now >= keptUntil(held)) {
-      this.#drop(key, held)
+      this.#drop(space, key, held)
       return undefined
     }
     return held
   }
 
-  set(key: string, version: HeldVersion): void {
-    const before = this.#held.get(key)
-    if (before !== undefined) {
-      before.isFresh = false
-      this.#held.delete(key)
-    }
-    this.#held.set(key, version)
-    this.#negatives.delete(key)
-    if (this.#held.size > this.#maxEntries) this.#evict()
+  set(address: Address, version: HeldVersion): void {
+    const { space, key } = address
+    const before = this.#spaces.get(space)?.get(key)
+    if (before !== undefined) this.#drop(space, key, before)
+    if (this.#size >= this.#maxEntries) this.#evict(space)
+    let entries = this.#spaces.get(space)
+    if (entries === undefined) this.#spaces.set(space, (entries = new Map<string, HeldVersion>()))
+    entries.set(key, version)
+    this.#size += 1
+    this.#negatives.delete(nameOf(address))
     this.#wakeBy(Math.min(version.freshUntil, version.limit))
   }
 
-  /** The end of an entry for good: the backend denied it, deleted it, or no longer knows who asks. Spares what a later call brought. */
-  end(key: string, call: number): void {
-    const held = this.#held.get(key)
-    if (held !== undefined && held.call < call) this.#drop(key, held)
-    this.#negatives.delete(key)
+  /**
+   * The end of an entry for good: the backend denied it, deleted it, or no longer knows who asks.
+   * @param before What was held when the call began that says so: what a later call brought is spared.
+   */
+  end(address: Address, before: HeldVersion | undefined): void {
+    const { space, key } = address
+    if (before !== undefined && this.#spaces.get(space)?.get(key) === before) this.#drop(space, key, before)
+    this.#negatives.delete(nameOf(address))
+  }
+
+  /** What is held, without asking whether it may be served. */
+  peek({ space, key }: Address): HeldVersion | undefined {
+    return this.#spaces.get(space)?.get(key)
   }
 
   /** Marks as old, so that the next read asks the backend; kept for an outage. */
-  mark(key: string): void {
-    const held = this.#held.get(key)
-    if (held !== undefined) this.markVersion(held)
-    this.#negatives.delete(key)
+  mark(address: Address): void {
+    this.#spaces.get(address.space)?.get(address.key)?.mark()
+    this.#negatives.delete(nameOf(address))
   }
 
-  markVersion(version: HeldVersion): void {
-    version.isFresh = false
-    version.isMarked = true
-  }
-
-  negative(key: string, now: number): Negative | undefined {
+  negative(address: Address, now: number): Negative | undefined {
+    const key = nameOf(address)
     const negative = this.#negatives.get(key)
     if (negative === undefined) return undefined
     // A clock that was set back must not keep a not-found alive: it counts from when it was heard.
@@ -126,10 +188,11 @@ export class Cache {
   }
 
   /** In a bound of its own, so that names that do not exist never push out values that do. */
-  setNegative(key: string, failure: CleanFailure, lifetime: number, now: number): void {
+  setNegative(address: Address, failure: CleanFailure, lifetime: number, now: number): void {
+    const key = nameOf(address)
     this.#negatives.delete(key)
     if (lifetime <= 0) return
-    this.#negatives.set(key, { failure, since: now, until: now + lifetime })
+    this.#negatives.set(key, { address, failure, since: now, until: now + lifetime })
     if (this.#negatives.size <= this.#maxEntries) return
     for (const oldest of this.#negatives.keys()) {
       this.#negatives.delete(oldest)
@@ -137,69 +200,85 @@ export class Cache {
     }
   }
 
-  /** Keys of everything that is held or known to be missing. */
-  keys(): Iterable<string> {
-    return new Set([...this.#held.keys(), ...this.#negatives.keys()])
-  }
-
-  get size(): number {
-    return this.#held.size
+  /** Everything that is held or known to be missing. */
+  addresses(): readonly Address[] {
+    const held = [...this.#spaces].flatMap(([space, entries]) => Array.from(entries.keys(), (key) => ({ space, key })))
+    return [...held, ...Array.from(this.#negatives.values(), ({ address }) => address)]
   }
 
   close(): void {
     this.#timer?.clear()
-    for (const version of this.#held.values()) version.isFresh = false
-    this.#held.clear()
+    for (const entries of this.#spaces.values()) for (const version of entries.values()) version.isFresh = false
+    this.#spaces.clear()
     this.#negatives.clear()
   }
 
-  #drop(key: string, version: HeldVersion): void {
+  #drop(space: number, key: string, version: HeldVersion): void {
     version.isFresh = false
-    this.#held.delete(key)
+    if (this.#spaces.get(space)?.delete(key) === true) this.#size -= 1
   }
 
-  #evict(): void {
-    for (const [key, version] of this.#held) {
-      if (!version.used) return this.#drop(key, version)
+  // Among the entries of the instance that grows, or of the next one that has any.
+  #evict(growing: number): void {
+    const own = this.#spaces.get(growing)
+    const [space, entries] = own !== undefined && own.size > 0 ? [growing, own] : ([...this.#spaces].find(([, { size }]) => size > 0) ?? [growing, new Map<string, HeldVersion>()])
+    for (const [key, version] of entries) {
+      if (!version.used) return this.#drop(space, key, version)
       version.used = false
-      this.#held.delete(key)
-      this.#held.set(key, version)
+      entries.delete(key)
+      entries.set(key, version)
     }
   }
 
   // One timer for all entries: it flips flags, so that a hit need not compute its age.
   #wakeBy(due: number): void {
+    const now = this.#clock.now()
+    this.#observe(now)
     if (due >= this.#dueAt) return
     this.#timer?.clear()
     this.#dueAt = due
-    this.#armedAt = this.#clock.now()
-    this.#timer = setBackgroundTimer(this.#clock, () => this.#sweep(), Math.max(1, due - this.#armedAt))
+    this.#timer = setBackgroundTimer(this.#clock, () => this.#sweep(), Math.max(1, due - now))
   }
 
   #sweep(): void {
     const now = this.#clock.now()
-    // The timer ran its whole delay: a clock that shows less was set back, and so are the times that were taken from it.
-    const setBack = Math.max(0, this.#dueAt - now)
+    // The timer ran its whole delay: a clock that shows less was set back meanwhile.
+    this.#observe(now, this.#dueAt)
     this.#dueAt = Infinity
     let next = Infinity
-    for (const [key, version] of this.#held) {
-      if (setBack > 0 && version.fetchedAt <= this.#armedAt) rebase(version, setBack)
-      const slack = (version.freshUntil - version.fetchedAt) * sweepShare
-      if (version.isFresh && (now >= version.freshUntil - slack || now >= version.limit)) version.isFresh = false
-      const end = Math.min(keptUntil(version), version.limit)
-      if (now >= end) this.#drop(key, version)
-      else next = Math.min(next, version.isFresh ? Math.min(version.freshUntil, version.limit) : end)
+    for (const [space, entries] of this.#spaces) {
+      for (const [key, version] of entries) {
+        const slack = (version.freshUntil - version.fetchedAt) * sweepShare
+        if (version.isFresh && (now >= version.freshUntil - slack || now >= version.limit)) version.isFresh = false
+        const end = Math.min(keptUntil(version), version.limit)
+        if (now >= end) this.#drop(space, key, version)
+        else next = Math.min(next, version.isFresh ? Math.min(version.freshUntil, version.limit) : end)
+      }
     }
     for (const [key, { until }] of this.#negatives) if (now >= until) this.#negatives.delete(key)
     if (next !== Infinity) this.#wakeBy(next)
   }
+
+  // A clock that was set back must not lengthen what is served: the times that were taken from it go back as far. A limit is the backend's and stays.
+  #observe(now: number, expected = this.#seenAt): void {
+    const setBack = expected - now
+    this.#seenAt = now
+    if (!(setBack > 0) || expected === Infinity) return
+    this.#dueAt -= setBack
+    for (const entries of this.#spaces.values()) for (const version of entries.values()) version.fetched(version.fetchedAt - setBack, version.freshUntil - version.fetchedAt)
+  }
 }
 
-// A limit is the backend's own time and stays.
-function rebase(version: HeldVersion, setBack: number): void {
-  version.fetchedAt -= setBack
-  version.freshUntil -= setBack
+/** Where a version is kept: what changes an answer is all in it. */
+export interface Address {
+  /** The provider instance. */
+  readonly space: number
+  /** The id; a pinned version or stage follows after line feeds, which no id holds. */
+  readonly key: string
 }
+
+/** For maps over all instances. */
+export const nameOf = ({ space, key }: Address): string => `${space} ${key}`
 
 /** When a version can no longer serve even an outage. */
 function keptUntil({ freshUntil, policy }: HeldVersion): number {

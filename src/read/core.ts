@@ -8,7 +8,7 @@ import type { Refusal, ScopeState } from '../access/scope.js'
 import type { Clock } from '../clock.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
-import { Cache, type CachePolicy, type HeldVersion } from './cache.js'
+import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
 import type { ProviderInstance } from './instance.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
@@ -41,7 +41,6 @@ export class Core {
   readonly clock: Clock
   readonly environment: string | undefined
   readonly timeout: number
-  readonly attempts: number
   readonly audit: Audit | undefined
   readonly known = new KnownValues()
   readonly store: Store
@@ -54,7 +53,6 @@ export class Core {
     this.clock = settings.clock
     this.environment = settings.environment
     this.timeout = settings.timeout
-    this.attempts = settings.attempts
     this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment)
     this.store = new Store(new Cache(settings.clock, settings.maxEntries), settings.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
@@ -103,6 +101,19 @@ export class Core {
     }
   }
 
+  /** Which providers a read needs, as one text: equal for reads that wait for the same ones. */
+  reachOf(read: PendingRead): string {
+    try {
+      return this.resolver
+        .reach(read.name)
+        .map(({ number }) => number)
+        .join()
+    } catch (error) {
+      read.failWith(error)
+      return ''
+    }
+  }
+
   #missing({ name }: PendingRead): readonly ProviderInstance[] {
     return this.resolver.reach(name).filter(({ loaded }) => loaded === undefined)
   }
@@ -130,11 +141,7 @@ export class Core {
       if (read.isSettled) return undefined
       read.progress.attempts = outcome.attempts
       read.progress.cache = outcome.cache
-      const ended = read.scope.ended
-      if (ended !== undefined) {
-        read.fail(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope')
-        return undefined
-      }
+      if (this.isOver(read)) return undefined
       if (outcome.ok) {
         read.progress.version = outcome.version.version
         return { candidate, found: outcome }
@@ -149,16 +156,32 @@ export class Core {
     return undefined
   }
 
-  /** Keys of a name in every provider that holds it by now. */
-  keysOf(name: string): ReadonlySet<string> {
-    if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return new Set()
-    const candidates = this.resolver.candidates(name, {})
-    return new Set(typeof candidates === 'string' ? [] : candidates.map(({ key }) => key))
+  /** Has the scope ended while the read was under way? Then so has the read. */
+  isOver(read: PendingRead): boolean {
+    const { ended } = read.scope
+    if (ended !== undefined) read.fail(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope')
+    return ended !== undefined
   }
 
-  /** Does one of these names, or what a pattern of them covers, live at the location of this key? */
-  covers(names: NameSet, instance: ProviderInstance, id: string): boolean {
-    return this.#locations(names, instance).overlaps({ id })
+  /** Marks what is held of a name in every provider that may hold it, pinned versions too. */
+  invalidate(name: string): void {
+    if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return
+    const candidates = this.resolver.candidates(name, {})
+    if (typeof candidates === 'string') return
+    this.store.markAll(({ space, key }) => candidates.some(({ address }) => address.space === space && (key === address.key || key.startsWith(`${address.key}\n`))))
+  }
+
+  /** Could this scope read something of the secret at this place? */
+  mayRead(scope: ScopeState, { space, key }: Address): boolean {
+    const instance = this.resolver.instances().find(({ number }) => number === space)
+    const [id = ''] = key.split('\n')
+    for (let link: ScopeState | undefined = scope; link !== undefined; link = link.parent) {
+      if (link.grant === undefined) continue
+      const { allow, deny } = link.grant
+      if (instance === undefined || !this.#locations(allow, instance).overlaps({ id })) return false
+      if (deny !== undefined && this.#locations(deny, instance).coversWhole(id)) return false
+    }
+    return true
   }
 
   event<Event extends AuditEvent>(
@@ -240,7 +263,7 @@ export class Core {
 
   // Names that share a location are answered by one version, under the shortest of their policies.
   #acquireTogether(read: PendingRead, candidate: Candidate, options: CheckedRead, group: Group): Promise<Outcome> {
-    const shared = group.get(candidate.key)
+    const shared = group.get(nameOf(candidate.address))
     if (shared === undefined) return Promise.resolve(this.#acquire(read, candidate, options))
     shared.outcome ??= Promise.resolve(this.#acquire(read, candidate, options, undefined, shared.policy))
     return shared.outcome

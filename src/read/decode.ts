@@ -1,4 +1,4 @@
-/** What a reader asked for beside text: JSON, bytes, a redacted form, a schema's output. Made anew for each read; loaded with the first that asks. */
+/** What a reader asked for beside text: JSON, bytes, a redacted form, a schema's output. Made anew for each read. */
 import { redacted } from '../redaction/redacted.js'
 import type { AnyRead, StandardSchemaV1 } from './types.js'
 import { asText, decodeUtf8, fieldOf, listNames, parse, StoredRecord, ValueFailure, withoutMark, type Stored } from './value.js'

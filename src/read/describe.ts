@@ -1,11 +1,9 @@
 /** What is known of a secret beside its value. */
-import { Call } from './call.js'
 import type { HeldVersion, VersionDetails } from './cache.js'
 import type { Core } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
-import { versionDetails } from './store.js'
 import type { SecretDescription } from './types.js'
 import type { View } from './view.js'
 
@@ -25,44 +23,29 @@ async function run(view: View, read: PendingRead, options: CheckedRead): Promise
     // A search has to find out which provider holds it, and that is a read.
     if (candidates.length === 1 && candidate?.provider.describe !== undefined) return await ask(view.core, read, candidate, candidate.provider.describe.bind(candidate.provider))
     const located = await view.core.find(read, candidates, options)
-    if (located !== undefined) read.succeed(describe(view.core, located.candidate, located.found.version.version, located.found.version.details, located.found.version))
+    if (located !== undefined) read.succeed(describe(view.core, located.candidate, located.found.version.details, located.found.version))
   } catch (error) {
     read.failWith(error)
   }
 }
 
 async function ask(core: Core, read: PendingRead, candidate: Candidate, describeIt: NonNullable<Candidate['provider']['describe']>): Promise<void> {
-  const { provider, request, instance, key } = candidate
   read.progress.candidate = candidate
   if (!core.isSupported(read, candidate)) return
-  const pause = instance.coolDown.at(core.clock.now())
-  if (pause !== undefined) return read.fail(pause.failure)
-  const call = new Call(provider, (context) => describeIt(request, context), {
-    clock: core.clock,
-    timeout: Math.max(0, read.deadline - core.clock.now()),
-    attempts: core.attempts,
-    isBehind: false,
-  })
-  const result = await call.result
-  const now = core.clock.now()
-  instance.coolDown.settle(result.ok ? undefined : result, now, false)
+  const result = await core.store.ask(candidate, (context) => describeIt(candidate.request, context), read.deadline)
   read.progress.attempts = result.attempts
-  if (read.isSettled) return
-  const { ended } = read.scope
-  if (ended !== undefined) return read.fail(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope')
+  if (read.isSettled || core.isOver(read)) return
   if (!result.ok) return read.fail(result.failure, result.failure.code === 'denied' ? 'backend' : undefined)
-  const { version } = result.answer
-  read.progress.version = version
-  read.succeed(describe(core, candidate, version, versionDetails(result.answer, undefined), core.store.cache.get(key, now)))
+  read.progress.version = result.answer?.version
+  read.succeed(describe(core, candidate, result.answer, core.store.cache.get(candidate.address, core.clock.now())))
 }
 
-export function describe(core: Core, candidate: Candidate, version: string | undefined, details: VersionDetails | undefined, held: HeldVersion | undefined): SecretDescription {
+export function describe(core: Core, candidate: Candidate, details: VersionDetails | undefined, held: HeldVersion | undefined): SecretDescription {
   const { name, instance } = candidate
   return {
     name,
     provider: instance.name ?? '',
     reference: core.resolver.reference(candidate),
-    ...(version === undefined ? {} : { version }),
     ...copyDetails(details),
     ...(held === undefined || held.policy === undefined ? {} : { held: describeHeld(held) }),
   }
@@ -75,8 +58,9 @@ function describeHeld({ version, fetchedAt, freshUntil, servedStale }: HeldVersi
 // Dates can be written to, and the details are shared by all readers of the version.
 function copyDetails(details: VersionDetails | undefined): Partial<SecretDescription> {
   if (details === undefined) return {}
-  const { stages, createdAt, expiresAt, nextRotationAt, lease } = details
+  const { version, stages, createdAt, expiresAt, nextRotationAt, lease } = details
   return {
+    ...(version === undefined ? {} : { version }),
     ...(stages === undefined ? {} : { stages: [...stages] }),
     ...(createdAt === undefined ? {} : { createdAt: new Date(createdAt) }),
     ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),

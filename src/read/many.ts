@@ -1,7 +1,8 @@
 /** `getSecrets`: many names at once, with what they share read once. */
-import { checkList } from '../errors/check.js'
+import { checkList, checkString } from '../errors/check.js'
 import { createError, failureOf, isSecretError, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
+import { nameOf } from './cache.js'
 import type { Group } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import { strictest } from './policy.js'
@@ -16,19 +17,33 @@ export function getSecrets(view: View, names: unknown, given: unknown): Promise<
 
 async function read(view: View, names: unknown, given: unknown): Promise<unknown> {
   const options = checkRead(given, 'getSecrets')
-  const wanted = [...new Set(checkList(names, 'names'))]
+  const wanted = [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))]
   const reads = wanted.map((name) => view.open(name, given, 'getSecrets').read)
   const outcomes = reads.map((one) => outcomeOf(one.promise))
-  await start(view, reads, options)
+  const group: Group = new Map()
+  // Names of the same providers go together, so that one that hangs while it is made keeps none of the others.
+  for (const together of byProviders(view, reads)) void start(view, together, options, group)
   const settled = await Promise.all(outcomes)
   return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
 }
 
-async function start(view: View, reads: readonly PendingRead[], options: CheckedRead): Promise<void> {
-  const prepared = await Promise.all(reads.map(async (one) => (one.isSettled ? undefined : await view.core.prepare(one, options))))
-  const group: Group = new Map()
-  for (const candidates of prepared)
-    for (const { key, name } of candidates ?? []) group.set(key, { policy: strictest(group.get(key)?.policy ?? view.core.policyOf(name), view.core.policyOf(name)) })
+function byProviders({ core }: View, reads: readonly PendingRead[]): Iterable<readonly PendingRead[]> {
+  const groups = new Map<string, PendingRead[]>()
+  for (const one of reads) {
+    if (one.isSettled) continue
+    const key = core.reachOf(one)
+    groups.set(key, [...(groups.get(key) ?? []), one])
+  }
+  return groups.values()
+}
+
+async function start(view: View, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<void> {
+  const prepared = await Promise.all(reads.map(async (one) => await view.core.prepare(one, options)))
+  for (const { address, name } of prepared.flatMap((candidates) => candidates ?? [])) {
+    const key = nameOf(address)
+    const own = view.core.policyOf(name)
+    group.set(key, { ...group.get(key), policy: strictest(group.get(key)?.policy ?? own, own) })
+  }
   for (const [index, one] of reads.entries()) {
     const candidates = prepared[index]
     if (candidates !== undefined && !one.isSettled) void deliver(view, one, candidates, options, group)
@@ -54,18 +69,18 @@ async function outcomeOf(promise: Promise<unknown>): Promise<Settled> {
   }
 }
 
-function collect(names: readonly unknown[], settled: readonly Settled[]): unknown {
+function collect(names: readonly string[], settled: readonly Settled[]): unknown {
   const result = Object.create(null) as Record<string, Settled>
   for (const [index, name] of names.entries()) {
     const outcome = settled[index]
     // An abort is nobody's outcome: it ends the whole.
     if (outcome?.ok === false && !isSecretError(outcome.error)) throw outcome.error
-    if (outcome !== undefined) result[String(name)] = outcome
+    if (outcome !== undefined) result[name] = outcome
   }
   return result
 }
 
-function allOrError(names: readonly unknown[], settled: readonly Settled[]): unknown {
+function allOrError(names: readonly string[], settled: readonly Settled[]): unknown {
   const failed = settled.flatMap((outcome) => (outcome.ok ? [] : [outcome.error]))
   const aborted = failed.find((error) => !isSecretError(error))
   if (aborted !== undefined) throw aborted
@@ -73,7 +88,7 @@ function allOrError(names: readonly unknown[], settled: readonly Settled[]): unk
   const [first] = errors
   if (first === undefined) {
     const result = Object.create(null) as Record<string, string>
-    for (const [index, name] of names.entries()) result[String(name)] = (settled[index] as { value: string }).value
+    for (const [index, name] of names.entries()) result[name] = (settled[index] as { value: string }).value
     return result
   }
   const { secret, reference, provider, agent, tool, deniedBy, attempts, message } = first

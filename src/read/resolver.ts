@@ -6,9 +6,10 @@ import type { Refusal } from '../access/scope.js'
 import { printable, suggest } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { SecretProvider, SecretRequest } from '../provider.js'
+import type { Address } from './cache.js'
 import type { ProviderInstance } from './instance.js'
 
-/** One place to look: everything that changes the answer is in `key`. */
+/** One place to look: everything that changes the answer is in `address`. */
 export interface Candidate {
   /** By which it was asked for. */
   readonly name: string
@@ -17,7 +18,7 @@ export interface Candidate {
   readonly request: SecretRequest
   /** With the canonical id. */
   readonly place: Place
-  readonly key: string
+  readonly address: Address
 }
 
 /** What a read chooses itself, where its reference pins nothing. */
@@ -168,12 +169,7 @@ function candidateOf(name: string, instance: ProviderInstance, provider: SecretP
   const { version, stage } = place
   const request: SecretRequest = { id: place.id, ...(version === undefined ? {} : { version }), ...(stage === undefined ? {} : { stage }) }
   const pins = version === undefined && stage === undefined ? '' : `\n${version ?? ''}\n${stage ?? ''}`
-  return { name, instance, provider, request, place: { ...place, id }, key: `${baseKey(instance, id)}${pins}` }
-}
-
-/** The key of a secret without pins; with pins it goes on after a line feed, which no id holds. */
-export function baseKey(instance: ProviderInstance, id: string): string {
-  return `${instance.number} ${id}`
+  return { name, instance, provider, request, place: { ...place, id }, address: { space: instance.number, key: pins === '' ? id : id + pins } }
 }
 
 function locate(provider: SecretProvider, name: string): Place {

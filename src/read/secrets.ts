@@ -102,15 +102,26 @@ function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, Che
 async function closeRoot(core: Core, state: ScopeState): Promise<void> {
   state.end('closed')
   core.store.close()
-  const finish = async (): Promise<void> => {
-    await Promise.all(core.resolver.instances().map((instance) => instance.close().catch(() => core.warn('The provider failed to close', instance.name))))
-    await core.audit?.close()
+  const closeInstance = async (instance: ProviderInstance): Promise<void> => {
+    try {
+      await instance.close()
+    } catch {
+      core.warn('The provider failed to close', instance.name)
+    }
   }
-  // Whatever hangs in a provider or a sink, closing ends.
-  let timer: { clear(): void } | undefined
-  await Promise.race([finish(), new Promise<void>((resolve) => (timer = core.clock.setTimer(resolve, core.timeout)))])
-  timer?.clear()
+  // Whatever hangs, closing ends; and a provider that hangs takes no sink its time to flush.
+  await within(core.clock, core.timeout / 2, Promise.all(core.resolver.instances().map(closeInstance)))
+  await within(core.clock, core.timeout / 2, core.audit?.close())
   core.known.clear()
+}
+
+async function within(clock: Clock, milliseconds: number, promise: Promise<unknown> | undefined): Promise<void> {
+  let timer: { clear(): void } | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = clock.setTimer(resolve, milliseconds)
+  })
+  await Promise.race([promise, late])
+  timer?.clear()
 }
 
 function unknownAgent(name: unknown, agents: ReadonlyMap<string, CheckedGrant>): Error {

@@ -2,8 +2,8 @@
 import type { Clock } from '../clock.js'
 import { durationMilliseconds } from '../duration.js'
 import type { CleanFailure } from '../errors/secret-error.js'
-import type { SecretVersion } from '../provider.js'
-import { HeldVersion, type Cache, jittered, type CachePolicy, type VersionDetails } from './cache.js'
+import type { CallContext, SecretVersion } from '../provider.js'
+import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy, type VersionDetails } from './cache.js'
 import { Call, type CallResult } from './call.js'
 import { allowsStale, type Failed } from './cool-down.js'
 import type { Candidate } from './resolver.js'
@@ -23,6 +23,9 @@ export type Outcome = Found | ({ ok: false; cache?: 'miss' | 'joined' | 'negativ
 
 /** A call that readers wait for together. */
 export interface Flight {
+  readonly address: Address
+  /** What was held when it began. */
+  readonly before: HeldVersion | undefined
   /** Filled when the call succeeds; fresh as long as it may be joined. */
   readonly version: HeldVersion
   readonly outcome: Promise<{ ok: true; attempts: number } | ({ ok: false } & Failed)>
@@ -54,10 +57,9 @@ export class Store {
   readonly #listener: StoreListener
   readonly #flights = new Map<string, Flight>()
   /** Also those that a mark took from `#flights`. */
-  readonly #running = new Set<Flight>()
+  readonly #running = new Set<{ stop(failure: CleanFailure): void }>()
   readonly #freshCalls = new Map<string, FreshCall>()
   readonly #freshTimers = new Set<{ clear(): void }>()
-  #calls = 0
 
   constructor(cache: Cache, clock: Clock, settings: { timeout: number; attempts: number }, listener: StoreListener) {
     this.cache = cache
@@ -70,9 +72,10 @@ export class Store {
   /** An answer at once, or the flight to wait for. After the wait `settled` says what the reader gets. */
   acquire(candidate: Candidate, demand: Demand): Outcome | { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {
     const now = this.#clock.now()
-    const { key, instance } = candidate
-    const held = demand.policy === false ? undefined : this.cache.get(key, now)
-    const answer = demand.isFresh ? undefined : this.#fromCache(key, held, demand, now)
+    const { address, instance } = candidate
+    const key = nameOf(address)
+    const held = demand.policy === false ? undefined : this.cache.get(address, now)
+    const answer = demand.isFresh ? undefined : this.#fromCache(address, held, demand, now)
     if (answer !== undefined) return answer
     const pause = instance.coolDown.at(now)
     if (pause !== undefined) {
@@ -86,7 +89,7 @@ export class Store {
     }
     const joined = this.#flights.get(key)
     if (joined === undefined)
-      return { flight: this.#begin(candidate, demand, { timeout: demand.deadline - now, attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
+      return { flight: this.#begin(candidate, demand, { timeout: this.#left(demand.deadline, now), attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
     if (joined.policy === false) joined.policy = demand.policy
     return { flight: joined, cache: 'joined' }
   }
@@ -95,27 +98,41 @@ export class Store {
   settled(candidate: Candidate, demand: Demand, result: { ok: true; attempts: number; version: HeldVersion } | ({ ok: false } & Failed), cache: 'miss' | 'joined'): Outcome {
     if (result.ok) return { ok: true, version: result.version, cache, attempts: result.attempts }
     const now = this.#clock.now()
-    const held = demand.policy === false ? undefined : this.cache.get(candidate.key, now)
+    const held = demand.policy === false ? undefined : this.cache.get(candidate.address, now)
     return this.#stale(held, demand, result, now) ?? { ...result, cache }
   }
 
-  /** Marks a key as old: what is held, and what a call in flight will bring. */
-  mark(key: string): void {
-    this.cache.mark(key)
-    this.#detach(key)
+  /** One call that is not for a value, under the same rules of failure. */
+  async ask(candidate: Candidate, run: (context: CallContext) => Promise<Omit<SecretVersion, 'value'>>, deadline: number): Promise<CallResult<VersionDetails | undefined>> {
+    const { provider, instance } = candidate
+    const now = this.#clock.now()
+    const pause = instance.coolDown.at(now)
+    if (pause !== undefined) return { ok: false, ...pause }
+    const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts: this.#attempts, isBehind: false })
+    this.#running.add(call)
+    const result = await call.result
+    this.#running.delete(call)
+    instance.coolDown.settle(result.ok ? undefined : result, this.#clock.now(), false)
+    return result.ok ? { ...result, answer: versionDetails(result.answer, undefined) } : result
   }
 
-  /** Every key of a secret, with pins and without. */
-  markAll(isMeant: (key: string) => boolean): void {
-    for (const key of new Set([...this.cache.keys(), ...this.#flights.keys()])) if (isMeant(key)) this.mark(key)
+  /** Marks as old what is held, and what a call in flight will bring. */
+  mark(address: Address): void {
+    this.cache.mark(address)
+    this.#detach(nameOf(address))
+  }
+
+  /** Marks everything that is meant. */
+  markAll(isMeant: (address: Address) => boolean): void {
+    for (const address of [...this.cache.addresses(), ...Array.from(this.#flights.values(), (flight) => flight.address)]) if (isMeant(address)) this.mark(address)
   }
 
   /** Marks the one version that somebody was handed. What was fetched since stays, however often this is said. */
-  reject(key: string, version: HeldVersion): void {
+  reject(address: Address, version: HeldVersion): void {
     if (version.isMarked) return
-    const current = this.cache.get(key, this.#clock.now())
-    this.cache.markVersion(version)
-    if (current === undefined || current === version) this.#detach(key)
+    const current = this.cache.get(address, this.#clock.now())
+    version.mark()
+    if (current === undefined || current === version) this.#detach(nameOf(address))
   }
 
   close(): void {
@@ -126,13 +143,18 @@ export class Store {
     this.cache.close()
   }
 
-  #fromCache(key: string, held: HeldVersion | undefined, { policy, maxAge }: Demand, now: number): Outcome | undefined {
+  // A clock that was set back during the read must not give its call more time than any read has.
+  #left(deadline: number, now: number): number {
+    return Math.min(this.#timeout, Math.max(0, deadline - now))
+  }
+
+  #fromCache(address: Address, held: HeldVersion | undefined, { policy, maxAge }: Demand, now: number): Outcome | undefined {
     if (policy === false) return undefined
     if (held?.isFresh === true && now < held.freshUntil && ageOf(held.fetchedAt, now) < Math.min(maxAge, policy.ttl)) {
       held.used = true
       return { ok: true, version: held, cache: 'hit', attempts: 0 }
     }
-    const negative = this.cache.negative(key, now)
+    const negative = this.cache.negative(address, now)
     if (negative === undefined || ageOf(negative.since, now) >= Math.min(maxAge, policy.negativeTtl)) return undefined
     return { ok: false, failure: negative.failure, isKnown: true, attempts: 0, cache: 'negative' }
   }
@@ -148,7 +170,7 @@ export class Store {
   }
 
   #fresh(candidate: Candidate, demand: Demand, now: number): { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {
-    const { key } = candidate
+    const key = nameOf(candidate.address)
     const last = this.#freshCalls.get(key)
     const wait = last === undefined ? 0 : last.beganAt + freshGap - now
     if (last?.waiting !== undefined) return { flight: last.waiting, cache: 'joined' }
@@ -166,18 +188,19 @@ export class Store {
 
   #beginFresh(candidate: Candidate, demand: Demand): Flight {
     const now = this.#clock.now()
-    this.mark(candidate.key)
+    const own = nameOf(candidate.address)
+    this.mark(candidate.address)
     for (const [key, { beganAt, waiting }] of this.#freshCalls) {
       if (waiting !== undefined || now - beganAt < freshGap) break
       this.#freshCalls.delete(key)
     }
-    this.#freshCalls.delete(candidate.key)
-    this.#freshCalls.set(candidate.key, { beganAt: now, waiting: undefined })
+    this.#freshCalls.delete(own)
+    this.#freshCalls.set(own, { beganAt: now, waiting: undefined })
     return this.#begin(candidate, demand, { timeout: this.#timeout, attempts: this.#attempts, isBehind: false, isProbe: false })
   }
 
   #probe(candidate: Candidate, demand: Demand): void {
-    if (this.#flights.has(candidate.key) || !candidate.instance.coolDown.beginProbe()) return
+    if (this.#flights.has(nameOf(candidate.address)) || !candidate.instance.coolDown.beginProbe()) return
     this.#behind(candidate, demand, 1, true)
   }
 
@@ -188,63 +211,63 @@ export class Store {
   }
 
   #begin(candidate: Candidate, demand: Demand, settings: { timeout: number; attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
-    const { key, provider, request } = candidate
-    const number = ++this.#calls
-    const version = new HeldVersion(number)
+    const { address, provider, request } = candidate
+    const version = new HeldVersion()
     const { timeout, attempts, isBehind, isProbe } = settings
     const call = new Call(provider, (context) => provider.get(request, context), { clock: this.#clock, timeout, attempts, isBehind })
     const flight: Flight = {
+      address,
+      before: this.cache.peek(address),
       version,
       policy: demand.policy,
       deadline: this.#clock.now() + timeout,
       outcome: call.result.then((result) => this.#land(candidate, flight, result, isProbe)),
       stop: (failure) => call.stop(failure),
     }
-    this.#flights.set(key, flight)
+    this.#flights.set(nameOf(address), flight)
     this.#running.add(flight)
     return flight
   }
 
   #land(candidate: Candidate, flight: Flight, result: CallResult<SecretVersion>, isProbe: boolean): { ok: true; attempts: number } | ({ ok: false } & Failed) {
-    const { key, instance } = candidate
+    const { address, instance } = candidate
+    const key = nameOf(address)
     const now = this.#clock.now()
     const isCurrent = this.#flights.get(key) === flight
     if (isCurrent) this.#flights.delete(key)
     this.#running.delete(flight)
-    const flaw = result.ok ? fill(flight.version, result.answer, result.sentAt, now) : undefined
+    const flaw = result.ok ? fillSafely(flight.version, result.answer, result.sentAt, now) : undefined
     const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
     instance.coolDown.settle(failed, now, isProbe)
     if (failed === undefined) {
       this.#listener.fetched(candidate, flight.version)
-      if (isCurrent) this.#keep(key, flight, now)
+      if (isCurrent) this.#keep(address, flight, now)
       else flight.version.isFresh = false
       return { ok: true, attempts: result.attempts }
     }
     flight.version.isFresh = false
-    this.#endOrRemember(key, flight, failed, isCurrent, now)
+    this.#endOrRemember(address, flight, failed, isCurrent, now)
     return { ok: false, failure: failed.failure, isKnown: failed.isKnown, attempts: failed.attempts }
   }
 
-  #keep(key: string, { version, policy }: Flight, now: number): void {
+  #keep(address: Address, { version, policy }: Flight, now: number): void {
     if (policy === false) {
       version.isFresh = false
       return
     }
     const rotation = version.details?.nextRotationAt?.getTime() ?? Infinity
     version.policy = policy
-    version.fetchedAt = now
-    version.freshUntil = now + jittered(policy.ttl)
-    if (rotation > now) version.freshUntil = Math.min(version.freshUntil, rotation)
+    version.fetched(now, Math.min(jittered(policy.ttl), rotation > now ? rotation - now : Infinity))
     version.isFresh = version.freshUntil > now
-    this.cache.set(key, version)
+    this.cache.set(address, version)
   }
 
   // Said by the backend itself: what is held from before ends for good, whoever asked.
-  #endOrRemember(key: string, flight: Flight, { failure, isKnown }: Failed, isCurrent: boolean, now: number): void {
+  #endOrRemember(address: Address, flight: Flight, { failure, isKnown }: Failed, isCurrent: boolean, now: number): void {
     const { code } = failure
     if (!isKnown || (code !== 'denied' && code !== 'not-found' && code !== 'unauthenticated')) return
-    this.cache.end(key, flight.version.call)
-    if (code === 'not-found' && isCurrent && flight.policy !== false) this.cache.setNegative(key, failure, flight.policy.negativeTtl, now)
+    this.cache.end(address, flight.before)
+    if (code === 'not-found' && isCurrent && flight.policy !== false) this.cache.setNegative(address, failure, flight.policy.negativeTtl, now)
   }
 
   // A call that began before a mark answers those who wait for it, and is not kept.
@@ -262,41 +285,49 @@ const ageOf = (since: number, now: number): number => Math.max(0, now - since)
 const freshEnd = (held: HeldVersion, policy: CachePolicy): number => Math.min(held.freshUntil, held.fetchedAt + policy.ttl)
 
 function serveStale(held: HeldVersion): Found {
-  held.used = true
-  held.servedStale = true
+  held.serveStale()
   return { ok: true, version: held, cache: 'stale', attempts: 0 }
 }
 
+// An answer is somebody else's object: its getters may throw.
+function fillSafely(...filling: Parameters<typeof fill>): CleanFailure | undefined {
+  try {
+    return fill(...filling)
+  } catch {
+    return broken('answer')
+  }
+}
+
+const broken = (part: string): CleanFailure => ({ code: 'invalid-value', reason: 'provider', fix: `The provider returned no usable ${part}: this is a fault of the provider` })
+
 /** Takes over what a provider answered, as a copy; a flaw is what keeps it from being handed out. */
 function fill(version: HeldVersion, answer: SecretVersion, sentAt: number, now: number): CleanFailure | undefined {
-  const broken = (part: string): CleanFailure => ({ code: 'invalid-value', reason: 'provider', fix: `The provider returned no usable ${part}: this is a fault of the provider` })
   if (typeof answer !== 'object' || answer === null) return broken('version')
   const stored = copyValue(answer.value)
   if (stored === undefined) return broken('value')
   if (answer.expiresAt !== undefined && !isDate(answer.expiresAt)) return broken('expiresAt')
-  const leaseLength = answer.lease === undefined ? undefined : durationMilliseconds(answer.lease.duration)
+  const leaseLength = answer.lease === undefined ? undefined : durationMilliseconds(answer.lease?.duration)
   if (answer.lease !== undefined && leaseLength === undefined) return broken('lease')
   const leaseEnd = leaseLength === undefined ? undefined : sentAt + leaseLength
   version.stored = stored
-  version.version = typeof answer.version === 'string' ? answer.version : undefined
   version.details = versionDetails(answer, leaseEnd)
-  version.fetchedAt = now
-  version.freshUntil = now
-  version.limit = Math.min(answer.expiresAt?.getTime() ?? Infinity, leaseEnd ?? Infinity)
+  version.fetched(now, 0)
   if (now < version.limit) return undefined
   version.stored = ''
   return { code: 'not-found', reason: 'expired', at: new Date(version.limit) }
 }
 
 /** Copies what a provider said beside the value. */
-export function versionDetails({ stages, createdAt, expiresAt, nextRotationAt, lease }: Omit<SecretVersion, 'value'>, leaseEnd: number | undefined): VersionDetails | undefined {
-  if (stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined && lease === undefined) return undefined
+function versionDetails({ version, stages, createdAt, expiresAt, nextRotationAt, lease }: Omit<SecretVersion, 'value'>, leaseEnd: number | undefined): VersionDetails | undefined {
+  if (version === undefined && stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined && lease === undefined) return undefined
   return {
+    ...(typeof version === 'string' ? { version } : {}),
     ...(Array.isArray(stages) ? { stages: stages.filter((stage) => typeof stage === 'string') } : {}),
     ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
     ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
     ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
     ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable } }),
+    ...(expiresAt === undefined && leaseEnd === undefined ? {} : { limit: Math.min(expiresAt?.getTime() ?? Infinity, leaseEnd ?? Infinity) }),
   }
 }
 

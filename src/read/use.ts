@@ -23,7 +23,7 @@ export async function useSecret(view: View, name: unknown, use: unknown, given: 
     return await run(first.value, first.description)
   } catch (error) {
     if (first.from === undefined || !isAuthenticationFailure(error, first.isRejected)) throw error
-    view.core.store.reject(first.from.candidate.key, first.from.version)
+    view.core.store.reject(first.from.candidate.address, first.from.version)
   }
   const second = await hand(view, name, given)
   return await run(second.value, second.description)
@@ -49,7 +49,7 @@ async function hand(view: View, name: unknown, given: unknown): Promise<Handed &
 function descriptionOf({ core }: View, name: string, from: Handed['from']): SecretDescription {
   if (from === undefined) return { name, provider: '', reference: '' }
   const { candidate, version } = from
-  return describe(core, candidate, version.version, version.details, version)
+  return describe(core, candidate, version.details, version)
 }
 
 // PostgreSQL's invalid_password, MySQL's, Redis's and nodemailer's own codes.

@@ -11,6 +11,7 @@ import { printable } from '../errors/check.js'
 import { createError } from '../errors/secret-error.js'
 import { HeldVersion } from './cache.js'
 import type { Core } from './core.js'
+import { decode } from './decode.js'
 import { getSecrets } from './many.js'
 import { PendingRead } from './pending-read.js'
 import { checkRead, plainRead, type CheckedRead } from './read-options.js'
@@ -22,17 +23,8 @@ import { asText, ValueFailure } from './value.js'
 interface Handle {
   version: HeldVersion
   readonly promise: Promise<unknown>
-  /** Epoch milliseconds: the earliest of the version's limit, the scope's end, and a policy that is shorter than that of the fetch. */
-  limit: number
-  /** While the call is in flight an audited reader needs an event of its own, so it does not share the promise. */
-  isPending: boolean
-  /** What the event of a hit says; only where someone listens. */
-  told: Told | undefined
-}
-interface Told {
-  provider?: string
-  reference: string
-  version?: string
+  /** The event of a hit, but for its time. Only where someone listens, and only once the value is there: a reader that waits gets an event of its own. */
+  told?: ReadEvent
 }
 
 /** Handles kept before those of versions that are gone are looked for. */
@@ -57,20 +49,20 @@ export class View {
   /** The functions of the view, for users: closures, so that nothing on them leads further. */
   functions(): Secrets {
     const handles = this.#handles
-    const { core, scope } = this
-    const { audit, clock } = core
+    const { core } = this
+    const { audit } = core
+    const hasNoEnd = this.scope.limit === Infinity
     const getSecret = (name: string, options?: unknown): Promise<unknown> => {
       if (options === undefined) {
         const handle = handles.get(name)
-        if (handle !== undefined && handle.version.isFresh && (handle.limit === Infinity || clock.now() < handle.limit)) {
+        if (handle !== undefined && ((hasNoEnd && handle.version.isUnlimited) || this.#isWithin(handle))) {
           if (audit === undefined) {
             handle.version.used = true
             return handle.promise
           }
-          if (!handle.isPending) {
+          if (handle.told !== undefined) {
             handle.version.used = true
-            const time = audit.now()
-            audit.emit(core.event<ReadEvent>(scope, time, activeTrace(), { type: 'read', name, ...handle.told, cache: 'hit', outcome: 'ok', duration: 0 }))
+            audit.hit(handle.told)
             return handle.promise
           }
         }
@@ -101,22 +93,19 @@ export class View {
   }
 
   /** Hands a version over as the options ask. */
-  deliver(read: PendingRead, candidate: Candidate, version: HeldVersion, options: CheckedRead): void {
+  deliver(read: PendingRead, candidate: Candidate, { stored, fetchedAt }: HeldVersion, options: CheckedRead): void {
     const { field } = candidate.place
-    const { stored, fetchedAt } = version
     const fail = (error: unknown): void => (error instanceof ValueFailure ? read.fail(error.failure) : read.failWith(error))
-    const succeed = (value: unknown): void => {
-      if (typeof value === 'string') this.core.known.add(value, read.name, fetchedAt)
-      read.succeed(value)
-    }
     try {
-      if (options.schema === undefined && (options.as === undefined || options.as === 'text')) return succeed(asText(stored, field))
+      const value = options === plainRead ? asText(stored, field) : decode(stored, read.name, field, options)
+      if (typeof value === 'string') this.core.known.add(value, read.name, fetchedAt)
+      if (!(value instanceof Promise)) return read.succeed(value)
+      // A schema of the reader may take its time, and a read has an end.
+      read.atDeadline(() => read.fail({ code: 'timeout' }))
+      value.then((validated: unknown) => read.succeed(validated), fail)
     } catch (error) {
-      return fail(error)
+      fail(error)
     }
-    // A schema of the reader may take its time, and a read has an end.
-    read.atDeadline(() => read.fail({ code: 'timeout' }))
-    import('./decode.js').then(({ decode }) => decode(stored, read.name, field, options)).then(succeed, fail)
   }
 
   invalidate(name: unknown): void {
@@ -125,10 +114,9 @@ export class View {
     if (ended !== undefined && ended !== 'closed') throw createError({ code: 'denied', reason: ended }, { deniedBy: 'scope', agent: scope.agent, tool: scope.tool })
     if (name === undefined) {
       if (ended === 'closed') throw createError({ code: 'closed' }, {})
-      this.#invalidateAll()
+      core.store.markAll((address) => core.mayRead(scope, address))
     } else {
-      const keys = core.keysOf(core.admit(name, scope))
-      core.store.markAll((key) => keys.has(key) || keys.has(key.slice(0, Math.max(0, key.indexOf('\n')))))
+      core.invalidate(core.admit(name, scope))
     }
     core.audit?.emit(core.event(scope, core.clock.now(), activeTrace(), { type: 'invalidate', ...(name === undefined ? {} : { name: checkName(name) }) }))
   }
@@ -150,7 +138,7 @@ export class View {
   #start(read: PendingRead, options: CheckedRead): void {
     const isShared = options === plainRead && !this.scope.isCounted
     if (!isShared) return void this.#run(read, options, undefined)
-    const handle: Handle = { version: new HeldVersion(0), promise: read.promise, limit: this.scope.limit, isPending: true, told: undefined }
+    const handle: Handle = { version: new HeldVersion(), promise: read.promise }
     this.#remember(read.name, handle)
     void this.#run(read, options, handle)
   }
@@ -160,12 +148,12 @@ export class View {
       const located = await this.locate(read, options, handle)
       if (located !== undefined) {
         this.deliver(read, located.candidate, located.version, options)
-        if (handle !== undefined && read.hasSucceeded) this.#settle(handle, located.candidate, located.version)
+        if (handle !== undefined && read.hasSucceeded && this.#settle(handle, located.candidate, located.version)) return
       }
     } catch (error) {
       read.failWith(error)
     }
-    if (handle?.isPending === true && this.#handles.get(read.name) === handle) this.#handles.delete(read.name)
+    if (handle !== undefined && this.#handles.get(read.name) === handle) this.#handles.delete(read.name)
   }
 
   /** The version that answers a read; undefined when the read has ended. */
@@ -177,21 +165,29 @@ export class View {
     return located === undefined ? undefined : { candidate: located.candidate, version: located.found.version }
   }
 
-  #settle(handle: Handle, candidate: Candidate, version: HeldVersion): void {
-    const policy = this.core.policyOf(candidate.name)
-    if (!version.isFresh || policy === false) return
+  /** May later reads be answered with this promise? */
+  #settle(handle: Handle, candidate: Candidate, version: HeldVersion): boolean {
+    const { core } = this
+    const policy = core.policyOf(candidate.name)
+    if (!version.isFresh || policy === false) return false
     const isShorter = version.policy !== undefined && policy.ttl < version.policy.ttl
+    // Under a policy that is shorter than that of the fetch no flag tells when it is over: every read then looks for itself.
+    if (isShorter) return false
     handle.version = version
-    handle.limit = Math.min(this.scope.limit, version.limit, isShorter ? version.fetchedAt + policy.ttl : Infinity)
-    if (this.core.audit !== undefined) {
-      const { name } = candidate.instance
-      handle.told = {
-        ...(name === undefined ? {} : { provider: name }),
-        reference: this.core.resolver.reference(candidate),
-        ...(version.version === undefined ? {} : { version: version.version }),
-      }
-    }
-    handle.isPending = false
+    if (core.audit !== undefined) handle.told = this.#toldOf(candidate, version)
+    return true
+  }
+
+  #toldOf(candidate: Candidate, { version }: HeldVersion): ReadEvent {
+    const { instance, name } = candidate
+    const reference = this.core.resolver.reference(candidate)
+    const where = { ...(instance.name === undefined ? {} : { provider: instance.name }), reference, ...(version === undefined ? {} : { version }) }
+    return this.core.event<ReadEvent>(this.scope, 0, undefined, { type: 'read', name, ...where, cache: 'hit', outcome: 'ok', duration: 0 })
+  }
+
+  // A flag that a timer flips would be late after a blocked loop or a suspended machine: a limit is held against the clock.
+  #isWithin({ version }: Handle): boolean {
+    return version.isFresh && this.core.clock.now() < Math.min(version.limit, this.scope.limit)
   }
 
   #remember(name: string, handle: Handle): void {
@@ -200,22 +196,6 @@ export class View {
     for (const [other, { version }] of this.#handles) if (!version.isFresh) this.#handles.delete(other)
     this.#pruneAt = Math.max(handlesBeforePruning, this.#handles.size * 2)
   }
-
-  #invalidateAll(): void {
-    const { core, scope } = this
-    const granted = chainOf(scope).flatMap(({ grant }) => grant?.allow ?? [])
-    const instances = new Map(core.resolver.instances().map((instance) => [String(instance.number), instance]))
-    core.store.markAll((key) => {
-      const space = key.indexOf(' ')
-      const instance = instances.get(key.slice(0, space))
-      const [id = ''] = key.slice(space + 1).split('\n')
-      return instance !== undefined && granted.every((allow) => core.covers(allow, instance, id))
-    })
-  }
-}
-
-function chainOf(scope: ScopeState): readonly ScopeState[] {
-  return scope.parent === undefined ? [scope] : [scope, ...chainOf(scope.parent)]
 }
 
 // A name that is refused for its form must not forge a line of a log, where the event names it.

@@ -1,0 +1,105 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ProviderFactory } from '../../src/provider.js'
+import { registry } from '../../src/registry.js'
+import { conformanceCases, type ConformanceHarness } from '../../src/testing/index.js'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const documentation = await readFile(join(root, 'docs/providers.md'), 'utf8')
+const block = /## Write your own[^]*?\n```ts\n([^]*?)```/.exec(documentation)?.[1] ?? ''
+const body = block.slice(block.indexOf('const refusals'))
+
+type SecretsService = (options: { address: string; token: string }) => ProviderFactory
+
+let directory: string
+let secretsService: SecretsService
+beforeAll(async () => {
+  // Within the repository, where `keyward` means this package.
+  await mkdir(join(root, '.cache'), { recursive: true })
+  directory = await mkdtemp(join(root, '.cache/docs-providers-'))
+  const path = join(directory, 'secrets-service.ts')
+  await writeFile(path, block)
+  ;({ secretsService } = (await import(path)) as { secretsService: SecretsService })
+})
+afterAll(() => rm(directory, { recursive: true, force: true }))
+
+describe('the provider of docs/providers.md', () => {
+  it('has 30 lines at most', () => {
+    expect(body.trimEnd().split('\n').length).toBeGreaterThan(10)
+    expect(body.trimEnd().split('\n').length).toBeLessThanOrEqual(30)
+  })
+
+  it('is that of examples/own-provider.ts', async () => {
+    expect(await readFile(join(root, 'examples/own-provider.ts'), 'utf8')).toContain(body)
+  })
+
+  describe('conforms', () => {
+    for (const conformanceCase of conformanceCases(createHarness)) {
+      it(conformanceCase.name, async () => {
+        await conformanceCase.run()
+        expect(conformanceCase.skip).toBeUndefined()
+      })
+    }
+  })
+})
+
+describe('docs/providers.md', () => {
+  it.each(Object.entries(registry).filter(([, { load }]) => load !== undefined))('lists each option of %s', (kind, { options }) => {
+    const section = new RegExp(`\\n## ${kind}\\n[^]*?(?=\\n## |$)`).exec(documentation)?.[0] ?? ''
+    const listed = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, option]) => option)
+    expect(listed).toEqual(options)
+  })
+})
+
+/** A service on this machine, which fails as it is told. */
+async function createHarness(): Promise<ConformanceHarness> {
+  const token = 'a token that the service knows'
+  const secrets = new Map<string, string>()
+  const denied = new Set<string>()
+  let failing: number | 'hung' | undefined
+  const server = createServer(({ url = '', headers }, response) => {
+    const id = decodeURIComponent(url.replace(/^\/secrets\//, ''))
+    const value = secrets.get(id)
+    if (failing === 'hung') return
+    if (failing !== undefined) return refuse(response, failing)
+    if (headers.authorization !== `Bearer ${token}`) return refuse(response, 401)
+    if (denied.has(id)) return refuse(response, 403)
+    if (value === undefined) return refuse(response, 404)
+    response.end(value)
+  })
+  const address = await listen(server)
+  const failures = { unavailable: 503, throttled: 429, unauthenticated: 401, timeout: 'hung' } as const
+  return {
+    provider: async () => secretsService({ address, token }),
+    async seed(values) {
+      for (const [id, value] of Object.entries(values)) secrets.set(id, value)
+    },
+    rotate: async (id, value) => void secrets.set(id, value),
+    remove: async (id) => void secrets.delete(id),
+    deny: async (id) => void denied.add(id),
+    async fail(kind) {
+      failing = failures[kind]
+      return async () => {
+        failing = undefined
+      }
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+function refuse(response: ServerResponse, status: number): void {
+  response.writeHead(status, status === 429 ? { 'retry-after': '2' } : {}).end()
+}

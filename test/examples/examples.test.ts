@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** How every value in the examples begins, so that one that is printed can be found. */
+const valueMark = 'not-a-real-'
+
+/** By file: what it prints, with times and lengths of time as they come. */
+const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
+  'demo.ts': [
+    '',
+    'A granted read',
+    '  researcher read SEARCH_KEY: 23 characters, and the service says: accepted',
+    '  a second read came from memory: 1 call of the provider for both',
+    '',
+    'A denied read',
+    '  researcher asked for STRIPE_KEY: denied by the scope, after 0 calls of the provider',
+    '',
+    'A rotation',
+    '  .env has a new key, and the service takes the old one no more',
+    '  useSecret: the service answered 401 to the cached key; read anew, attempt 2 was accepted',
+    '',
+    'An outage',
+    '  the backend is down and the cached copy is old: the read was answered all the same (accepted, served stale: true)',
+    '  the backend is back: the next read was a miss again',
+    '',
+    'What the audit was told',
+    /^ {2}type +name +agent +cache +outcome$/,
+    /^ {2}scope +- +researcher +- +-$/,
+    /^ {2}read +SEARCH_KEY +researcher +miss +ok$/,
+    /^ {2}read +SEARCH_KEY +researcher +hit +ok$/,
+    /^ {2}read +STRIPE_KEY +researcher +- +denied +by scope$/,
+    /^ {2}read +SEARCH_KEY +researcher +hit +ok$/,
+    /^ {2}read +SEARCH_KEY +researcher +miss +ok$/,
+    /^ {2}invalidate +SEARCH_KEY +- +- +-$/,
+    /^ {2}read +SEARCH_KEY +researcher +stale +ok$/,
+    /^ {2}read +SEARCH_KEY +researcher +stale +ok$/,
+    /^ {2}refresh +SEARCH_KEY +- +- +unavailable$/,
+    /^ {2}read +SEARCH_KEY +researcher +miss +ok$/,
+  ],
+  'read-a-secret.ts': [
+    'OPENAI_API_KEY was read: 21 characters',
+    'its promise prints as [secret OPENAI_API_KEY]',
+    'redacted it prints as [secret OPENAI_API_KEY] and as {"redacted":"[secret OPENAI_API_KEY]"}',
+    'reveal() gives the value',
+    'LOG_LEVEL is info',
+  ],
+  'scope-per-agent.ts': [
+    'researcher reads search/primary: 21 characters',
+    'STRIPE_KEY for researcher: denied by scope [not-granted]',
+    'search/billing for researcher: denied by scope [denied-location]',
+    'search/primary for web-search: denied by scope [reads-used-up]',
+    'search/primary for web-search: denied by scope [revoked]',
+  ],
+  'config-per-environment/main.ts': [
+    'development: search/api-key comes from dotenv, reference search_api_key (21 characters)',
+    'production: search/api-key comes from env, reference SEARCH_SERVICE_KEY (32 characters)',
+  ],
+  'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
+  'survive-an-outage.ts': [
+    'down: the read was answered; served stale: true',
+    'down: OTHER fails with unavailable, after 0 calls of its own',
+    'down after a denial: KEY fails with unavailable',
+  ],
+  'audit-to-json-lines.ts': [
+    /^\{"type":"scope",.*"agent":"researcher","labels":\{"run":"42"\}\}$/,
+    /^\{"type":"read","name":"OPENAI_API_KEY",.*"cache":"miss"/,
+    /^\{"type":"read","name":"OPENAI_API_KEY",.*"cache":"hit"/,
+    /^\{"type":"read","name":"STRIPE_KEY","outcome":"denied",.*"deniedBy":"scope"/,
+  ],
+  'batch-of-secrets.ts': ['both were read: 14 and 21 characters', 'all or nothing: not-found for CACHE_URL, MAIL_URL', 'partial: DATABASE_URL ok', 'partial: CACHE_URL not-found'],
+  'validate-with-a-schema.ts': ['database/main: db.internal:5432', 'database/broken: invalid-value [schema]'],
+  'own-provider.ts': ['search/api-key was read: 21 characters', 'search/other-key: not-found, status 404, provider secrets-service'],
+  'test-your-agent.ts': ['ok: a rotation is seen after ttl', 'ok: a name outside the grant is denied', 'ok: the scope ends after an hour'],
+}
+
+/** A copy within the repository, where `keyward` means this package: a checkout may belong to another user, and keyward trusts no file of another user. */
+let directory: string
+beforeAll(async () => {
+  await mkdir(join(root, '.cache'), { recursive: true })
+  directory = await mkdtemp(join(root, '.cache/examples-'))
+  await cp(join(root, 'examples'), directory, { recursive: true })
+})
+afterAll(() => rm(directory, { recursive: true, force: true }))
+
+describe('the examples', () => {
+  it.concurrent.each(Object.entries(expected))('%s', { timeout: 60_000 }, async (file, lines) => {
+    const { code, output, errors } = await run(file)
+    expect(code, `${output}${errors}`).toBe(0)
+    const printed = output.trimEnd().split('\n')
+    expect(printed, `printed: ${output}`).toHaveLength(lines.length)
+    for (const [index, line] of lines.entries()) expect(printed[index]).toEqual(typeof line === 'string' ? line : expect.stringMatching(line))
+    expect(output + errors).not.toContain(valueMark)
+  })
+
+  it('are all run', async () => {
+    const files = await readdir(join(root, 'examples'), { recursive: true, withFileTypes: true })
+    const programs = files.filter((file) => file.isFile() && /\.[jt]s$/.test(file.name) && file.name !== 'keyward.config.ts')
+    expect(programs.map((file) => relative(join(root, 'examples'), join(file.parentPath, file.name))).toSorted()).toEqual(Object.keys(expected).toSorted())
+  })
+
+  it.each(Object.keys(expected))('%s has values that could be found', async (file) => {
+    expect(await readFile(join(root, 'examples', file === 'read-a-secret.ts' ? '.env.example' : file), 'utf8')).toContain(valueMark)
+  })
+})
+
+/** As a user would: in a process of its own, with the Node that runs the tests. */
+function run(file: string): Promise<{ code: number | string; output: string; errors: string }> {
+  const { KEYWARD_ENV: _, ...environment } = process.env
+  return new Promise((resolve) => {
+    execFile(process.execPath, [join(directory, file)], { cwd: root, env: environment, timeout: 60_000 }, (error, output, errors) => {
+      resolve({ code: error === null ? 0 : (error.code ?? 'killed'), output, errors })
+    })
+  })
+}

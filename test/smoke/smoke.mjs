@@ -1,0 +1,32 @@
+// Run by .ci/run in an app that has the packed keyward installed, on each runtime that the package is published for.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { createSecrets, isSecretError } from 'keyward'
+
+const directory = mkdtempSync(join(tmpdir(), 'keyward-smoke-'))
+writeFileSync(join(directory, '.env'), 'SEARCH_KEY="not-a-real-key"\nSTRIPE_KEY=not-a-real-key-either\n', { mode: 0o600 })
+
+const events = []
+const secrets = createSecrets({ provider: { name: 'dotenv', directory, processEnv: 'never' }, audit: (event) => events.push(event) })
+const researcher = secrets.scope({ agent: 'researcher', allow: ['SEARCH_KEY'] })
+try {
+  expect((await researcher.getSecret('SEARCH_KEY')) === 'not-a-real-key', 'a granted read gives the value')
+  expect(inspect(researcher.getSecret('SEARCH_KEY')) === '[secret SEARCH_KEY]', 'a promise prints the name')
+  const denied = await researcher.getSecret('STRIPE_KEY').catch((error) => error)
+  expect(isSecretError(denied, 'denied') && denied.deniedBy === 'scope', 'a name outside the scope is denied')
+  const missing = await secrets.getSecret('NOWHERE').catch((error) => error)
+  expect(isSecretError(missing, 'not-found'), 'a missing name is not-found')
+  const outcomes = events.filter(({ type }) => type === 'read').map(({ cache = '-', outcome }) => `${cache} ${outcome}`)
+  expect(outcomes.join(', ') === 'miss ok, hit ok, - denied, miss not-found', `each read is told: ${outcomes.join(', ')}`)
+  expect(!JSON.stringify(events).includes('not-a-real-key'), 'no event has a value')
+} finally {
+  await secrets.close()
+  rmSync(directory, { recursive: true })
+}
+console.log('smoke ok')
+
+function expect(holds, what) {
+  if (!holds) throw new Error(`smoke failed: ${what}`)
+}
