@@ -1,7 +1,7 @@
 import { checkBoolean, checkCount, checkDuration, checkList, checkObject, checkString, checkTable, printable } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { Duration } from '../duration.js'
-import { checkPattern, NameSet } from './name.js'
+import { checkPattern, hidden, NameSet } from './name.js'
 
 export type Granted<Pattern extends string> = Pattern extends `${infer Prefix}*` ? `${Prefix}${string}` : Pattern
 
@@ -64,7 +64,7 @@ function checkPatterns(value: unknown, option: string): NameSet {
 /** An agent, a tool, or a label: a short text that cannot forge a line of a log. */
 export function checkLabel(value: unknown, option: string): string {
   const label = checkString(value, option)
-  if (label.length > 512 || /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u.test(label)) {
+  if (label.length > 512 || hidden.test(label)) {
     throw invalidConfig(option, 'is too long or has a control character', 'at most 512 characters without controls')
   }
   return label

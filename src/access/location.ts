@@ -64,14 +64,29 @@ export class LocationSet {
     if (covering === undefined) this.#addImage((rest) => locator.located(prefix + rest))
   }
 
-  // A function of the provider maps names to ids: what two samples share is what all share. Sharing too much refuses too much, never too little.
+  // A function of the provider maps names to ids, and cannot be asked backwards: what two names of one shape share is taken for all of that shape.
+  // Sharing too much refuses too much, never too little.
   #addImage(image: (rest: string) => Place | undefined): void {
-    const [left, right] = [sample(image, 'a'), sample(image, 'b')]
-    if (left === undefined || right === undefined) return
-    const field = left.field === undefined || right.field === undefined ? undefined : sharedPart(left.field, right.field)
-    this.#reaches.push({ id: sharedPart(left.id, right.id), field })
+    for (const [first, second] of shapes) {
+      const [left, right] = [sample(image, first), sample(image, second)]
+      if (left === undefined || right === undefined) continue
+      const field = left.field === undefined || right.field === undefined ? undefined : sharedPart(left.field, right.field)
+      this.#reaches.push({ id: sharedPart(left.id, right.id), field })
+    }
+    this.#add(sample(image, ''))
   }
 }
+
+/** Pairs that share no character at any place: short and long, of one segment and of more, of either case, of digits. */
+const shapes = [
+  ['a', 'b'],
+  ['A', 'B'],
+  ['0', '1'],
+  ['aa/aa', 'bb/bb'],
+  ['AA/AA', 'BB/BB'],
+  ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'],
+  ['AAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBB'],
+] as const
 
 function sharedPart(left: string, right: string): Part {
   if (left === right) return { prefix: left, suffix: undefined }

@@ -3,7 +3,8 @@ import { invalidConfig } from '../errors/secret-error.js'
 
 const longestName = 512
 // Controls, line and paragraph separators, halves of surrogate pairs, and what turns the direction of text (UAX #9): they hide what a log or a review shows.
-const refused = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
+/** What may stand in no name, label, version, stage or field. */
+export const hidden = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 
 /**
  * The name, if it is one.
@@ -19,7 +20,7 @@ export function checkName(name: unknown, option = 'name'): string {
 function flaw(name: string): string | undefined {
   if (name === '') return 'is empty'
   if (name.length > longestName) return 'is too long'
-  if (refused.test(name)) return 'has a control or direction character'
+  if (hidden.test(name)) return 'has a control or direction character'
   const decoded = decodeSeparators(name)
   if (decoded.split('/').includes('')) return 'has an empty segment'
   return hasDotSegment(decoded) ? 'has a "." or ".." segment' : undefined
@@ -39,6 +40,13 @@ function decodeSeparators(text: string): string {
     text = text.replace(/%([2-7][0-9a-f])/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
   }
   return text
+}
+
+/** How many segments of a path are empty. */
+export function emptySegments(path: string): number {
+  return decodeSeparators(path)
+    .split('/')
+    .filter((segment) => segment === '').length
 }
 
 /** The prefix of `'search/*'`; undefined for a name. */

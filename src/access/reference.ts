@@ -1,7 +1,7 @@
 /** References, `[provider://]id[?version=…&stage=…][#field]`: where a name lives. They come from config only. */
 import { checkTable, printable } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
-import { checkPattern, hasDotSegment, prefixOf } from './name.js'
+import { checkPattern, emptySegments, hasDotSegment, hidden, prefixOf } from './name.js'
 
 /** Where a name lives, as config or `locate` says it. */
 export interface Place {
@@ -111,7 +111,7 @@ function decode(part: string, option: string): string {
   } catch {
     throw invalidConfig(option, 'has a "%" that encodes nothing', form)
   }
-  if (/[\p{Cc}\p{Cs}]/u.test(decoded)) throw invalidConfig(option, 'has a control character', form)
+  if (hidden.test(decoded)) throw invalidConfig(option, 'has a control or direction character', form)
   return decoded
 }
 
@@ -120,17 +120,23 @@ const hasStar = ({ id, field }: Reference): boolean => id.length > 1 || (field?.
 function fill({ provider, id, version, stage, field }: Reference, star: string): Place {
   const put = ([before, after]: Template): string => (after === undefined ? before : before + star + after)
   const filled = put(id)
+  const isStepped = id.length > 1 && (hasDotSegment(filled) || filled === '' || emptySegments(filled) > emptySegments(`${id[0]}x${id[1] ?? ''}`))
   // What a name brings must not become a step of the path, as `a*` → `x/*` would let `a..` do.
-  if (id.length > 1 && (hasDotSegment(filled) || filled === '')) throw invalidConfig('name', 'makes a "." or ".." segment of its reference', 'another name')
+  if (isStepped) throw invalidConfig('name', 'makes an empty, "." or ".." segment of its reference', 'another name')
   if (field !== undefined && put(field) === '') throw invalidConfig('name', 'leaves the field of its reference empty', 'a longer name')
   return { provider, id: filled, version, stage, field: field === undefined ? undefined : put(field) }
 }
 
 /** A reference as config would write it. */
 export function formatReference({ provider, id, version, stage, field }: Place): string {
-  const encode = (part: string): string => part.replace(/[%?#*]/g, encodeURIComponent).replace(/\*/g, '%2A')
-  const pins = [version === undefined ? '' : `version=${encodePin(version)}`, stage === undefined ? '' : `stage=${encodePin(stage)}`].filter((pin) => pin !== '')
-  return `${provider === undefined ? '' : `${provider}://`}${encode(id)}${pins.length === 0 ? '' : `?${pins.join('&')}`}${field === undefined ? '' : `#${encode(field)}`}`
+  // An id that begins like `provider://` would be read as one.
+  const scheme = provider === undefined ? /^[A-Za-z][\w.+-]*(?=:\/\/)/.exec(id)?.[0] : undefined
+  const path = scheme === undefined ? encode(id) : `${scheme}%3A${encode(id.slice(scheme.length + 1))}`
+  const pins = [version === undefined ? '' : `version=${encode(version)}`, stage === undefined ? '' : `stage=${encode(stage)}`].filter((pin) => pin !== '')
+  return `${provider === undefined ? '' : `${provider}://`}${path}${pins.length === 0 ? '' : `?${pins.join('&')}`}${field === undefined ? '' : `#${encode(field)}`}`
 }
 
-const encodePin = (pin: string): string => encodeURIComponent(pin).replace(/\*/g, '%2A')
+const encode = (part: string): string =>
+  part
+    .replace(/[%?#*&=\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => (character === '*' ? '%2A' : encodeURIComponent(character)))
+    .replace(/\p{Cs}/gu, '%EF%BF%BD')

@@ -74,7 +74,8 @@ export class SecretNotFoundError extends SecretError {}
 export class AccessDeniedError extends SecretError {}
 
 Object.defineProperty(SecretError.prototype, brand, { value: true })
-for (const type of [SecretError, SecretNotFoundError, AccessDeniedError]) Object.freeze(type.prototype)
+// Constructors too: whoever could give one another parent class would be told of every error made after.
+for (const type of [SecretError, SecretNotFoundError, AccessDeniedError]) Object.freeze(Object.freeze(type).prototype)
 
 /** Holds across copies of the package, where `instanceof` does not. An abort is not a SecretError: it passes through as the signal's reason. */
 export function isSecretError<Code extends SecretErrorCode = SecretErrorCode>(error: unknown, code?: Code): error is SecretError & { readonly code: Code } {

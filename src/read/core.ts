@@ -66,12 +66,23 @@ export class Core {
 
   /** Access, as far as it needs no provider. Throws what refuses the read before anything else is done. */
   admit(name: unknown, scope: ScopeState): string {
-    const ended = scope.ended
+    const { ended } = scope
     if (ended === 'closed') throw createError({ code: 'closed' }, {})
     const checked = checkName(name)
     const refusal = ended ?? scope.refuses(checked)
-    if (refusal !== undefined) throw createError({ code: 'denied', reason: refusal }, { secret: checked, deniedBy: 'scope', agent: scope.agent, tool: scope.tool })
+    if (refusal !== undefined) throw this.#refused(refusal, scope, checked)
     return checked
+  }
+
+  /** Throws where a scope has ended. */
+  requireOpen(scope: ScopeState): void {
+    const { ended } = scope
+    if (ended === 'closed') throw createError({ code: 'closed' }, {})
+    if (ended !== undefined) throw this.#refused(ended, scope)
+  }
+
+  #refused(reason: Refusal, { agent, tool }: ScopeState, secret?: string): Error {
+    return createError({ code: 'denied', reason }, { secret, deniedBy: 'scope', agent, tool })
   }
 
   /**
@@ -164,11 +175,17 @@ export class Core {
   }
 
   /** Marks what is held of a name in every provider that may hold it, pinned versions too. */
-  invalidate(name: string): void {
-    if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return
-    const candidates = this.resolver.candidates(name, {})
-    if (typeof candidates === 'string') return
+  invalidate(given: unknown, scope: ScopeState): string {
+    const name = this.admit(given, scope)
+    // Nothing is held of a provider that is not there yet.
+    if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return name
+    const candidates = this.resolver.candidates(name, {}, false)
+    if (typeof candidates === 'string') return name
+    if (candidates.some((candidate) => this.#isDenied(scope, candidate))) {
+      throw this.#refused('denied-location', scope, name)
+    }
     this.store.markAll(({ space, key }) => candidates.some(({ address }) => address.space === space && (key === address.key || key.startsWith(`${address.key}\n`))))
+    return name
   }
 
   /** Could this scope read something of the secret at this place? */
@@ -208,9 +225,8 @@ export class Core {
   #candidates(read: PendingRead, options: CheckedRead): readonly Candidate[] | Refusal {
     const { name, scope } = read
     if (scope.needsBackend) return 'enforcement'
-    const candidates = this.resolver.candidates(name, options)
+    const candidates = this.resolver.candidates(name, options, scope.versions)
     if (typeof candidates === 'string') return candidates
-    if (!scope.versions && this.resolver.choosesVersion(name, options)) return 'versions'
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) return 'denied-location'
     const ended = scope.ended
     return (ended === 'closed' ? undefined : ended) ?? scope.count() ?? candidates

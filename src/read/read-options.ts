@@ -1,5 +1,6 @@
 /** Options of a read, checked and copied at the door: an option that is not understood is an error, never ignored. */
 import { checkBoolean, checkDuration, checkFunction, checkObject, checkString } from '../errors/check.js'
+import { hidden } from '../access/name.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { AnyRead, StandardSchemaV1 } from './types.js'
 
@@ -53,9 +54,9 @@ export function checkRead(value: unknown, kind: keyof typeof readKeys): CheckedR
     return option === undefined ? absent : check(option, `options.${key}`)
   }
   const checked: CheckedRead = {
-    version: given('version', checkString, undefined),
-    stage: given('stage', checkString, undefined),
-    field: given('field', checkString, undefined),
+    version: given('version', checkPin, undefined),
+    stage: given('stage', checkPin, undefined),
+    field: given('field', checkPin, undefined),
     maxAge: given('maxAge', checkDuration, Infinity),
     isFresh: given('fresh', checkBoolean, false),
     signal: given('signal', checkSignal, undefined),
@@ -68,6 +69,12 @@ export function checkRead(value: unknown, kind: keyof typeof readKeys): CheckedR
   }
   if (checked.schema !== undefined && checked.as === 'redacted') throw invalidConfig('options.schema', "cannot be checked with `as: 'redacted'`", 'one of the two')
   return checked
+}
+
+function checkPin(value: unknown, option: string): string {
+  const pin = checkString(value, option)
+  if (pin.length > 512 || hidden.test(pin)) throw invalidConfig(option, 'is too long, or has a control or direction character', 'at most 512 characters without controls')
+  return pin
 }
 
 function checkShape(value: unknown, option: string): NonNullable<AnyRead['as']> {

@@ -72,8 +72,11 @@ export class Resolver {
     return unnamed
   }
 
-  /** Where to look, in order. Throws a SecretError for a name that a provider cannot hold. */
-  candidates(name: string, choice: Choice): readonly Candidate[] | Refusal {
+  /**
+   * Where to look, in order. Throws a SecretError for a name that a provider cannot hold.
+   * @param mayChoose May `version` and `stage` be chosen where nothing pins them?
+   */
+  candidates(name: string, choice: Choice, mayChoose: boolean): readonly Candidate[] | Refusal {
     const reference = this.references.find(name)
     const instances = reference?.provider === undefined ? this.#main : [this.#byName(reference.provider) ?? fail(this.#unknownProvider(reference.provider, name))]
     const found: Candidate[] = []
@@ -81,18 +84,11 @@ export class Resolver {
       const provider = instance.loaded ?? fail(createError({ code: 'unavailable' }, { secret: name }))
       const place = reference ?? locate(provider, name)
       if (place === undefined) continue
-      const chosen = choose(place, choice)
+      const chosen = choose(place, choice, mayChoose)
       if (typeof chosen === 'string') return chosen
       found.push(candidateOf(name, instance, provider, chosen))
     }
     return found
-  }
-
-  /** May versions be chosen, or does the choice only repeat what is pinned? */
-  choosesVersion(name: string, { version, stage }: Choice): boolean {
-    if (version === undefined && stage === undefined) return false
-    const place = this.references.find(name)
-    return place?.version === undefined && place?.stage === undefined
   }
 
   /** A reference that leads to this very place. */
@@ -186,10 +182,11 @@ function canonicalId(provider: SecretProvider, id: string): string {
 }
 
 /** What a reference pins no option changes; the same value is no change. */
-function choose(place: Place, { version, stage, field }: Choice): Place | 'pinned' {
+function choose(place: Place, { version, stage, field }: Choice, mayChoose: boolean): Place | 'pinned' | 'versions' {
   if (field !== undefined && place.field !== undefined && field !== place.field) return 'pinned'
   const isPinned = place.version !== undefined || place.stage !== undefined
   if (isPinned && ((version ?? place.version) !== place.version || (stage ?? place.stage) !== place.stage)) return 'pinned'
+  if (!isPinned && !mayChoose && (version !== undefined || stage !== undefined)) return 'versions'
   return { ...place, version: place.version ?? version, stage: place.stage ?? stage, field: place.field ?? field }
 }
 

@@ -8,7 +8,6 @@ import { checkGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
 import { narrow, type ScopeState } from '../access/scope.js'
 import { printable } from '../errors/check.js'
-import { createError } from '../errors/secret-error.js'
 import { HeldVersion } from './cache.js'
 import type { Core } from './core.js'
 import { decode } from './decode.js'
@@ -102,7 +101,9 @@ export class View {
       if (!(value instanceof Promise)) return read.succeed(value)
       // A schema of the reader may take its time, and a read has an end.
       read.atDeadline(() => read.fail({ code: 'timeout' }))
-      value.then((validated: unknown) => read.succeed(validated), fail)
+      value.then((validated: unknown) => {
+        if (!this.core.isOver(read)) read.succeed(validated)
+      }, fail)
     } catch (error) {
       fail(error)
     }
@@ -110,22 +111,17 @@ export class View {
 
   invalidate(name: unknown): void {
     const { core, scope } = this
-    const ended = scope.ended
-    if (ended !== undefined && ended !== 'closed') throw createError({ code: 'denied', reason: ended }, { deniedBy: 'scope', agent: scope.agent, tool: scope.tool })
+    const invalidated = name === undefined ? undefined : core.invalidate(name, scope)
     if (name === undefined) {
-      if (ended === 'closed') throw createError({ code: 'closed' }, {})
+      core.requireOpen(scope)
       core.store.markAll((address) => core.mayRead(scope, address))
-    } else {
-      core.invalidate(core.admit(name, scope))
     }
-    core.audit?.emit(core.event(scope, core.clock.now(), activeTrace(), { type: 'invalidate', ...(name === undefined ? {} : { name: checkName(name) }) }))
+    core.audit?.emit(core.event(scope, core.clock.now(), activeTrace(), { type: 'invalidate', ...(invalidated === undefined ? {} : { name: invalidated }) }))
   }
 
   narrow(grant: unknown): Scope {
     const { core, scope } = this
-    const ended = scope.ended
-    if (ended === 'closed') throw createError({ code: 'closed' }, {})
-    if (ended !== undefined) throw createError({ code: 'denied', reason: ended }, { deniedBy: 'scope', agent: scope.agent, tool: scope.tool })
+    core.requireOpen(scope)
     return openScope(core, narrow(core.clock, scope, checkGrant(grant)))
   }
 

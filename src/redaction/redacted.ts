@@ -29,7 +29,8 @@ class RedactedText implements Redacted {
     return mark(this.name)
   }
 }
-Object.freeze(RedactedText.prototype)
+for (const key of Reflect.ownKeys(RedactedText.prototype)) Object.freeze(RedactedText.prototype[key as keyof RedactedText])
+Object.freeze(Object.freeze(RedactedText).prototype)
 
 export function redacted(name: string, value: string): Redacted {
   return new RedactedText(name, value)
@@ -44,9 +45,9 @@ const pinned: PropertyDescriptorMap = {
   finally: { value: Promise.prototype.finally },
   constructor: { value: Promise },
   [inspect]: {
-    value(this: { [nameKey]?: string }) {
+    value: Object.freeze(function (this: { [nameKey]?: string }) {
       return mark(this[nameKey] ?? '')
-    },
+    }),
   },
 }
 

@@ -90,7 +90,7 @@ describe('a pattern of references', () => {
     }
   })
 
-  it.each(['?version=1', 'x?stage=s#f', '#f', 'shared://x', 'a*b', '*', '%23', '$&', '$1', 'x&stage=y', 'f#g#h'].map((name) => [name]))('takes what a name brings literally: %j', (name) => {
+  it.each(['?version=1', 'x?stage=s#f', '#f', 'shared:x', 'a*b', '*', '%23', '$&', '$1', 'x&stage=y', 'f#g#h'].map((name) => [name]))('takes what a name brings literally: %j', (name) => {
     expect(find({ 'n-*': 'kv/x-*' }, `n-${name}`)).toEqual({ id: `kv/x-${name}` })
     expect(find({ 'n-*': 'own://kv#f-*' }, `n-${name}`)).toEqual({ provider: 'own', id: 'kv', field: `f-${name}` })
     expect(find({ '*': '*' }, name)).toEqual({ id: name })

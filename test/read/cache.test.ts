@@ -48,7 +48,7 @@ beforeAll(async () => {
 })
 
 describe('one call in flight for each key', () => {
-  it.each([
+  it.each<[string, Partial<SecretsOptions>]>([
     ['with an audit', {}],
     ['without an audit', { audit: [] }],
   ])('answers 10,000 concurrent reads with one call, one abort among them: %s', async (_, options) => {
@@ -699,7 +699,7 @@ describe('useSecret', () => {
       if (seen.length === 1) throw new Error('expired token')
       return value
     }
-    expect(await secrets.useSecret('A', use, { isRejected: (error) => error instanceof Error && error.message === 'expired token' })).toBe('canary-A-2')
+    expect(await secrets.useSecret('A', use, { isRejected: (error: unknown) => error instanceof Error && error.message === 'expired token' })).toBe('canary-A-2')
   })
 
   it('marks only the version that it was handed', async () => {

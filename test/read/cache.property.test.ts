@@ -1,0 +1,89 @@
+import { inspect } from 'node:util'
+import fc from 'fast-check'
+import { beforeAll, expect, it } from 'vitest'
+import { createSecrets } from '../../src/index.js'
+import { History, type Answer, type Settings, type Step } from './history.js'
+import { byCall, Script, unhandledDuring } from './scripted-provider.js'
+
+const names = ['A', 'B', 'C']
+const name = fc.constantFrom(...names)
+const view = fc.nat(3)
+
+const answer: fc.Arbitrary<Answer> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant<Answer>({ ok: true }) },
+  { weight: 4, arbitrary: fc.record({ ok: fc.constant(true as const), expiresIn: fc.constantFrom(-1, 1, 5_000, 30_000) }) },
+  { weight: 2, arbitrary: fc.record({ ok: fc.constant(true as const), leaseFor: fc.constantFrom(1, 5_000, 30_000) }) },
+  { weight: 1, arbitrary: fc.record({ ok: fc.constant(true as const), rotatesIn: fc.constantFrom(5_000, 30_000) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record(
+      {
+        ok: fc.constant(false as const),
+        code: fc.constantFrom('not-found' as const, 'denied', 'unauthenticated', 'unavailable', 'unavailable', 'throttled', 'timeout', 'conflict', 'invalid-value'),
+        retryAfter: fc.constantFrom('500ms' as const, '5s'),
+      },
+      { requiredKeys: ['ok', 'code'] },
+    ),
+  },
+  { weight: 2, arbitrary: fc.constant<Answer>({ ok: false, code: 'unknown' }) },
+)
+
+const shape = fc.record(
+  {
+    maxAge: fc.constantFrom('0ms' as const, '5s', '100s'),
+    fresh: fc.constant(true),
+    as: fc.constantFrom('text' as const, 'json', 'bytes', 'redacted'),
+    field: fc.constant('password'),
+    stage: fc.constant('AWSPREVIOUS'),
+    default: fc.constant('the default'),
+    schema: fc.constant(true),
+    isAbortable: fc.constant(true),
+  },
+  { requiredKeys: [] },
+)
+/** Mostly without options: those reads have a way of their own. */
+const options = fc.oneof({ weight: 3, arbitrary: fc.constant({}) }, { weight: 4, arbitrary: shape }, { weight: 1, arbitrary: fc.constant({ fresh: true }) })
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 24, arbitrary: fc.record({ kind: fc.constant('read' as const), view, name, count: fc.constantFrom(1, 1, 3), options }) },
+  { weight: 16, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat(5), answer }) },
+  { weight: 10, arbitrary: fc.record({ kind: fc.constant('advance' as const), by: fc.constantFrom(1, 400, 1_000, 5_000, 10_000, 55_000, 61_000, 130_000) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('jump' as const), by: fc.constantFrom(-3_600_000, -30_000, -500, 500, 5_000, 30_000, 61_000, 86_400_000) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('invalidate' as const), view, name: fc.option(name, { nil: undefined }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('use' as const), name, isRejected: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('many' as const), isPartial: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('abort' as const), which: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('revoke' as const), view: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('close' as const) }) },
+)
+
+const settings: fc.Arbitrary<Settings> = fc.record({
+  staleWhileRevalidate: fc.constantFrom(0, 20_000),
+  isCached: fc.constantFrom(true, true, true, false),
+  isAudited: fc.constantFrom(true, true, false),
+  maxEntries: fc.constantFrom(10_000, 2),
+})
+
+// Parts that are loaded with the first call that needs them are loaded in real time.
+beforeAll(async () => {
+  const script = new Script()
+  script.answer = byCall
+  const secrets = createSecrets<string>({ provider: script.provider })
+  await secrets.useSecret('A', () => 'used')
+  await secrets.close()
+})
+
+it('keeps its contract whatever happens in whatever order', { timeout: 120_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(settings, fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }), async (given, steps) => {
+      const history = new History(given)
+      const unhandled = await unhandledDuring(async () => {
+        for (const one of steps) await history.take(one)
+        await history.finish()
+      })
+      expect(history.violations, inspect(history.log, { depth: 4, breakLength: 200, maxArrayLength: 300 })).toEqual([])
+      expect(unhandled).toEqual([])
+    }),
+    { numRuns: Number(process.env['KEYWARD_RUNS'] ?? 300) },
+  )
+})
