@@ -8,7 +8,7 @@ import { selectEnvironment } from './select-environment.js'
 /** What `loadSecrets` of the door does. */
 export async function loadSecrets(options: { environment?: string; directory?: string; config?: KeywardConfig } = {}): Promise<RootSecrets> {
   const given = checkOptions(options)
-  const { config, directory } = given.config === undefined ? await (await import('./load.js')).loadConfig(given.directory) : await passedConfig(given.config, given.directory)
+  const { config, directory } = given.config === undefined ? await foundConfig(given.directory) : await passedConfig(given.config, given.directory)
   const environment = selectEnvironment(config, given.environment, typeof process === 'undefined' ? undefined : process.env['KEYWARD_ENV'])
   const { agents, secrets, origin, environments } = config
   return createRoot(
@@ -22,6 +22,12 @@ function checkOptions(options: unknown): { environment: string | undefined; dire
   checkKeys(given, 'loadSecrets:', ['environment', 'directory', 'config'])
   const text = (key: string): string | undefined => (given[key] === undefined ? undefined : checkString(given[key], `loadSecrets: ${key}`))
   return { environment: text('environment'), directory: text('directory'), config: given['config'] }
+}
+
+async function foundConfig(from: string | undefined): Promise<{ config: CheckedConfig; directory: string }> {
+  const { loadConfig } = await import('./load.js')
+  const { value, file, directory } = await loadConfig(from)
+  return { config: checkConfig(value, file), directory }
 }
 
 async function passedConfig(value: unknown, directory: string | undefined): Promise<{ config: CheckedConfig; directory: string | undefined }> {

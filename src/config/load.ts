@@ -1,4 +1,4 @@
-/** The config of a folder, found, loaded and checked. Reached by `import()` alone, since it needs a file system. */
+/** The config of a folder, found and loaded. Reached by `import()` alone, since it needs a file system. */
 import { open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -6,23 +6,25 @@ import { invalidConfig, isSecretError } from '../errors/secret-error.js'
 import { checkTrust } from '../file-trust.js'
 import { findConfig, shownPath } from './find.js'
 import { parseJson } from './json.js'
-import { checkConfig, type CheckedConfig } from './schema.js'
 
 export interface LoadedConfig {
-  readonly config: CheckedConfig
+  /** What the file exports, unchecked. */
+  readonly value: unknown
+  /** How errors name the file. */
+  readonly file: string
   /** The folder of the file, absolute. */
   readonly directory: string
 }
 
 /**
  * @param directory Where the search begins. Default: the working directory.
- * @throws SecretError `invalid-config` where there is none, where it does not load, or where it is not a config.
+ * @throws SecretError `invalid-config` where there is none, or where it does not load.
  */
 export async function loadConfig(directory: string = process.cwd()): Promise<LoadedConfig> {
   const file = await findConfig(directory)
   const shown = shownPath(file)
   const value = file.endsWith('.json') ? parseJson(await readText(file, shown), shown) : defaultOf(await importModule(file, shown), shown)
-  return { config: checkConfig(value, shown), directory: dirname(file) }
+  return { value, file: shown, directory: dirname(file) }
 }
 
 async function readText(file: string, shown: string): Promise<string> {

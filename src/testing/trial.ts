@@ -1,6 +1,6 @@
 /** One case's harness, its provider and all that has to be closed after it. */
 import { systemClock } from '../clock.js'
-import { createSecrets } from '../index.js'
+import { createSecrets } from '../read/secrets.js'
 import type { CallContext, ProviderFactory, ProviderSetup, SecretProvider, SecretRequest, SecretVersion } from '../provider.js'
 import type { SecretsOptions } from '../read/secrets-options.js'
 import type { RootSecrets } from '../read/types.js'

@@ -13,7 +13,7 @@ let loader = ''
 // Configs are loaded by Node itself, in a process of its own: a test runner's import would compile what Node has to take as it is.
 beforeAll(async () => {
   const result = await build({
-    entryPoints: [fileURLToPath(new URL('../../src/config/load.ts', import.meta.url))],
+    stdin: { contents: `export { loadConfig } from './load.ts'\nexport { checkConfig } from './schema.ts'`, resolveDir: fileURLToPath(new URL('../../src/config', import.meta.url)), loader: 'ts' },
     bundle: true,
     format: 'esm',
     platform: 'node',
@@ -43,8 +43,8 @@ async function load(files: Readonly<Record<string, string>>, parameters: readonl
     'loader/load.mjs': loader,
     'loader/run.mjs': `
     import { inspect } from 'node:util'
-    import { loadConfig } from './load.mjs'
-    const outcome = await loadConfig(process.argv[2]).then(
+    import { checkConfig, loadConfig } from './load.mjs'
+    const outcome = await loadConfig(process.argv[2]).then(({ value, file, directory }) => ({ config: checkConfig(value, file), directory })).then(
       ({ config, directory }) => ({ ok: true, directory, environments: Object.keys(config.environments) }),
       (error) => ({ ok: false, code: error.code, message: error.message, cause: 'cause' in error, whole: inspect(error, { depth: 9, showHidden: true }) }))
     console.log(JSON.stringify(outcome))`,

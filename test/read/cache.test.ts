@@ -84,6 +84,19 @@ describe('one call in flight for each key', () => {
     expect(script.calls).toHaveLength(1)
   })
 
+  it('shares what is stored with no identity that a factory made anew', async () => {
+    const scripts: Script[] = []
+    const factory = (): Script['provider'] => {
+      const script = new Script(`made-${scripts.length}`)
+      script.answer = byCall
+      scripts.push(script)
+      return script.provider
+    }
+    const { secrets } = setUp({ provider: factory, providers: { other: factory }, references: { B: 'other://A' } })
+    await Promise.all([secrets.getSecret('A'), secrets.getSecret('B')])
+    expect(scripts.map(({ ids }) => ids)).toEqual([['A'], ['A']])
+  })
+
   it('reads ten fields of one secret with one call', async () => {
     const { secrets, script } = setUp()
     const fields = Array.from({ length: 10 }, (_, index) => `field-${index}`)
@@ -763,13 +776,27 @@ describe('time', () => {
   it('ends every read within the timeout, whatever the provider does with its signal', async () => {
     const { secrets, script, clock, reads } = setUp({ timeout: '3s', retry: { attempts: 5 } })
     script.answer = hang
-    const reading = [secrets.getSecret('A'), secrets.getSecret('A', { as: 'json' }), secrets.getSecrets(['A', 'B']), secrets.useSecret('A', () => 'used'), secrets.describeSecret('A')]
-    const settled = reading.map((read) => read.then(() => 'ok', ({ code }: { code: string }) => code))
+    const reading = [
+      secrets.getSecret('A'),
+      secrets.getSecret('A', { as: 'json' }),
+      secrets.getSecrets(['A', 'B']),
+      secrets.useSecret('A', () => 'used'),
+      secrets.describeSecret('A'),
+    ]
+    const settled = reading.map((read) =>
+      read.then(
+        () => 'ok',
+        ({ code }: { code: string }) => code,
+      ),
+    )
     await clock.advanceAsync(2_999)
     expect(script.calls.map(({ context }) => context.signal.aborted)).toEqual([false, false])
     await clock.advanceAsync(1)
     expect(await Promise.all(settled)).toEqual(Array.from({ length: 5 }, () => 'timeout'))
-    expect(script.calls.map(({ context }) => [context.signal.aborted, context.timeout])).toEqual([[true, 3_000], [true, 3_000]])
+    expect(script.calls.map(({ context }) => [context.signal.aborted, context.timeout])).toEqual([
+      [true, 3_000],
+      [true, 3_000],
+    ])
     expect(reads().map(({ outcome, duration }) => [outcome, duration])).toEqual(Array.from({ length: 6 }, () => ['timeout', 3_000]))
   })
 
@@ -847,7 +874,12 @@ describe('retries', () => {
   })
 
   it('asks no more often than it may, twice unless told otherwise', async () => {
-    for (const [retry, attempts] of [[undefined, 2], [false, 1], [{ attempts: 4 }, 4], [{}, 2]] as const) {
+    for (const [retry, attempts] of [
+      [undefined, 2],
+      [false, 1],
+      [{ attempts: 4 }, 4],
+      [{}, 2],
+    ] as const) {
       const { secrets, script, clock } = setUp(retry === undefined ? {} : { retry })
       const own = retry === undefined ? createSecrets<string>({ provider: script.provider, clock }) : secrets
       script.answer = () => {
@@ -1139,7 +1171,11 @@ describe('getSecrets', () => {
     const { secrets, script } = answering()
     const all = await secrets.getSecrets(['A', '__proto__', 'A', 'constructor'])
     expect(Object.getPrototypeOf(all)).toBe(null)
-    expect(Object.entries(all)).toEqual([['A', 'canary-A-1'], ['__proto__', 'canary-__proto__-2'], ['constructor', 'canary-constructor-3']])
+    expect(Object.entries(all)).toEqual([
+      ['A', 'canary-A-1'],
+      ['__proto__', 'canary-__proto__-2'],
+      ['constructor', 'canary-constructor-3'],
+    ])
     expect(script.calls).toHaveLength(3)
     expect(await secrets.getSecrets([])).toEqual({})
   })
@@ -1149,7 +1185,9 @@ describe('getSecrets', () => {
       references: { ONE: 'shared#one', TWO: 'shared#two', THREE: 'shared#three' },
       secrets: { TWO: { cache: { ttl: '10s' } }, THREE: { cache: false } },
     })
-    const fields = ({ id }: { id: string }, { number }: { number: number }) => ({ value: { one: `canary-${id}-${number}`, two: `canary-${id}-${number}`, three: `canary-${id}-${number}` } })
+    const fields = ({ id }: { id: string }, { number }: { number: number }) => ({
+      value: { one: `canary-${id}-${number}`, two: `canary-${id}-${number}`, three: `canary-${id}-${number}` },
+    })
     script.answer = fields
     const values = async (names: readonly string[]): Promise<unknown[]> => Object.values(await secrets.getSecrets(names))
     expect(await values(['ONE', 'TWO'])).toEqual(['canary-shared-1', 'canary-shared-1'])
@@ -1169,9 +1207,20 @@ describe('getSecrets', () => {
       return byCall(request, call)
     }
     const error: unknown = await secrets.getSecrets(['A', 'B', 'C']).catch((error: unknown) => error)
-    expect(error).toMatchObject({ code: 'denied', secret: 'B', errors: [{ code: 'denied', secret: 'B' }, { code: 'not-found', secret: 'C' }] })
+    expect(error).toMatchObject({
+      code: 'denied',
+      secret: 'B',
+      errors: [
+        { code: 'denied', secret: 'B' },
+        { code: 'not-found', secret: 'C' },
+      ],
+    })
     expect(inspect(error, { showHidden: true, depth: 9 })).not.toContain('canary')
-    expect(reads().map(({ name, outcome }) => `${name} ${outcome}`).toSorted()).toEqual(['A ok', 'B denied', 'C not-found'])
+    expect(
+      reads()
+        .map(({ name, outcome }) => `${name} ${outcome}`)
+        .toSorted(),
+    ).toEqual(['A ok', 'B denied', 'C not-found'])
   })
 
   it('gives an outcome for each with `partial`', async () => {
@@ -1206,6 +1255,18 @@ describe('getSecrets', () => {
       controller.abort(new Error('changed my mind'))
       expect(await all).toEqual({ ok: false, error: new Error('changed my mind') })
     }
+  })
+
+  it('hands nothing over to a scope that was revoked while other names were waited for', async () => {
+    const { secrets, script } = setUp()
+    script.answer = (request, call) => (request.id === 'B' ? hang() : byCall(request, call))
+    const scope = secrets.scope({ allow: ['A', 'B'] })
+    const all = scope.getSecrets(['A', 'B'], { partial: true })
+    await settle()
+    await scope.revoke()
+    const outcome = await outcomeBy(all)
+    expect(outcome).toBeDefined()
+    expect(JSON.stringify(outcome)).not.toContain('canary')
   })
 
   it('reads one name although the provider of another never comes to be', async () => {
@@ -1298,7 +1359,9 @@ describe('close', () => {
   it('ends reads in flight, aborts their calls and leaves no timer', async () => {
     const { secrets, script, clock, reads } = setUp()
     const scope = secrets.scope({ allow: ['A'] })
-    const reading = [secrets.getSecret('A'), scope.getSecret('A'), secrets.getSecret('A', { fresh: true }), secrets.getSecret('A', { fresh: true }), secrets.getSecrets(['B'])].map(outcomeWhen)
+    const reading = [secrets.getSecret('A'), scope.getSecret('A'), secrets.getSecret('A', { fresh: true }), secrets.getSecret('A', { fresh: true }), secrets.getSecrets(['B'])].map(
+      outcomeWhen,
+    )
     await settle()
     await secrets.close()
     expect(reading.map(({ code }) => code)).toEqual(Array.from({ length: 5 }, () => 'closed'))
@@ -1394,7 +1457,12 @@ describe('close', () => {
 
 describe('sinks', () => {
   it.each([
-    ['throws', () => { throw new Error('broken') }],
+    [
+      'throws',
+      () => {
+        throw new Error('broken')
+      },
+    ],
     ['rejects', () => Promise.reject(new Error('broken'))],
     ['hangs', () => hang() as Promise<never>],
   ])('harm no read when one %s, and the others are told once where it failed', async (how, write) => {

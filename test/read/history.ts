@@ -5,9 +5,7 @@ import type { SecretVersion } from '../../src/provider.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { failing, Script, settle, type ScriptedCall } from './scripted-provider.js'
 
-export type Answer =
-  | { ok: true; expiresIn?: number; leaseFor?: number; rotatesIn?: number }
-  | { ok: false; code: SecretErrorCode | 'unknown'; retryAfter?: '500ms' | '5s' }
+export type Answer = { ok: true; expiresIn?: number; leaseFor?: number; rotatesIn?: number } | { ok: false; code: SecretErrorCode | 'unknown'; retryAfter?: '500ms' | '5s' }
 
 export interface ReadChoice {
   maxAge?: '0ms' | '5s' | '100s'
@@ -80,7 +78,12 @@ const maxAges = { '0ms': 0, '5s': 5_000, '100s': 100_000 }
 const ending: ReadonlySet<string> = new Set(['denied', 'not-found', 'unauthenticated'])
 const forgivable: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'timeout'])
 const cooling: ReadonlySet<string> = new Set([...forgivable, 'unauthenticated', 'unknown'])
-const allowed: readonly (readonly string[])[] = [['A', 'B', 'C'], ['A', 'B', 'C'], ['A', 'B'], ['A', 'B', 'C']]
+const allowed: readonly (readonly string[])[] = [
+  ['A', 'B', 'C'],
+  ['A', 'B', 'C'],
+  ['A', 'B'],
+  ['A', 'B', 'C'],
+]
 
 const accepting: StandardSchemaV1<unknown, unknown> = { '~standard': { version: 1, vendor: 'own', validate: async (value) => ({ value }) } }
 
@@ -96,6 +99,7 @@ export class History {
   readonly #reads: Read[] = []
   readonly #events: ReadEvent[] = []
   readonly #unclaimed = new Map<string, ReadEvent[]>()
+  readonly #heardAt = new Map<ReadEvent, Moment>()
   readonly #marks: { order: number; names: readonly string[] }[] = []
   readonly #rejections: { order: number; call: number; key: string }[] = []
   readonly #revoked = new Map<number, number>()
@@ -104,6 +108,7 @@ export class History {
   #order = 0
   #jumped = 0
   #wentBack = false
+  readonly #jumps: number[] = []
   #expected = 0
   #oneOff = 0
   #unsettled = 0
@@ -117,7 +122,9 @@ export class History {
       clock: this.#clock,
       retry: false,
       timeout: `${timeout}ms`,
-      cache: isCached ? { ttl: `${ttl}ms`, staleIfError: `${staleIfError}ms`, negativeTtl: `${negativeTtl}ms`, staleWhileRevalidate: `${staleWhileRevalidate}ms`, maxEntries } : false,
+      cache: isCached
+        ? { ttl: `${ttl}ms`, staleIfError: `${staleIfError}ms`, negativeTtl: `${negativeTtl}ms`, staleWhileRevalidate: `${staleWhileRevalidate}ms`, maxEntries }
+        : false,
       audit: isAudited ? (event) => this.#heard(event) : [],
     })
     const wide = this.#secrets.scope({ agent: 'wide', allow: ['*'], versions: true, labels: { view: '1' } })
@@ -147,6 +154,7 @@ export class History {
       case 'jump':
         this.#clock.jump(step.by)
         this.#jumped += step.by
+        this.#jumps.push(this.#now().order)
         if (step.by < 0) this.#wentBack = true
         break
       case 'invalidate':
@@ -173,6 +181,8 @@ export class History {
     for (const { id, ended } of this.#reads) if (ended === undefined) this.#violated('a read never settled', id)
     if (this.#unsettled > 0) this.#violated('getSecrets or useSecret never settled')
     if (this.#clock.pending > 0) this.#violated('timers are left', this.#clock.pending)
+    this.#checkFreshCalls()
+    this.#checkPauses()
     const left = [...this.#unclaimed].filter(([, events]) => events.length > 0)
     if (left.length > 0) this.#violated('events without a read', left)
     if (this.#settings.isAudited && this.#events.length !== this.#expected) this.#violated('events and reads differ', this.#events.length, this.#expected)
@@ -337,6 +347,7 @@ export class History {
     if (JSON.stringify(event).includes('canary')) this.#violated('an event holds a value', event)
     if (event.type !== 'read') return
     this.#events.push(event)
+    this.#heardAt.set(event, this.#now())
     const label = Object.values(event.labels ?? {}).join(' ') + event.name
     const queue = this.#unclaimed.get(label)
     if (queue === undefined) this.#unclaimed.set(label, [event])
@@ -369,12 +380,16 @@ export class History {
     if (this.#settings.isAudited) {
       const expected = { value: 'ok', default: 'not-found', aborted: 'aborted', error: outcome.kind === 'error' ? outcome.code : '' }[outcome.kind]
       if (event?.outcome !== expected) this.#violated('the event tells of another outcome', read)
-      if (options.fresh === true && (event?.cache === 'hit' || event?.cache === 'stale' || event?.cache === 'negative')) this.#violated('a fresh read was answered from memory', read)
+      if (options.fresh === true && (event?.cache === 'hit' || event?.cache === 'stale' || event?.cache === 'negative'))
+        this.#violated('a fresh read was answered from memory', read)
     }
-    const hasEnded = this.#closedAt !== undefined ? began.order > this.#closedAt : (this.#revoked.get(view) ?? Infinity) < ended.order || (view === 2 && ended.wall >= this.#scopeEnd)
+    const hasEnded =
+      this.#closedAt !== undefined ? began.order > this.#closedAt : (this.#revoked.get(view) ?? Infinity) < ended.order || (view === 2 && ended.wall >= this.#scopeEnd)
     if (hasEnded && (outcome.kind === 'value' || outcome.kind === 'default')) this.#violated('a view that has ended was answered', read)
     if (outcome.kind === 'value' && view >= 0 && !(allowed[view] ?? []).includes(read.name)) this.#violated('a name that is not granted was read', read)
-    if (outcome.kind === 'value') this.#checkValue(read, ended, outcome.call)
+    // getSecrets hands over what it read earlier: what was due then is known only where the event says when.
+    const served = event === undefined ? ended : this.#heardAt.get(event)
+    if (outcome.kind === 'value' && served !== undefined && (view >= 0 || event !== undefined)) this.#checkValue(read, served, outcome.call)
     if (outcome.kind === 'error') this.#checkError(read, outcome)
     if (outcome.kind === 'default' && !this.#hasHeard(read, 'not-found')) this.#violated('a default answered what is no not-found', read)
   }
@@ -386,7 +401,8 @@ export class History {
     const { landed } = call
     if (call.key !== key) this.#violated('the value of another key', read)
     if (landed.code !== 'ok') this.#violated('the value of a call that failed', read)
-    const isNew = landed.order > began.order
+    // A reader whose own call failed may be given what another call brought meanwhile.
+    const isNew = landed.order > began.order && event?.cache !== 'stale'
     if (options.fresh === true && call.began.order < began.order) this.#violated('a fresh read was answered by a call that began before it', read)
     if (isNew) {
       if (event !== undefined && event.cache !== 'miss' && event.cache !== 'joined') this.#violated('the event calls a new version old', read)
@@ -396,7 +412,8 @@ export class History {
     if (event !== undefined && event.cache !== 'hit' && event.cache !== 'stale') this.#violated('the event calls an old version new', read)
     if (ended.wall >= landed.limit) this.#violated('served past its expiry', read)
     const later = this.#calls.filter((other) => other.key === key && other.began.order > call.began.order)
-    if (later.some((other) => other.landed !== undefined && ending.has(other.landed.code) && other.landed.order < ended.order)) this.#violated('served although the backend ended it', read)
+    if (later.some((other) => other.landed !== undefined && ending.has(other.landed.code) && other.landed.order < ended.order))
+      this.#violated('served although the backend ended it', read)
     if (options.maxAge !== undefined && ended.wall - landed.wall >= maxAges[options.maxAge]) this.#violated('served older than maxAge', read)
     if (this.#isMarkedBetween(call, landed.order)) this.#violated('kept although it was marked before it came', read)
     if (event?.cache === 'hit') this.#checkHit(read, call, landed, later)
@@ -407,7 +424,8 @@ export class History {
     const { began } = read
     if (this.#isMarkedBetween(call, began.order)) this.#violated('a hit of what was marked', read)
     if (this.#rejections.some((rejection) => rejection.call === call.number && rejection.order < began.order)) this.#violated('a hit of what was rejected', read)
-    const isKept = (other: Call): boolean => other.landed?.code === 'ok' && other.landed.order < began.order && !this.#isMarkedBetween(other, other.landed.order) && !this.#mayBeRejected(other)
+    const isKept = (other: Call): boolean =>
+      other.landed?.code === 'ok' && other.landed.order < began.order && !this.#isMarkedBetween(other, other.landed.order) && !this.#mayBeRejected(other)
     if (later.some(isKept)) this.#violated('a hit of what was replaced', read)
     const isFreshly = (other: Read): boolean => other.options.fresh === true && other.key === read.key && other.outcome?.kind === 'value' && other.outcome.call > call.number
     if (this.#reads.some((other) => isFreshly(other) && (other.ended?.order ?? Infinity) < began.order)) this.#violated('a hit older than a fresh read', read)
@@ -436,6 +454,36 @@ export class History {
     const heard = this.#calls.findLast((call) => call.key === read.key && call.landed?.code === 'not-found' && call.landed.order < read.began.order)
     if (heard?.landed === undefined || this.#isMarkedBetween(heard, read.began.order)) this.#violated('a not-found that was marked', read)
     else if (read.began.wall - heard.landed.wall >= negativeTtl || read.began.wall < heard.landed.wall) this.#violated('a not-found past its time', read)
+  }
+
+  // At most one call for each key and second.
+  #checkFreshCalls(): void {
+    const answering = this.#reads.flatMap(({ options, outcome }) => (options.fresh === true && outcome?.kind === 'value' ? (this.#calls[outcome.call - 1] ?? []) : []))
+    for (const one of new Set(answering)) {
+      const next = answering.find(({ key, began }) => key === one.key && began.order > one.began.order && began.elapsed - one.began.elapsed < 1_000)
+      if (next !== undefined && !this.#hasJumped(one.began.order, next.began.order)) this.#violated('two fresh calls within a second', one.number, next.number)
+    }
+  }
+
+  // After the first failure that begins a pause: one probe within it, and no more.
+  #checkPauses(): void {
+    const landings = this.#calls.flatMap(({ landed }) => landed ?? []).toSorted((left, right) => left.order - right.order)
+    for (const [index, { code, order, elapsed }] of landings.entries()) {
+      const before = landings[index - 1]
+      if (!cooling.has(code) || (before !== undefined && cooling.has(before.code))) continue
+      const end = landings.slice(index + 1).find((later) => !cooling.has(later.code))?.order ?? Infinity
+      const probes = this.#calls.filter(({ began }) => began.order > order && began.order < end && began.elapsed - elapsed < 500 && !this.#hasJumped(order, began.order))
+      const unasked = probes.filter((call) => !this.#hasFreshCall(call, call))
+      if (unasked.length > 1)
+        this.#violated(
+          'more than one probe within a pause',
+          unasked.map(({ number }) => number),
+        )
+    }
+  }
+
+  #hasJumped(start: number, end: number): boolean {
+    return this.#jumps.some((order) => order > start && order < end)
   }
 
   #failure(error: unknown, read: Read): Read['outcome'] {
