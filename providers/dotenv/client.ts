@@ -2,6 +2,7 @@
 import { constants, type BigIntStats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { clientImportError } from '../../src/errors/client-import.js'
 import type { SecretError } from '../../src/errors/secret-error.js'
 import { checkTrust, invalidFile } from '../../src/file-trust.js'
 import type { Variable } from './expand.js'
@@ -110,7 +111,7 @@ function decode(bytes: Uint8Array, what: string): string {
 async function parseVariables(content: string, name: string, what: string): Promise<ReadonlyMap<string, Variable>> {
   const scanned = scan(content)
   if ('line' in scanned) throw brokenLine(scanned, what)
-  const { default: dotenv } = await import('dotenv')
+  const dotenv = await importClient()
   const literal = new Map(scanned.map((assignment) => [assignment.name, assignment.isLiteral]))
   const variables = new Map<string, Variable>()
   for (const [variable, value] of Object.entries(dotenv.parse(content))) variables.set(variable, { value, isLiteral: literal.get(variable) ?? false, file: name })
@@ -119,6 +120,14 @@ async function parseVariables(content: string, name: string, what: string): Prom
   const value = lost === undefined ? undefined : dotenv.parse(`value${lost.rest}`)['value']
   if (lost !== undefined && value !== undefined) variables.set(lost.name, { value, isLiteral: lost.isLiteral, file: name })
   return variables
+}
+
+async function importClient(): Promise<typeof import('dotenv')> {
+  try {
+    return (await import('dotenv')).default
+  } catch (error) {
+    throw clientImportError(error, 'dotenv')
+  }
 }
 
 function brokenLine({ line, problem }: BrokenLine, what: string): SecretError {

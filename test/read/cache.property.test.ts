@@ -81,7 +81,7 @@ it('keeps its contract whatever happens in whatever order', { timeout: 120_000 }
         for (const one of steps) await history.take(one)
         await history.finish()
       })
-      expect(history.violations, inspect(history.log, { depth: 4, breakLength: 200, maxArrayLength: 300 })).toEqual([])
+      if (history.violations.length > 0) throw new Error(`${history.violations.join('\n')}\nafter ${inspect(history.log, { depth: 4, breakLength: 200, maxArrayLength: 300 })}`)
       expect(unhandled).toEqual([])
     }),
     { numRuns: Number(process.env['KEYWARD_RUNS'] ?? 300) },

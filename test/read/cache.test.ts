@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createSecrets, isSecretError, type AuditEvent, type RootSecrets, type SecretsOptions } from '../../src/index.js'
+import type { SecretVersion } from '../../src/provider.js'
 import { createFakeClock, type FakeClock } from '../../src/testing/fake-clock.js'
 import { byCall, failing, hang, outcomeBy, Script, settle, unhandledDuring } from './scripted-provider.js'
 
@@ -423,7 +424,7 @@ describe('hard limits', () => {
     ],
   ])('takes %s as a fault of the provider, also behind', async (_, answer) => {
     const { secrets, script, clock } = setUp({ cache: { ttl: '10s', staleWhileRevalidate: '1h' } })
-    script.answer = () => Object.defineProperties({ value: 'canary' }, Object.getOwnPropertyDescriptors(answer)) as never
+    script.answer = () => Object.defineProperties<SecretVersion>({ value: 'canary' }, Object.getOwnPropertyDescriptors(answer))
     await expect(secrets.getSecret('A')).rejects.toMatchObject({ code: 'invalid-value', reason: 'provider' })
     const answerBroken = script.answer
     script.answer = byCall

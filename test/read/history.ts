@@ -253,12 +253,12 @@ export class History {
       second = this.#opened(-1, view.label, name, {}, undefined)
       throw Object.assign(new Error('refused'), { status: 401 })
     }
-    const done = (error?: unknown): void => {
+    const end = (error?: unknown): void => {
       this.#unsettled -= 1
       const read = second ?? first
       if (read.ended === undefined) this.#ended(read, this.#failure(error, read))
     }
-    view.scope.useSecret(name, use).then(() => done(), done)
+    view.scope.useSecret(name, use).then(() => end(), end)
   }
 
   #answer(which: number, answer: Answer): void {

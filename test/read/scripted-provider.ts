@@ -60,7 +60,7 @@ export class Script {
       try {
         resolve(this.answer(request, call))
       } catch (error) {
-        reject(error as Error)
+        reject(error)
       }
     })
   }

@@ -1,0 +1,45 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createApp, type App } from './packed.js'
+
+const source = `
+import { createSecrets } from 'keyward'
+const secrets = createSecrets({ provider: { name: 'dotenv', processEnv: 'never' } })
+await secrets.getSecret('GREETING').then(console.log, ({ code, message }) => console.log(code, message))
+await secrets.close()
+`
+
+describe('the client of a provider', () => {
+  let app: App
+
+  beforeEach(async () => {
+    app = await createApp()
+    await app.write('app.mjs', source)
+    await app.write('.env', 'GREETING=hello\n')
+    await rm(join(app.directory, 'node_modules/dotenv'), { recursive: true })
+  })
+  afterEach(() => app.remove())
+
+  const install = async (text: string): Promise<void> => {
+    await mkdir(join(app.directory, 'node_modules/dotenv'))
+    await app.write('node_modules/dotenv/package.json', JSON.stringify({ name: 'dotenv', version: '18.0.0', main: 'main.js' }))
+    await app.write('node_modules/dotenv/main.js', text)
+  }
+
+  it('that is missing is named with the command that installs it', async () => {
+    expect(await app.node('app.mjs')).toMatch(/^invalid-config .*"dotenv" is not installed\. Run `npm install dotenv`/)
+  })
+
+  it('that throws is said to be there', async () => {
+    await install(`throw new Error('GREETING=hello')`)
+    const output = await app.node('app.mjs')
+    expect(output).toMatch(/^invalid-config .*"dotenv" is installed but does not load/)
+    expect(output).not.toContain('hello')
+  })
+
+  it('that lacks a package of its own is said to be there', async () => {
+    await install(`require('dotenv-missing')`)
+    expect(await app.node('app.mjs')).toMatch(/^invalid-config .*"dotenv" is installed but does not load/)
+  })
+})
