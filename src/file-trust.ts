@@ -1,5 +1,5 @@
 /** Whether a file that steers secrets may be believed: for dotenv files and configs. */
-import { createError, type SecretError } from './errors/secret-error.js'
+import { invalidConfig } from './errors/secret-error.js'
 
 /**
  * Refuses a file that somebody else could have written: one that is neither this user's nor root's, or that everyone can write.
@@ -13,15 +13,9 @@ export function checkTrust(stats: { uid: number; mode: number }, what: string): 
   const user = process.getuid()
   const owners = [user, 0, ...sudoUser(user)]
   if (!owners.includes(stats.uid)) {
-    throw invalidFile(what, `belongs to user ${stats.uid}, who is neither the user of this process (${user}) nor root`, `a file of this user: run \`chown ${user}\` on it`)
+    throw invalidConfig(what, `belongs to user ${stats.uid}, who is neither the user of this process (${user}) nor root`, `a file of this user: run \`chown ${user}\` on it`)
   }
-  if ((stats.mode & 0o002) !== 0) throw invalidFile(what, 'can be written by everyone', 'a file that only its owner can write: run `chmod o-w` on it')
-}
-
-/** An error about a file that is not what it has to be. What it says is the fix as well, so that the core tells it again with the secret's name. */
-export function invalidFile(what: string, wrong: string, expected: string): SecretError {
-  const text = `${what} ${wrong}; expected ${expected}.`
-  return createError({ code: 'invalid-config', fix: text }, { message: `keyward: ${text}` })
+  if ((stats.mode & 0o002) !== 0) throw invalidConfig(what, 'can be written by everyone', 'a file that only its owner can write: run `chmod o-w` on it')
 }
 
 function sudoUser(user: number): readonly number[] {

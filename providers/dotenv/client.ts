@@ -3,8 +3,8 @@ import { constants, type BigIntStats } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { clientImportError } from '../../src/errors/client-import.js'
-import type { SecretError } from '../../src/errors/secret-error.js'
-import { checkTrust, invalidFile } from '../../src/file-trust.js'
+import { invalidConfig, type SecretError } from '../../src/errors/secret-error.js'
+import { checkTrust } from '../../src/file-trust.js'
 import type { Variable } from './expand.js'
 import { shown } from './failure.js'
 import { scan, type BrokenLine } from './scan.js'
@@ -90,20 +90,20 @@ async function readHandle(handle: FileHandle, name: string, what: string): Promi
 }
 
 function checkKind(stats: BigIntStats, what: string): void {
-  if (stats.isDirectory()) throw invalidFile(what, 'is a directory', 'a file: rename the directory, or name other files in `files`')
-  if (!stats.isFile()) throw invalidFile(what, 'is a pipe, a socket or a device', 'a regular file: name others in `files`')
-  if (stats.size > largest) throw invalidFile(what, 'is larger than 1 MiB', 'a file of NAME=value lines: name others in `files`')
+  if (stats.isDirectory()) throw invalidConfig(what, 'is a directory', 'a file: rename the directory, or name other files in `files`')
+  if (!stats.isFile()) throw invalidConfig(what, 'is a pipe, a socket or a device', 'a regular file: name others in `files`')
+  if (stats.size > largest) throw invalidConfig(what, 'is larger than 1 MiB', 'a file of NAME=value lines: name others in `files`')
 }
 
 function decode(bytes: Uint8Array, what: string): string {
   const utf8 = 'UTF-8: save it in that encoding (PowerShell: `Set-Content -Encoding utf8`)'
   const [first, second] = bytes
   // ASCII text in UTF-16 without a mark is valid UTF-8 too, and gives itself away by its zeros.
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || bytes.includes(0)) throw invalidFile(what, 'is UTF-16 or no text at all', utf8)
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || bytes.includes(0)) throw invalidConfig(what, 'is UTF-16 or no text at all', utf8)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    if (error instanceof TypeError) throw invalidFile(what, 'is not UTF-8', utf8)
+    if (error instanceof TypeError) throw invalidConfig(what, 'is not UTF-8', utf8)
     throw error
   }
 }
@@ -133,10 +133,10 @@ async function importClient(): Promise<typeof import('dotenv')> {
 function brokenLine({ line, problem }: BrokenLine, what: string): SecretError {
   const where = `${what} line ${line}`
   if (problem === 'open-quote')
-    return invalidFile(where, 'opens a quote that is never closed', 'the same quote at the end of the value, or the whole value in quotes of another kind')
+    return invalidConfig(where, 'opens a quote that is never closed', 'the same quote at the end of the value, or the whole value in quotes of another kind')
   if (problem === 'value-on-next-line')
-    return invalidFile(where, 'has nothing after its colon, and the next line would become its value', 'NAME=value, or NAME= for an empty value')
-  return invalidFile(where, 'is neither an assignment nor a comment', 'NAME=value, or # before a comment; a value of several lines stands in quotes')
+    return invalidConfig(where, 'has nothing after its colon, and the next line would become its value', 'NAME=value, or NAME= for an empty value')
+  return invalidConfig(where, 'is neither an assignment nor a comment', 'NAME=value, or # before a comment; a value of several lines stands in quotes')
 }
 
 async function unlessMissing<Value>(promise: Promise<Value>): Promise<Value | undefined> {

@@ -30,7 +30,7 @@ export function checkObject(value: unknown, option: string, known: readonly stri
 
 /** A plain object with whatever keys. */
 export function checkTable(value: unknown, option: string): Readonly<Record<string, unknown>> {
-  if (Object.prototype.toString.call(value) !== '[object Object]') throw invalidConfig(option, 'is not a plain object', 'an object')
+  if (Object.prototype.toString.call(value) !== '[object Object]') throw invalidConfig(option, 'is not an object', 'a plain object')
   return value as Readonly<Record<string, unknown>>
 }
 

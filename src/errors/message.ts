@@ -24,11 +24,18 @@ const fixes: Readonly<Partial<Record<SecretErrorCode, string>>> = {
   closed: 'Call close() last, or make new ones with createSecrets()',
 }
 
-const deniedFixes = {
-  scope: 'Add it to `allow` of the agent or scope, if this agent should have it',
+const deniedFixes: Readonly<Record<string, string>> = {
   authorize: '`authorize` refused it',
   backend: "Grant the provider's identity access to it in the backend",
-} as const
+  'not-granted': 'Add it to `allow` of the agent or scope, if this agent should have it',
+  'denied-location': 'It lives where `deny` of the scope refuses: take that out of `deny`, or read a field that is not denied',
+  pinned: 'Its reference pins version, stage or field: leave the option out, or change the reference',
+  versions: 'Set `versions` to true in the grant, if this agent may choose `version` and `stage`',
+  enforcement: 'The backend itself cannot enforce this grant: leave `enforcement` out, or use a provider that can',
+  revoked: 'The scope was revoked: make a new one',
+  expired: 'The scope has expired: make a new one, or a longer `expiresIn`',
+  'reads-used-up': 'The reads of the scope are used up: make a new one, or a larger `maxReads`',
+}
 
 /** The fixed text of a failure: what happened, to which secret, where, and how to fix it. */
 export function composeMessage(failure: CleanFailure, context: ErrorContext): string {
@@ -38,6 +45,8 @@ export function composeMessage(failure: CleanFailure, context: ErrorContext): st
   const toWhom = failure.code === 'denied' && context.deniedBy !== 'backend' ? `${who}${context.tool === undefined ? '' : `, tool "${context.tool}"`}` : ''
   const why = failure.reason === undefined ? '' : ` [${failure.reason}]`
   const wait = failure.retryAfter === undefined ? '' : `, again in ${Math.ceil(failure.retryAfter)} ms`
-  const fix = failure.fix ?? (failure.code === 'denied' ? deniedFixes[context.deniedBy ?? 'backend'] : fixes[failure.code])
+  const fix =
+    failure.fix ??
+    (failure.code === 'denied' ? deniedFixes[context.deniedBy === 'scope' ? (failure.reason ?? 'not-granted') : (context.deniedBy ?? 'backend')] : fixes[failure.code])
   return `keyward: ${subject} ${said[failure.code]}${toWhom}${where}${why}${wait}.${fix === undefined ? '' : ` ${fix.replace(/\.?$/, '.')}`}`
 }

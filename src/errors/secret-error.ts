@@ -96,7 +96,9 @@ export function createError(failure: Failure | CleanFailure, context: ErrorConte
 
 /** An option, name, reference or grant that is not what it has to be. Says which, what was wrong and what is expected, never what was given. */
 export function invalidConfig(option: string, wrong: string, expected?: string): SecretError {
-  return createError({ code: 'invalid-config' }, { message: `keyward: ${option} ${wrong}${expected === undefined ? '' : `; expected ${expected}`}.` })
+  const text = `${option} ${wrong}${expected === undefined ? '' : `; expected ${expected}`}.`
+  // The text is the fix as well, so that it is not lost where a read tells the error again with its name.
+  return createError({ code: 'invalid-config', fix: text }, { message: `keyward: ${text}` })
 }
 
 /** A failure as the core keeps it: checked, and with times in milliseconds. */

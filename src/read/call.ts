@@ -51,7 +51,7 @@ export class Call<Answer> {
   #attempt(): void {
     this.#attempts += 1
     const sentAt = this.#settings.clock.now()
-    const context: CallContext = { signal: this.#controller.signal, timeout: Math.max(0, this.#deadline - sentAt) }
+    const context: CallContext = { signal: this.#controller.signal, timeout: Math.min(this.#settings.timeout, Math.max(0, this.#deadline - sentAt)) }
     let answer: Promise<Answer>
     try {
       answer = Promise.resolve(this.#run(context))

@@ -6,7 +6,7 @@ import type { LocationSet } from '../access/location.js'
 import { checkName, type NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
 import type { Clock } from '../clock.js'
-import { createError, type CleanFailure } from '../errors/secret-error.js'
+import { createError, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
 import type { ProviderInstance } from './instance.js'
@@ -14,7 +14,7 @@ import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate, Resolver } from './resolver.js'
 import { Store, type Demand, type Found, type Outcome } from './store.js'
-import { StoredRecord } from './value.js'
+import { textsOf } from './value.js'
 
 export interface CoreSettings {
   readonly clock: Clock
@@ -145,6 +145,10 @@ export class Core {
     watcher?: Watcher,
   ): Promise<{ candidate: Candidate; found: Found } | undefined> {
     for (const [index, candidate] of candidates.entries()) {
+      if ('flaw' in candidate) {
+        read.failWith(candidate.flaw)
+        return undefined
+      }
       read.progress.candidate = candidate
       if (!this.isSupported(read, candidate)) return undefined
       const acquired = group === undefined ? this.#acquire(read, candidate, options, watcher) : this.#acquireTogether(read, candidate, options, group)
@@ -179,13 +183,22 @@ export class Core {
     const name = this.admit(given, scope)
     // Nothing is held of a provider that is not there yet.
     if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return name
-    const candidates = this.resolver.candidates(name, {}, false)
+    const candidates = this.#placesOf(name, scope)
     if (typeof candidates === 'string') return name
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) {
       throw this.#refused('denied-location', scope, name)
     }
     this.store.markAll(({ space, key }) => candidates.some(({ address }) => address.space === space && (key === address.key || key.startsWith(`${address.key}\n`))))
     return name
+  }
+
+  #placesOf(name: string, { agent, tool }: ScopeState): readonly Candidate[] | Refusal {
+    try {
+      return this.resolver.candidates(name, {}, false)
+    } catch (error) {
+      // What a provider's `locate` throws may quote anything.
+      throw createError(isSecretError(error) ? failureOf(error) : { code: 'unavailable', reason: 'internal' }, { secret: name, agent, tool })
+    }
   }
 
   /** Could this scope read something of the secret at this place? */
@@ -298,9 +311,9 @@ export class Core {
     ])
   }
 
-  #learn({ name }: Candidate, { stored, fetchedAt }: HeldVersion): void {
-    if (typeof stored === 'string') this.known.add(stored, name, fetchedAt)
-    else if (stored instanceof StoredRecord) this.known.add(stored.json, name, fetchedAt)
+  #learn({ name }: Candidate, { stored }: HeldVersion): void {
+    const now = this.clock.now()
+    for (const text of textsOf(stored)) this.known.add(text, name, now)
   }
 
   #tellRefresh({ instance, name }: Candidate, result: { ok: boolean; attempts: number; failure?: CleanFailure }, duration: number): void {

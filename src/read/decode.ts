@@ -21,7 +21,9 @@ function convert(stored: Stored, field: string | undefined, as: AnyRead['as'] | 
       'unsupported',
     )
   }
-  return new TextEncoder().encode(asText(stored, field))
+  const text = asText(stored, field)
+  if (/\p{Cs}/u.test(text)) throw new ValueFailure('not-utf-8', 'The value holds half a surrogate pair, which has no bytes: read it as text')
+  return new TextEncoder().encode(text)
 }
 
 function schemaInput(stored: Stored, field: string | undefined): unknown {
@@ -43,15 +45,21 @@ function parseContainer(text: string): unknown {
 function validate(schema: StandardSchemaV1, input: unknown): unknown {
   const refuse = (): ValueFailure => new ValueFailure('schema', 'The value does not fit `schema`; what its issues say is not repeated, since it may quote the value')
   const accept = (result: Awaited<ReturnType<StandardSchemaV1['~standard']['validate']>>): unknown => {
-    if (typeof result !== 'object' || result === null || result.issues !== undefined) throw refuse()
+    if (typeof result !== 'object' || result === null || result.issues !== undefined || !('value' in result)) throw refuse()
     return result.value
   }
+  const later = (promise: PromiseLike<unknown>): Promise<unknown> =>
+    Promise.resolve(promise).then(
+      (value) => value,
+      () => {
+        throw refuse()
+      },
+    )
   try {
-    const result = schema['~standard'].validate(input)
-    if (!isThenable(result)) return accept(result as Awaited<typeof result>)
-    return Promise.resolve(result).then(accept, () => {
-      throw refuse()
-    })
+    const result: unknown = schema['~standard'].validate(input)
+    if (isThenable(result)) return later(Promise.resolve(result).then(accept))
+    const value = accept(result as Parameters<typeof accept>[0])
+    return isThenable(value) ? later(value) : value
   } catch {
     // A schema that throws may quote the value as well.
     throw refuse()

@@ -23,7 +23,7 @@ async function read(view: View, names: unknown, given: unknown): Promise<unknown
   const group: Group = new Map()
   // Names of the same providers go together, so that one that hangs while it is made keeps none of the others.
   for (const together of byProviders(view, reads)) void start(view, together, options, group)
-  const settled = await Promise.all(outcomes)
+  const settled = stillGranted(view, reads, await Promise.all(outcomes))
   return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
 }
 
@@ -53,10 +53,24 @@ async function start(view: View, reads: readonly PendingRead[], options: Checked
 async function deliver(view: View, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<void> {
   try {
     const located = await view.core.find(one, candidates, options, group)
-    if (located !== undefined) view.deliver(one, located.candidate, located.found.version, plainRead)
+    if (located === undefined) return
+    one.limit = located.found.version.limit
+    view.deliver(one, located.candidate, located.found.version, plainRead)
   } catch (error) {
     one.failWith(error)
   }
+}
+
+// What was read while others were waited for is not handed over when the scope, or the version, has ended meanwhile.
+function stillGranted({ core, scope }: View, reads: readonly PendingRead[], settled: readonly Settled[]): readonly Settled[] {
+  const { ended } = scope
+  const now = core.clock.now()
+  return settled.map((outcome, index) => {
+    const one = reads[index]
+    if (!outcome.ok || one === undefined) return outcome
+    if (ended !== undefined) return { ok: false, error: one.describe(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope') }
+    return now < one.limit ? outcome : { ok: false, error: one.describe({ code: 'not-found', reason: 'expired' }) }
+  })
 }
 
 type Settled = SecretOutcome | { ok: false; error: unknown }

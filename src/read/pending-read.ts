@@ -24,6 +24,8 @@ export class PendingRead {
   readonly progress: Progress = {}
   isSettled = false
   hasSucceeded = false
+  /** Epoch milliseconds: of the version that answers. */
+  limit = Infinity
   readonly startedAt: number
   readonly #core: Core
   readonly #trace: Trace | undefined
@@ -66,7 +68,8 @@ export class PendingRead {
   /** Calls `late` when the read's time is over, unless it has settled. */
   atDeadline(late: () => void): void {
     this.#timer?.clear()
-    this.#timer = this.#core.clock.setTimer(late, Math.max(0, this.deadline - this.#core.clock.now()))
+    // A clock that was set back meanwhile must not give the read more time.
+    this.#timer = this.#core.clock.setTimer(late, Math.min(this.#core.timeout, Math.max(0, this.deadline - this.#core.clock.now())))
   }
 
   succeed(value: unknown): void {
@@ -82,16 +85,22 @@ export class PendingRead {
 
   /** Ends with an error that says what the core knows of this read. */
   fail(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): void {
-    this.#fail(this.#describe(failure, deniedBy))
+    this.#fail(this.describe(failure, deniedBy))
   }
 
-  /** Ends with what was thrown. What is no SecretError is a fault of ours, and is not shown. */
+  /**
+   * Ends with what a provider, a factory or a fault of ours threw. Told anew for each read: errors can be written to, a failed load is shared, and what
+   * somebody else's error says of secret and agent is not of this read.
+   */
   failWith(error: unknown): void {
-    if (!isSecretError(error)) return this.fail({ code: 'unavailable', reason: 'internal' })
-    if (error.secret !== undefined) return this.#fail(error)
-    // Told anew for each read: errors can be written to, and a failed load is shared. A text of ours stays as it is.
-    const hasOwnText = error.code === 'invalid-config' || error.code === 'closed'
-    this.#fail(hasOwnText ? this.#describe(failureOf(error), undefined, error.message) : this.#describe(failureOf(error), error.deniedBy))
+    if (isSecretError(error)) this.fail(failureOf(error), error.code === 'denied' ? 'backend' : undefined)
+    else this.fail({ code: 'unavailable', reason: 'internal' })
+  }
+
+  /** Ends with what access or the check of the options threw, before anybody else was asked. */
+  failAtDoor(error: unknown): void {
+    if (isSecretError(error) && error.code !== 'invalid-config') this.#fail(error)
+    else this.failWith(error)
   }
 
   #fail(error: SecretError): void {
@@ -101,7 +110,8 @@ export class PendingRead {
     else this.#reject(error)
   }
 
-  #describe(failure: CleanFailure, deniedBy?: SecretError['deniedBy'], message?: string): SecretError {
+  /** An error with what the core knows of this read. */
+  describe(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): SecretError {
     const { candidate, attempts } = this.progress
     const isRefusedHere = deniedBy === 'scope'
     return createError(failure, {
@@ -109,7 +119,6 @@ export class PendingRead {
       agent: this.scope.agent,
       tool: this.scope.tool,
       deniedBy,
-      message,
       attempts,
       provider: isRefusedHere ? undefined : candidate?.instance.name,
       reference: isRefusedHere || candidate === undefined ? undefined : this.#core.resolver.reference(candidate),

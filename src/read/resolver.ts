@@ -19,6 +19,8 @@ export interface Candidate {
   /** With the canonical id. */
   readonly place: Place
   readonly address: Address
+  /** Why this provider cannot hold the name: told when the search gets here. */
+  readonly flaw?: unknown
 }
 
 /** What a read chooses itself, where its reference pins nothing. */
@@ -82,13 +84,21 @@ export class Resolver {
     const found: Candidate[] = []
     for (const instance of instances) {
       const provider = instance.loaded ?? fail(createError({ code: 'unavailable' }, { secret: name }))
-      const place = reference ?? locate(provider, name)
-      if (place === undefined) continue
-      const chosen = choose(place, choice, mayChoose)
-      if (typeof chosen === 'string') return chosen
-      found.push(candidateOf(name, instance, provider, chosen))
+      const candidate = this.#candidate(name, instance, provider, choice, mayChoose)
+      if (typeof candidate === 'string') return candidate
+      if ('flaw' in candidate && found.length === 0) throw candidate.flaw
+      found.push(candidate)
     }
     return found
+  }
+
+  #candidate(name: string, instance: ProviderInstance, provider: SecretProvider, choice: Choice, mayChoose: boolean): Candidate | Refusal {
+    try {
+      const chosen = choose(this.references.find(name) ?? locate(provider, name), choice, mayChoose)
+      return typeof chosen === 'string' ? chosen : candidateOf(name, instance, provider, chosen)
+    } catch (flaw) {
+      return { name, instance, provider, request: { id: '' }, place: { id: '' }, address: { space: instance.number, key: '' }, flaw }
+    }
   }
 
   /** A reference that leads to this very place. */

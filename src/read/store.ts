@@ -166,7 +166,8 @@ export class Store {
   #stale(held: HeldVersion | undefined, { policy, maxAge, isFresh }: Demand, failed: Pick<Failed, 'failure' | 'isKnown'>, now: number): Outcome | undefined {
     if (held === undefined || policy === false || isFresh || !allowsStale(failed)) return undefined
     if (now >= freshEnd(held, policy) + policy.staleIfError || ageOf(held.fetchedAt, now) >= maxAge) return undefined
-    return serveStale(held)
+    // Another call may have brought a new version while this one failed.
+    return held.isFresh ? { ok: true, version: held, cache: 'hit', attempts: 0 } : serveStale(held)
   }
 
   #fresh(candidate: Candidate, demand: Demand, now: number): { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {

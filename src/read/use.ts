@@ -43,6 +43,8 @@ async function hand(view: View, name: unknown, given: unknown): Promise<Handed &
   // Behind, so that an abort finds somebody who waits for the read.
   if (!read.isSettled) void run()
   const value = await read.promise
+  // Where `default` answered, no version was handed over.
+  if (!read.hasSucceeded) from = undefined
   return { value, description: descriptionOf(view, read.name, from), from, isRejected: options.isRejected }
 }
 

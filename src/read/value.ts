@@ -52,11 +52,13 @@ export function fieldOf(stored: Stored, field: string): JsonValue {
 }
 
 function fieldText(value: JsonValue): string {
-  if (typeof value === 'string') return value
-  // Past 2^53 a JSON number has already lost digits: better no secret than a wrong one.
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
-    throw new ValueFailure('inexact-number', 'The number is too large to be read exactly: store it as a string')
-  return JSON.stringify(value)
+  return typeof value === 'string' ? value : JSON.stringify(value, (_, member: unknown) => exact(member))
+}
+
+// Past 2^53 a JSON number has already lost digits, past 1e308 all of them: better no secret than a wrong one.
+function exact(member: unknown): unknown {
+  if (typeof member !== 'number' || (Number.isInteger(member) ? Number.isSafeInteger(member) : Number.isFinite(member))) return member
+  throw new ValueFailure('inexact-number', 'The number is too large to be read exactly: store it as a string')
 }
 
 function onlyValue(record: StoredRecord): string {
@@ -87,5 +89,32 @@ export function decodeUtf8(bytes: Uint8Array): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     throw new ValueFailure('not-utf-8', "The value is not UTF-8 text: read it `as: 'bytes'`")
+  }
+}
+
+/** Every text that a stored value gives away: itself, and what stands in it where it is a document. Bytes that are no text: as base64. */
+export function textsOf(stored: Stored): readonly string[] {
+  if (stored instanceof StoredRecord) return [stored.json, ...leavesOf(JSON.parse(stored.json))]
+  const text = typeof stored === 'string' ? stored : textOrBase64(stored)
+  if (!/^\uFEFF?\s*[[{]/.test(text)) return [text]
+  try {
+    return [text, ...leavesOf(JSON.parse(withoutMark(text)))]
+  } catch {
+    // It only looks like a document.
+    return [text]
+  }
+}
+
+function leavesOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value === 'number') return [String(value)]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : []
+}
+
+function textOrBase64(bytes: Uint8Array): string {
+  try {
+    return decodeUtf8(bytes)
+  } catch {
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
   }
 }

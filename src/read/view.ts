@@ -16,7 +16,7 @@ import { PendingRead } from './pending-read.js'
 import { checkRead, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { Scope, Secrets } from './types.js'
-import { asText, ValueFailure } from './value.js'
+import { asText, textsOf, ValueFailure } from './value.js'
 
 /** A name that this view read: the version behind it and the promise of its text, which no other view is given. */
 interface Handle {
@@ -86,23 +86,27 @@ export class View {
       read.options = checkRead(options, kind)
       if (read.options.signal !== undefined) read.follow(read.options.signal)
     } catch (error) {
-      read.failWith(error)
+      // The one place where what is thrown is ours and of this read alone.
+      read.failAtDoor(error)
     }
     return { read, options: read.options ?? plainRead }
   }
 
   /** Hands a version over as the options ask. */
-  deliver(read: PendingRead, candidate: Candidate, { stored, fetchedAt }: HeldVersion, options: CheckedRead): void {
+  deliver(read: PendingRead, candidate: Candidate, { stored }: HeldVersion, options: CheckedRead): void {
     const { field } = candidate.place
+    const { core } = this
     const fail = (error: unknown): void => (error instanceof ValueFailure ? read.fail(error.failure) : read.failWith(error))
     try {
       const value = options === plainRead ? asText(stored, field) : decode(stored, read.name, field, options)
-      if (typeof value === 'string') this.core.known.add(value, read.name, fetchedAt)
+      // Under this name too, where another one fetched it; a field is known as a part of its document.
+      if (typeof value === 'string') core.known.add(value, read.name, core.clock.now())
+      else if (read.name !== candidate.name || field !== undefined) for (const text of textsOf(stored)) core.known.add(text, read.name, core.clock.now())
       if (!(value instanceof Promise)) return read.succeed(value)
       // A schema of the reader may take its time, and a read has an end.
       read.atDeadline(() => read.fail({ code: 'timeout' }))
       value.then((validated: unknown) => {
-        if (!this.core.isOver(read)) read.succeed(validated)
+        if (!core.isOver(read)) read.succeed(validated)
       }, fail)
     } catch (error) {
       fail(error)

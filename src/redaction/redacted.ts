@@ -37,6 +37,12 @@ export function redacted(name: string, value: string): Redacted {
 }
 
 const nameKey = Symbol('keyward.name')
+// A method, since a function would bring a prototype object that all promises share.
+const inspection = {
+  inspect(this: { [nameKey]?: string }): string {
+    return mark(this[nameKey] ?? '')
+  },
+}
 const pinned: PropertyDescriptorMap = {
   // Without these, whoever holds a stored promise could make every later reader of the view call code of theirs.
   // oxlint-disable-next-line unicorn/no-thenable -- pins what a promise has already
@@ -45,9 +51,7 @@ const pinned: PropertyDescriptorMap = {
   finally: { value: Promise.prototype.finally },
   constructor: { value: Promise },
   [inspect]: {
-    value: Object.freeze(function (this: { [nameKey]?: string }) {
-      return mark(this[nameKey] ?? '')
-    }),
+    value: Object.freeze(inspection.inspect),
   },
 }
 

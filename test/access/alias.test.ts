@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSecrets } from '../../src/index.js'
+import { createSecrets, SecretError } from '../../src/index.js'
 import type { SecretProvider } from '../../src/provider.js'
 import { createBackend, errorOf } from './backend.js'
 
@@ -102,5 +102,24 @@ describe('an id', () => {
     const { provider, requests } = createBackend(undefined, parts)
     await errorOf(createSecrets<string>({ provider }).getSecret('A'))
     expect(requests).toEqual([])
+  })
+})
+
+describe('a name that one provider of a list cannot hold', () => {
+  const refusing: Partial<SecretProvider> = {
+    name: 'strict',
+    locate: () => {
+      throw new SecretError({ code: 'unsupported' })
+    },
+  }
+
+  it('is read from an earlier one that has it', async () => {
+    const [first, second] = [createBackend({ A: '1' }), createBackend({}, refusing)]
+    expect(await createSecrets<string>({ provider: [first.provider, second.provider] }).getSecret('A')).toBe('1')
+  })
+
+  it('is unsupported where the search gets there', async () => {
+    const [first, second] = [createBackend({}), createBackend({}, refusing)]
+    expect(await errorOf(createSecrets<string>({ provider: [first.provider, second.provider] }).getSecret('A'))).toMatchObject({ code: 'unsupported' })
   })
 })

@@ -9,8 +9,16 @@ const letters = ['a', 'b', 'A', '-', '_']
 const names = letters.flatMap((first) => [first, ...letters.flatMap((second) => [first + second, ...letters.map((third) => first + second + third)])])
 
 const name = fc.constantFrom(...names.filter(({ length }) => length < 3))
-const pattern = fc.oneof(name, name.map((prefix) => `${prefix}*`), fc.constant('*'))
-const reference = fc.record({ id: fc.constantFrom('a', 'b', 'A', 'ab', 'doc', 'doc2', '-'), star: fc.constantFrom('none', 'id', 'id before', 'field', 'field after'), field: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }) })
+const pattern = fc.oneof(
+  name,
+  name.map((prefix) => `${prefix}*`),
+  fc.constant('*'),
+)
+const reference = fc.record({
+  id: fc.constantFrom('a', 'b', 'A', 'ab', 'doc', 'doc2', '-'),
+  star: fc.constantFrom('none', 'id', 'id before', 'field', 'field after'),
+  field: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+})
 const table = fc.array(fc.tuple(pattern, reference), { maxLength: 4 }).map((entries) =>
   Object.fromEntries(
     entries.map(([from, { id, star, field }]) => {
@@ -94,7 +102,7 @@ it('a name is refused for its location only where a denied name may have it', as
       for (const given of wanted) {
         const error: unknown = await scope.getSecret(given).catch((thrown: unknown) => thrown)
         if (!isSecretError(error, 'denied')) continue
-        expect(deny.includes(given) || denied.some((other) => touches(other, locationOf(given, references, {}))), given).toBe(true)
+        expect(deny.includes(given) || denied.some((other) => touches(other, locationOf(given, references, {}))), `of ${given}`).toBe(true)
       }
     }),
     { numRuns: 500 },

@@ -29,7 +29,7 @@ const sharded: Partial<SecretProvider> = { locate: (name) => ({ id: `${name.leng
 const cases: Readonly<Record<string, Case>> = {
   'a name': { deny: ['A'], refused: ['A'], read: ['B', 'AA', 'a'] },
   'a pattern': { deny: ['a/*'], refused: ['a/x', 'a/y/z'], read: ['ab', 'b/x'] },
-  'everything': { deny: ['*'], refused: ['A', 'b/x'], read: [] },
+  everything: { deny: ['*'], refused: ['A', 'b/x'], read: [] },
   'the alias of a name': { deny: ['A'], references: { A: 'x', B: 'x', C: 'y' }, refused: ['A', 'B'], read: ['C'] },
   'the name of an id': { deny: ['x'], references: { A: 'x' }, refused: ['x', 'A'], read: ['B'] },
   'a name that another has as its id': { deny: ['A'], references: { A: 'x' }, refused: ['A', 'x'], read: ['B'] },
@@ -47,7 +47,12 @@ const cases: Readonly<Record<string, Case>> = {
   'a pattern with text after its star': { deny: ['a/*'], references: { 'a/*': 'kv/*/key', B: 'kv/x/key', C: 'kv/x/other' }, refused: ['B'], read: ['C'] },
   'part of a pattern': { deny: ['a/secret*'], references: { 'a/*': 'kv/*', B: 'kv/secret1', C: 'kv/open' }, refused: ['B', 'a/secret'], read: ['C', 'a/open'] },
   'a pattern that reaches over several rules': { deny: ['*'], references: { 'a/*': 'kv/*', A: 'x' }, refused: ['A', 'a/x', 'kv/x', 'y'], read: [] },
-  'a pattern with a narrower rule inside': { deny: ['a/*'], references: { '*': 'all/*', 'a/b/*': 'inner/*', X: 'inner/q', Y: 'all/a/q', Z: 'all/z' }, refused: ['X', 'Y', 'a/b/c'], read: ['Z'] },
+  'a pattern with a narrower rule inside': {
+    deny: ['a/*'],
+    references: { '*': 'all/*', 'a/b/*': 'inner/*', X: 'inner/q', Y: 'all/a/q', Z: 'all/z' },
+    refused: ['X', 'Y', 'a/b/c'],
+    read: ['Z'],
+  },
   'a pattern and an exact reference inside': { deny: ['a/*'], references: { 'a/x': 'far/away', B: 'far/away' }, refused: ['a/x', 'B', 'far/away'], read: ['far/x'] },
   'a declared name by its pattern': { deny: ['a*'], references: { a1: 'doc#a', B: 'doc' }, refused: ['B'], read: ['C'] },
   'a pattern through locate': { deny: ['a_*'], parts: located, refused: ['a_x', 'a-x'], read: ['b-x'] },
@@ -63,22 +68,27 @@ describe('deny by location refuses', () => {
   it.each(Object.entries(cases))('%s', async (_what, { deny, references, parts, refused, read }) => {
     const { provider, requests } = createBackend(undefined, { ...parts })
     const document = createBackend({ doc: { a: '1', b: '2', c: '3', pc: '4', x: '5' }, other: { c: '3' } })
-    const get: SecretProvider['get'] = async (request, context) => (request.id === 'doc' || request.id === 'other' ? document.provider.get(request, context) : provider.get(request, context))
+    const get: SecretProvider['get'] = async (request, context) =>
+      request.id === 'doc' || request.id === 'other' ? document.provider.get(request, context) : provider.get(request, context)
     const secrets = createSecrets<string>({ provider: { ...provider, get }, ...(references === undefined ? {} : { references }) })
-    const views = [secrets.scope({ allow: ['*'], deny }), secrets.scope({ allow: ['*'], deny }).scope({ allow: ['*'] }), secrets.scope({ allow: ['*'], deny: ['unrelated'] }).scope({ allow: ['*'], deny })]
+    const views = [
+      secrets.scope({ allow: ['*'], deny }),
+      secrets.scope({ allow: ['*'], deny }).scope({ allow: ['*'] }),
+      secrets.scope({ allow: ['*'], deny: ['unrelated'] }).scope({ allow: ['*'], deny }),
+    ]
     for (const view of views) {
       for (const name of refused) {
         const denied = { code: 'denied', deniedBy: 'scope', reason: 'denied-location' }
-        expect(await errorOf(view.getSecret(name)), name).toMatchObject(denied)
-        expect(await errorOf(view.getSecret(name, { fresh: true, default: 'x', as: 'redacted' })), name).toMatchObject(denied)
-        expect(await errorOf(view.describeSecret(name)), name).toMatchObject(denied)
-        expect(await errorOf(view.useSecret(name, () => 1)), name).toMatchObject(denied)
-        expect(await view.getSecrets([name], { partial: true }), name).toMatchObject({ [name]: { ok: false, error: denied } })
+        expect(await errorOf(view.getSecret(name)), `of ${name}`).toMatchObject(denied)
+        expect(await errorOf(view.getSecret(name, { fresh: true, default: 'x', as: 'redacted' })), `of ${name}`).toMatchObject(denied)
+        expect(await errorOf(view.describeSecret(name)), `of ${name}`).toMatchObject(denied)
+        expect(await errorOf(view.useSecret(name, () => 1)), `of ${name}`).toMatchObject(denied)
+        expect(await view.getSecrets([name], { partial: true }), `of ${name}`).toMatchObject({ [name]: { ok: false, error: denied } })
       }
     }
     expect([requests, document.requests]).toEqual([[], []])
     for (const view of views) {
-      for (const name of read) expect((await view.getSecrets([name], { partial: true }))[name], name).not.toMatchObject({ error: { code: 'denied' } })
+      for (const name of read) expect((await view.getSecrets([name], { partial: true }))[name], `of ${name}`).not.toMatchObject({ error: { code: 'denied' } })
     }
   })
 

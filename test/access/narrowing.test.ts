@@ -1,13 +1,23 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { createSecrets, type Grant, type Secrets } from '../../src/index.js'
+import { createSecrets, type Grant, type ReadOptions, type Secrets } from '../../src/index.js'
 import { isSecretError } from '../../src/errors/secret-error.js'
 import { createBackend } from './backend.js'
 
 const names = ['a', 'b', 'aa', 'ab', 'ba', 'a/b', 'a/ab', 'b/a', 'aab', 'a/b/a']
-const pattern = fc.oneof(fc.constantFrom(...names), fc.constantFrom('', 'a', 'b', 'aa', 'a/', 'a/b', 'b/').map((prefix) => `${prefix}*`))
+const pattern = fc.oneof(
+  fc.constantFrom(...names),
+  fc.constantFrom('', 'a', 'b', 'aa', 'a/', 'a/b', 'b/').map((prefix) => `${prefix}*`),
+)
 const grant = fc.record(
-  { allow: fc.array(pattern, { maxLength: 3 }), deny: fc.array(pattern, { maxLength: 2 }), versions: fc.boolean(), maxReads: fc.integer({ min: 0, max: 6 }), expiresIn: fc.constantFrom('1h' as const, '0ms' as const, '1d' as const), agent: fc.constantFrom('one', 'two') },
+  {
+    allow: fc.array(pattern, { maxLength: 3 }),
+    deny: fc.array(pattern, { maxLength: 2 }),
+    versions: fc.boolean(),
+    maxReads: fc.integer({ min: 0, max: 6 }),
+    expiresIn: fc.constantFrom('1h' as const, '0ms' as const, '1d' as const),
+    agent: fc.constantFrom('one', 'two'),
+  },
   { requiredKeys: ['allow'] },
 )
 
@@ -19,13 +29,26 @@ interface Oracle {
   left: { count: number }[]
 }
 const mayRead = ({ grants, left }: Oracle, name: string, version: boolean): boolean =>
-  grants.every(({ allow, deny = [], versions = false, expiresIn }) => allow.some((from) => matches(from, name)) && !deny.some((from) => matches(from, name)) && (!version || versions) && expiresIn !== '0ms') &&
-  left.every(({ count }) => count > 0)
+  grants.every(
+    ({ allow, deny = [], versions = false, expiresIn }) =>
+      allow.some((from) => matches(from, name)) && !deny.some((from) => matches(from, name)) && (!version || versions) && expiresIn !== '0ms',
+  ) && left.every(({ count }) => count > 0)
 
-type Step = { narrow: Grant; from: number } | { read: string; from: number; version: boolean; kind: 'getSecret' | 'getSecrets' | 'useSecret' | 'describeSecret' } | { revoke: number }
+type Step =
+  | { narrow: Grant; from: number }
+  | { read: string; from: number; version: boolean; kind: 'getSecret' | 'getSecrets' | 'useSecret' | 'describeSecret' }
+  | { revoke: number }
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ narrow: grant as fc.Arbitrary<Grant>, from: fc.nat(20) }) },
-  { weight: 5, arbitrary: fc.record({ read: fc.constantFrom(...names), from: fc.nat(20), version: fc.boolean(), kind: fc.constantFrom('getSecret', 'getSecrets', 'useSecret', 'describeSecret') }) },
+  { weight: 2, arbitrary: fc.record({ narrow: grant, from: fc.nat(20) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      read: fc.constantFrom(...names),
+      from: fc.nat(20),
+      version: fc.boolean(),
+      kind: fc.constantFrom('getSecret', 'getSecrets', 'useSecret', 'describeSecret'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ revoke: fc.nat(20) }) },
 )
 
@@ -34,7 +57,9 @@ it('no sequence of narrowings, reads and revocations grants more, or less, than 
     fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
       const { provider } = createBackend(undefined, { supports: { version: true } })
       const root = createSecrets<string>({ provider })
-      const views: { view: Secrets<string>; oracle: Oracle; agent: string | undefined; parent: number; isOver: boolean }[] = [{ view: root, oracle: { grants: [], left: [] }, agent: undefined, parent: -1, isOver: false }]
+      const views: { view: Secrets<string>; oracle: Oracle; agent: string | undefined; parent: number; isOver: boolean }[] = [
+        { view: root, oracle: { grants: [], left: [] }, agent: undefined, parent: -1, isOver: false },
+      ]
       for (const one of steps) {
         if ('revoke' in one) {
           const index = one.revoke % views.length
@@ -48,7 +73,8 @@ it('no sequence of narrowings, reads and revocations grants more, or less, than 
         const from = one.from % views.length
         const { view, oracle, agent, isOver } = views[from] as (typeof views)[number]
         if ('narrow' in one) {
-          const isRefused = isOver || oracle.grants.some(({ expiresIn }) => expiresIn === '0ms') || (agent !== undefined && one.narrow.agent !== undefined && agent !== one.narrow.agent)
+          const isRefused =
+            isOver || oracle.grants.some(({ expiresIn }) => expiresIn === '0ms') || (agent !== undefined && one.narrow.agent !== undefined && agent !== one.narrow.agent)
           try {
             const narrower = view.scope(one.narrow) as unknown as Secrets<string>
             expect(isRefused).toBe(false)
@@ -60,11 +86,17 @@ it('no sequence of narrowings, reads and revocations grants more, or less, than 
           }
           continue
         }
-        const options = one.version ? { version: '7' } : {}
+        const options: ReadOptions = one.version ? { version: '7' } : {}
         const version = one.version && one.kind !== 'getSecrets'
         const expected = !isOver && mayRead(oracle, one.read, version)
         const read =
-          one.kind === 'getSecret' ? view.getSecret(one.read, options) : one.kind === 'getSecrets' ? view.getSecrets([one.read]) : one.kind === 'useSecret' ? view.useSecret(one.read, (value) => value, options) : view.describeSecret(one.read, options)
+          one.kind === 'getSecret'
+            ? view.getSecret(one.read, options)
+            : one.kind === 'getSecrets'
+              ? view.getSecrets([one.read])
+              : one.kind === 'useSecret'
+                ? view.useSecret(one.read, (value) => value, options)
+                : view.describeSecret(one.read, options)
         const isRead = await (read as Promise<unknown>).then(
           () => true,
           (error: unknown) => {
@@ -72,7 +104,7 @@ it('no sequence of narrowings, reads and revocations grants more, or less, than 
             return false
           },
         )
-        expect(isRead, JSON.stringify(one)).toBe(expected)
+        expect(isRead, `at ${JSON.stringify(one)}`).toBe(expected)
         if (isRead) for (const count of oracle.left) count.count -= 1
       }
     }),
@@ -82,15 +114,25 @@ it('no sequence of narrowings, reads and revocations grants more, or less, than 
 
 it('what a scope reads each of its ancestors may read', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.record({ allow: fc.array(pattern, { maxLength: 3 }), deny: fc.array(pattern, { maxLength: 2 }) }), { minLength: 1, maxLength: 5 }), async (grants) => {
-      const root = createSecrets<string>({ provider: createBackend().provider, references: { a: 'x', b: 'x', 'a/*': 'kv/*', 'a/b': 'kv/q', ba: 'kv/q' } })
-      const chain: Secrets<string>[] = [root]
-      for (const one of grants) chain.push((chain.at(-1) ?? root).scope(one) as unknown as Secrets<string>)
-      for (const name of names) {
-        const readable = await Promise.all(chain.map((view) => view.getSecret(name).then(() => true, () => false)))
-        expect(readable, name).toEqual([...readable].toSorted((left, right) => Number(right) - Number(left)))
-      }
-    }),
+    fc.asyncProperty(
+      fc.array(fc.record({ allow: fc.array(pattern, { maxLength: 3 }), deny: fc.array(pattern, { maxLength: 2 }) }), { minLength: 1, maxLength: 5 }),
+      async (grants) => {
+        const root = createSecrets<string>({ provider: createBackend().provider, references: { a: 'x', b: 'x', 'a/*': 'kv/*', 'a/b': 'kv/q', ba: 'kv/q' } })
+        const chain: Secrets<string>[] = [root]
+        for (const one of grants) chain.push((chain.at(-1) ?? root).scope(one))
+        for (const name of names) {
+          const readable = await Promise.all(
+            chain.map((view) =>
+              view.getSecret(name).then(
+                () => true,
+                () => false,
+              ),
+            ),
+          )
+          expect(readable, `of ${name}`).toEqual([...readable].toSorted((left, right) => Number(right) - Number(left)))
+        }
+      },
+    ),
     { numRuns: 300 },
   )
 }, 60_000)

@@ -77,16 +77,28 @@ describe('what a reference pins', () => {
   it('reaches the backend, whatever options are given', async () => {
     const part = fc.option(fc.constantFrom('1', '2', 'x'), { nil: undefined })
     await fc.assert(
-      fc.asyncProperty(part, part, fc.option(fc.constantFrom('a', 'b'), { nil: undefined }), part, part, fc.option(fc.constantFrom('a', 'b'), { nil: undefined }), async (version, stage, field, wantedVersion, wantedStage, wantedField) => {
-        const pins = [version === undefined ? '' : `version=${version}`, stage === undefined ? '' : `stage=${stage}`].filter((pin) => pin !== '').join('&')
-        const { secrets, requests } = createStore({ A: `doc${pins === '' ? '' : `?${pins}`}${field === undefined ? '' : `#${field}`}` })
-        const options: ReadOptions = { ...(wantedVersion === undefined ? {} : { version: wantedVersion }), ...(wantedStage === undefined ? {} : { stage: wantedStage }), ...(wantedField === undefined ? {} : { field: wantedField }) }
-        const value = await secrets.getSecret('A', options).catch(() => undefined)
-        if (version !== undefined || stage !== undefined) {
-          for (const request of requests) expect([request.version, request.stage]).toEqual([version, stage])
-        }
-        if (field !== undefined && value !== undefined) expect(value).toBe(field === 'a' ? '1' : '2')
-      }),
+      fc.asyncProperty(
+        part,
+        part,
+        fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+        part,
+        part,
+        fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+        async (version, stage, field, wantedVersion, wantedStage, wantedField) => {
+          const pins = [version === undefined ? '' : `version=${version}`, stage === undefined ? '' : `stage=${stage}`].filter((pin) => pin !== '').join('&')
+          const { secrets, requests } = createStore({ A: `doc${pins === '' ? '' : `?${pins}`}${field === undefined ? '' : `#${field}`}` })
+          const options: ReadOptions = {
+            ...(wantedVersion === undefined ? {} : { version: wantedVersion }),
+            ...(wantedStage === undefined ? {} : { stage: wantedStage }),
+            ...(wantedField === undefined ? {} : { field: wantedField }),
+          }
+          const value = await secrets.getSecret('A', options).catch(() => undefined)
+          if (version !== undefined || stage !== undefined) {
+            for (const request of requests) expect([request.version, request.stage]).toEqual([version, stage])
+          }
+          if (field !== undefined && value !== undefined) expect(value).toBe(field === 'a' ? '1' : '2')
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -104,14 +116,15 @@ describe('a version or stage that a reader chooses', () => {
       secrets.scope({ allow, versions: true }).scope({ allow, versions: false }).scope({ allow, versions: true }),
     ]
     for (const view of refused) {
-      for (const options of [{ version: '2' }, { stage: 's' }, { version: '2', stage: 's' }]) {
+      for (const options of [{ version: '2' }, { stage: 's' }, { version: '2', stage: 's' }] as readonly ReadOptions[]) {
         expect(await errorOf(view.getSecret('A', options))).toMatchObject({ code: 'denied', deniedBy: 'scope', reason: 'versions' })
         expect(await errorOf(view.describeSecret('A', options))).toMatchObject({ code: 'denied', reason: 'versions' })
         expect(await errorOf(view.useSecret('A', () => 1, options))).toMatchObject({ code: 'denied', reason: 'versions' })
       }
     }
     expect(requests).toEqual([])
-    for (const view of [secrets, secrets.scope({ allow, versions: true }), secrets.scope({ allow, versions: true }).scope({ allow, versions: true })]) expect(await view.getSecret('A', { version: '2' })).toBe(json)
+    for (const view of [secrets, secrets.scope({ allow, versions: true }), secrets.scope({ allow, versions: true }).scope({ allow, versions: true })])
+      expect(await view.getSecret('A', { version: '2' })).toBe(json)
     expect(requests).toEqual([{ id: 'A', version: '2' }])
   })
 
@@ -157,7 +170,8 @@ describe('a version or stage that a reader chooses', () => {
         const { provider } = createBackend({ A: json }, parts)
         const secrets = createSecrets<string>({ provider, audit })
         const late = new Promise<string>((resolve) => setTimeout(() => resolve('never ended'), 100))
-        const read = secrets.scope({ allow: ['A'], versions: true }).getSecret('A', { [key]: '\ud800' })
+        const options: ReadOptions = { [key]: '\ud800' }
+        const read = secrets.scope({ allow: ['A'], versions: true }).getSecret('A', options)
         const ended = read.then(
           () => 'ended',
           (error: unknown) => (isSecretError(error) ? 'ended' : 'ended with an error that is not ours'),

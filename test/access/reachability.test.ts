@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { createSecrets, type RootSecrets, type Scope, type Secrets } from '../../src/index.js'
+import { createSecrets, type ReadShape, type RootSecrets, type Scope, type Secrets } from '../../src/index.js'
 import { ScopeState } from '../../src/access/scope.js'
 import { Core } from '../../src/read/core.js'
 import { HeldVersion } from '../../src/read/cache.js'
@@ -13,6 +13,7 @@ import { Audit } from '../../src/audit/audit.js'
 import { KnownValues } from '../../src/redaction/known.js'
 import { createBackend, errorOf } from './backend.js'
 
+const printed = (value: unknown): string => String(value)
 const isObject = (value: unknown): value is object => (typeof value === 'object' && value !== null) || typeof value === 'function'
 
 /** Everything that properties, symbols, getters and prototypes lead to, with the way there. */
@@ -40,7 +41,30 @@ function walk(starts: Readonly<Record<string, unknown>>, known: ReadonlyMap<obje
 }
 
 const intrinsics = walk({
-  Object, Function, Array, Promise, Error, TypeError, RangeError, AggregateError, Date, Uint8Array, ArrayBuffer, Symbol, String, Number, Boolean, BigInt, RegExp, Map, Set, WeakMap, WeakRef, Proxy, Reflect, JSON,
+  Object,
+  Function,
+  Array,
+  Promise,
+  Error,
+  TypeError,
+  RangeError,
+  AggregateError,
+  Date,
+  Uint8Array,
+  ArrayBuffer,
+  Symbol,
+  String,
+  Number,
+  Boolean,
+  BigInt,
+  RegExp,
+  Map,
+  Set,
+  WeakMap,
+  WeakRef,
+  Proxy,
+  Reflect,
+  JSON,
   async: Object.getPrototypeOf(async () => {}) as unknown,
   generator: Object.getPrototypeOf(function* () {}) as unknown,
   asyncGenerator: Object.getPrototypeOf(async function* () {}) as unknown,
@@ -71,7 +95,19 @@ async function harvest(view: Secrets<string>): Promise<Record<string, unknown>> 
   const ofMany = view.getSecrets(['absent', ''])
   for (const promise of [missing, malformed, ofMany]) promise.catch(() => undefined)
   return {
-    view, text, json, bytes, redacted, many, partial, description, used, missing, malformed, ofMany, given,
+    view,
+    text,
+    json,
+    bytes,
+    redacted,
+    many,
+    partial,
+    description,
+    used,
+    missing,
+    malformed,
+    ofMany,
+    given,
     jsonValue: await json,
     bytesValue: await bytes,
     redactedValue: await redacted,
@@ -100,7 +136,7 @@ describe('from a scope', () => {
     const { root, backend } = createFixture()
     const other = root.scope({ agent: 'other', allow })
     const scope = root.scope({ agent: 'one', allow })
-    const [ofOther, ofRoot, own] = [await harvestScope(other as Scope<string>), await harvest(root), await harvestScope(scope as Scope<string>)]
+    const [ofOther, ofRoot, own] = [await harvestScope(other), await harvest(root), await harvestScope(scope)]
     const reached = walk(own, intrinsics)
 
     const machinery = [Core, View, ScopeState, Resolver, ProviderInstance, PendingRead, Store, HeldVersion, Audit, KnownValues]
@@ -110,15 +146,15 @@ describe('from a scope', () => {
     const forbidden = { root, provider: backend.provider, get: backend.provider.get, requests: backend.requests, rootFunctions: Object.values(root), ...ofOther, ofRoot }
     for (const [what, value] of Object.entries(forbidden)) {
       for (const one of Array.isArray(value) ? [value, ...(value as unknown[])] : [value]) {
-        if (isObject(one) && what !== 'pinnedInspection') expect(reached.get(one), what).toBeUndefined()
+        if (isObject(one) && what !== 'pinnedInspection') expect(reached.get(one), `the way to ${what}`).toBeUndefined()
       }
     }
   })
 
   it('what leads to other views as well cannot be written to', async () => {
     const { root } = createFixture()
-    const reached = walk(await harvestScope(root.scope({ agent: 'one', allow }) as Scope<string>), intrinsics)
-    const elsewhere = walk({ ...(await harvestScope(root.scope({ agent: 'two', allow }) as Scope<string>)), root: await harvest(root) }, intrinsics)
+    const reached = walk(await harvestScope(root.scope({ agent: 'one', allow })), intrinsics)
+    const elsewhere = walk({ ...(await harvestScope(root.scope({ agent: 'two', allow }))), root: await harvest(root) }, intrinsics)
     const shared = [...reached].filter(([value]) => elsewhere.has(value))
     expect(shared.filter(([value]) => !Object.isFrozen(value)).map(([, path]) => path)).toEqual([])
   })
@@ -126,16 +162,17 @@ describe('from a scope', () => {
   it('nothing that a child gives leads to its parent', async () => {
     const { root } = createFixture()
     const parent = root.scope({ agent: 'one', allow })
-    const ofParent = await harvestScope(parent as Scope<string>)
+    const ofParent = await harvestScope(parent)
     delete ofParent['child']
     const child = parent.scope({ tool: 'ask', allow })
-    const reached = walk(await harvestScope(child as Scope<string>), intrinsics)
-    for (const [what, value] of Object.entries(ofParent)) if (isObject(value) && what !== 'pinnedInspection') expect(reached.get(value), what).toBeUndefined()
+    const reached = walk(await harvestScope(child), intrinsics)
+    for (const [what, value] of Object.entries(ofParent)) if (isObject(value) && what !== 'pinnedInspection') expect(reached.get(value), `the way to ${what}`).toBeUndefined()
   })
 
   it('the functions, the scope and its getter are frozen', () => {
     const scope = createFixture().root.scope({ allow })
-    for (const value of [scope, ...Object.values(scope), scope[Symbol.asyncDispose], Object.getOwnPropertyDescriptor(scope, 'enforcement')?.get]) if (isObject(value)) expect(Object.isFrozen(value)).toBe(true)
+    for (const value of [scope, ...Object.values(scope), scope[Symbol.asyncDispose], Object.getOwnPropertyDescriptor(scope, 'enforcement')?.get])
+      if (isObject(value)) expect(Object.isFrozen(value)).toBe(true)
     for (const key of Reflect.ownKeys(scope)) expect(Reflect.set(scope, key, () => 'replaced')).toBe(false)
   })
 
@@ -149,7 +186,7 @@ describe('what a view hands out', () => {
   it('is made anew for each read, but text', async () => {
     const { root } = createFixture()
     const scope = root.scope({ allow })
-    for (const options of [{ as: 'json' }, { as: 'bytes' }, { as: 'redacted' }] as const) {
+    for (const options of [{ as: 'json' }, { as: 'bytes' }, { as: 'redacted' }] as readonly ReadShape[]) {
       const name = options.as === 'json' ? 'B' : 'bytes'
       const [first, second] = [await scope.getSecret(name, options), await scope.getSecret(name, options)]
       expect(first).not.toBe(second)
@@ -182,7 +219,13 @@ describe('what a view hands out', () => {
   })
 
   it('changes no description for another reader', async () => {
-    const get = async () => ({ value: 'x', stages: ['one'], createdAt: new Date(1_000), expiresAt: new Date(Date.now() + 60_000), lease: { id: 'l', duration: '10m' as const, renewable: true } })
+    const get = async () => ({
+      value: 'x',
+      stages: ['one'],
+      createdAt: new Date(1_000),
+      expiresAt: new Date(Date.now() + 60_000),
+      lease: { id: 'l', duration: '10m' as const, renewable: true },
+    })
     const secrets = createSecrets<string>({ provider: { name: 'own', get, failure: () => undefined } })
     const first = await secrets.describeSecret('A')
     const before = structuredClone(first)
@@ -248,21 +291,33 @@ describe('writing to all that is reached', () => {
       text: await witness.getSecret('A'),
       json: await witness.getSecret('B', { as: 'json' }),
       bytes: [...(await witness.getSecret('bytes', { as: 'bytes' }))],
-      redacted: [String(await witness.getSecret('A', { as: 'redacted' })), inspect(await witness.getSecret('A', { as: 'redacted' })), JSON.stringify(await witness.getSecret('A', { as: 'redacted' })), (await witness.getSecret('A', { as: 'redacted' })).reveal()],
+      redacted: [
+        printed(await witness.getSecret('A', { as: 'redacted' })),
+        inspect(await witness.getSecret('A', { as: 'redacted' })),
+        JSON.stringify(await witness.getSecret('A', { as: 'redacted' })),
+        (await witness.getSecret('A', { as: 'redacted' })).reveal(),
+      ],
       many: { ...(await witness.getSecrets(['A', 'bytes'])) },
       promise: inspect(witness.getSecret('A')),
-      denied: await witness.getSecret('other' as never).catch((error: Error) => [error.name, error.message, error instanceof Error, error instanceof TypeError, Reflect.ownKeys(error).length]),
+      denied: await witness
+        .getSecret('other')
+        .catch((error: Error) => [error.name, error.message, error instanceof Error, error instanceof TypeError, Reflect.ownKeys(error).length]),
       missing: await witness.getSecret('absent').catch((error: Error) => [error.name, error.message]),
       held: (await witness.describeSecret('A')).reference,
       enforcement: witness.enforcement,
       agent: witness.agent,
     })
     const before = await look()
-    const reached = walk(await harvestScope(root.scope({ agent: 'one', allow }) as Scope<string>), intrinsics)
+    const reached = walk(await harvestScope(root.scope({ agent: 'one', allow })), intrinsics)
     const evil = (): string => 'replaced'
     const replacement: object = Object.defineProperties(
       {},
-      Object.fromEntries(['then', 'toString', 'toJSON', 'reveal', 'message', 'name', 'code', 'getSecret', inspect.custom, Symbol.toPrimitive, Symbol.hasInstance].map((key) => [key, { value: evil }])),
+      Object.fromEntries(
+        ['then', 'toString', 'toJSON', 'reveal', 'message', 'name', 'code', 'getSecret', inspect.custom, Symbol.toPrimitive, Symbol.hasInstance].map((key) => [
+          key,
+          { value: evil },
+        ]),
+      ),
     )
     const originals = new Map([...reached.keys()].map((value) => [value, Object.getPrototypeOf(value) as object | null]))
     for (const value of reached.keys()) {

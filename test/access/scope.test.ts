@@ -30,7 +30,16 @@ describe('a scope', () => {
     const scope = secrets.scope({ agent: 'researcher', tool: 'ask', allow: ['A', 'search/*'] })
     for (const name of ['B', 'a', 'search', 'AB', '__proto__', 'constructor', 'toString']) {
       const error = await errorOf(scope.getSecret(name as never))
-      expect(error).toMatchObject({ name: 'AccessDeniedError', code: 'denied', deniedBy: 'scope', reason: 'not-granted', secret: name, agent: 'researcher', tool: 'ask', attempts: 0 })
+      expect(error).toMatchObject({
+        name: 'AccessDeniedError',
+        code: 'denied',
+        deniedBy: 'scope',
+        reason: 'not-granted',
+        secret: name,
+        agent: 'researcher',
+        tool: 'ask',
+        attempts: 0,
+      })
       expect([error.provider, error.reference]).toEqual([undefined, undefined])
       expect(await errorOf(scope.getSecrets([name as never]))).toMatchObject({ code: 'denied' })
       expect(await errorOf(scope.useSecret(name as never, () => 1))).toMatchObject({ code: 'denied' })
@@ -80,7 +89,12 @@ describe('an agent', () => {
     const secrets = createSecrets<string>({ provider: createBackend().provider })
     const scope = secrets.scope({ agent: 'one', allow: ['A'] })
     const nameless = scope.scope({ allow: ['A'] })
-    expect([scope.agent, nameless.agent, scope.scope({ agent: 'one', allow: ['A'] }).agent, secrets.scope({ allow: [] }).scope({ agent: 'two', allow: [] }).agent]).toEqual(['one', 'one', 'one', 'two'])
+    expect([scope.agent, nameless.agent, scope.scope({ agent: 'one', allow: ['A'] }).agent, secrets.scope({ allow: [] }).scope({ agent: 'two', allow: [] }).agent]).toEqual([
+      'one',
+      'one',
+      'one',
+      'two',
+    ])
     for (const view of [scope, nameless, nameless.scope({ tool: 't', allow: [] })]) {
       for (const agent of ['two', 'One', 'one ']) {
         expect(await errorOf(() => view.scope({ agent, allow: [] }))).toMatchObject({ code: 'denied', deniedBy: 'scope', agent: 'one' })
@@ -109,7 +123,8 @@ describe('an agent', () => {
 
   it('that is not declared is told of, with the nearest that is', async () => {
     const secrets = createRoot<string>({ provider: createBackend().provider }, { agents: { researcher: { allow: [] } } })
-    for (const name of ['reseacher', '__proto__', 'toString', '', undefined, {}]) expect(await errorOf(() => secrets.agent(name as string))).toMatchObject({ code: 'invalid-config' })
+    for (const name of ['reseacher', '__proto__', 'toString', '', undefined, {}])
+      expect(await errorOf(() => secrets.agent(name as string))).toMatchObject({ code: 'invalid-config' })
     expect((await errorOf(() => secrets.agent('reseacher'))).message).toContain('did you mean "researcher"')
     expect(await errorOf(() => createSecrets<string>({ provider: createBackend().provider }).agent('a'))).toMatchObject({ code: 'invalid-config' })
   })
@@ -150,7 +165,10 @@ describe('labels', () => {
     const events: AuditEvent[] = []
     const secrets = createSecrets<string>({ provider: createBackend().provider, audit: (event) => void events.push(event) })
     const labels = JSON.parse('{"__proto__":"p","constructor":"c"}') as Record<string, string>
-    await secrets.scope({ allow: ['A'], labels }).scope({ allow: ['A'], labels: { x: 'y' } }).getSecret('A')
+    await secrets
+      .scope({ allow: ['A'], labels })
+      .scope({ allow: ['A'], labels: { x: 'y' } })
+      .getSecret('A')
     expect(JSON.stringify(labelsOf(events))).toBe('{"__proto__":"p","constructor":"c","x":"y"}')
   })
 })

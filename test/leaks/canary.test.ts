@@ -13,7 +13,19 @@ import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { canary, leakIn, textsOf } from './encodings.js'
 
 const { value } = canary
-const known: readonly SecretErrorCode[] = ['not-found', 'denied', 'unauthenticated', 'throttled', 'unavailable', 'timeout', 'conflict', 'invalid-value', 'invalid-config', 'unsupported', 'closed']
+const known: readonly SecretErrorCode[] = [
+  'not-found',
+  'denied',
+  'unauthenticated',
+  'throttled',
+  'unavailable',
+  'timeout',
+  'conflict',
+  'invalid-value',
+  'invalid-config',
+  'unsupported',
+  'closed',
+]
 const brand = Symbol.for('keyward.SecretError')
 
 /** A raw error as clients throw them: with the canary wherever it can be. */
@@ -21,7 +33,14 @@ function rawError(): Error {
   const error = new Error(`request failed: ${value}`, { cause: new Error(value, { cause: { body: value } }) })
   error.stack = `Error: ${value}\n    at ${value}`
   error.name = value
-  return Object.assign(error, { status: 500, body: value, response: { headers: { authorization: `Bearer ${value}` }, data: value }, config: { token: value }, [Symbol('request')]: value, [value]: 1 })
+  return Object.assign(error, {
+    status: 500,
+    body: value,
+    response: { headers: { authorization: `Bearer ${value}` }, data: value },
+    config: { token: value },
+    [Symbol('request')]: value,
+    [value]: 1,
+  })
 }
 
 const thrown: Readonly<Record<string, () => unknown>> = {
@@ -32,13 +51,23 @@ const thrown: Readonly<Record<string, () => unknown>> = {
   'an object without a prototype': () => Object.assign(Object.create(null) as object, { message: value }),
   'an error whose getters throw': () =>
     Object.defineProperties(new Error('x'), {
-      message: { get: () => { throw rawError() } },
-      code: { get: () => { throw rawError() } },
+      message: {
+        get: () => {
+          throw rawError()
+        },
+      },
+      code: {
+        get: () => {
+          throw rawError()
+        },
+      },
     }),
   'a promise': () => Promise.resolve(value),
   'a function': () => Object.assign(() => value, { message: value }),
   'an abort': () => new DOMException(value, 'AbortError'),
 }
+
+const printed = (given: unknown): string => String(given)
 
 interface Seen {
   events: AuditEvent[]
@@ -52,23 +81,31 @@ async function readAll(make: (audit: (event: AuditEvent) => void) => RootSecrets
   const scope = secrets.scope({ agent: 'agent', tool: 'tool', allow: ['*'] })
   for (const view of [secrets, scope]) {
     const reads = [
-      view.getSecret(name), view.getSecret(name, { as: 'json' }), view.getSecret(name, { as: 'bytes' }), view.getSecret(name, { as: 'redacted' }), view.getSecret(name, { field: 'f' }), view.getSecret(name, { maxAge: '0ms' }),
-      view.getSecret(name, { schema: z.literal('other') }), view.getSecrets([name, 'other']), view.getSecrets([name, 'other'], { partial: true }), view.useSecret(name, () => 'used'), view.describeSecret(name), view.getSecret(name, { version: '1' }),
+      view.getSecret(name),
+      view.getSecret(name, { as: 'json' }),
+      view.getSecret(name, { as: 'bytes' }),
+      view.getSecret(name, { as: 'redacted' }),
+      view.getSecret(name, { field: 'f' }),
+      view.getSecret(name, { maxAge: '0ms' }),
+      view.getSecret(name, { schema: z.literal('other') }),
+      view.getSecrets([name, 'other']),
+      view.getSecrets([name, 'other'], { partial: true }),
+      view.useSecret(name, () => 'used'),
+      view.describeSecret(name),
+      view.getSecret(name, { version: '1' }),
     ]
     for (const promise of reads) promise.catch(() => undefined)
     for (const [index, promise] of reads.entries()) {
       seen.outcomes.push(inspect(promise))
       const isValue = index < 6 || index === 7 || index === 8 || index === 11
-      await (promise as Promise<unknown>).then(
-        (result) => {
-          if (!isValue || isSecretError(result)) seen.outcomes.push(result)
-          if (index === 8) for (const outcome of Object.values(result as object) as { ok: boolean }[]) if (!outcome.ok) seen.outcomes.push(outcome)
-        },
-        (error: unknown) => {
-          expect(isSecretError(error), `no SecretError: ${typeof error}`).toBe(true)
-          seen.outcomes.push(error)
-        },
-      )
+      try {
+        const result: unknown = await promise
+        if (!isValue || isSecretError(result)) seen.outcomes.push(result)
+        if (index === 8) for (const outcome of Object.values(result as object) as { ok: boolean }[]) if (!outcome.ok) seen.outcomes.push(outcome)
+      } catch (error) {
+        expect(isSecretError(error), `no SecretError: ${typeof error}`).toBe(true)
+        seen.outcomes.push(error)
+      }
     }
     for (const run of [() => view.invalidate(name), () => view.invalidate(), () => view.scope({ allow: ['a*b'] })]) {
       try {
@@ -122,21 +159,34 @@ describe('the search itself', () => {
 
 describe('a provider that fails', () => {
   it.each(Object.keys(thrown))('with %s that it does not know, tells nothing of it', async (what) => {
-    const get = async (): Promise<never> => { throw thrown[what]?.() }
-    for (const failure of [() => undefined, () => { throw rawError() }, () => value as never, () => null as never, () => ({}) as never]) {
+    const get = async (): Promise<never> => {
+      throw thrown[what]?.()
+    }
+    for (const failure of [
+      () => undefined,
+      () => {
+        throw rawError()
+      },
+      () => value as never,
+      () => null as never,
+      () => ({}) as never,
+    ]) {
       expectClean(await readAll(rootOf({ name: 'own', get, describe: get, failure })))
     }
   })
 
   it('at once, instead of later, tells nothing of it', async () => {
-    const get = (): never => { throw rawError() }
+    const get = (): never => {
+      throw rawError()
+    }
     expectClean(await readAll(rootOf({ name: 'own', get, describe: get, failure: () => undefined })))
   })
 
   it.each(known)('with %s and junk beside it, tells the code alone', async (code) => {
     const junk = [value, `${value}\n`, 'x'.repeat(129), '', { toString: () => value }, [value], `ok ${value}`] as string[]
     for (const text of junk) {
-      const failure = (): never => ({ code, reason: text, requestId: text, status: value, at: value, retryAfter: value, message: value, cause: rawError(), [value]: value }) as never
+      const failure = (): never =>
+        ({ code, reason: text, requestId: text, status: value, at: value, retryAfter: value, message: value, cause: rawError(), [value]: value }) as never
       const seen = await readAll(rootOf({ name: 'own', get: async () => Promise.reject(rawError()), failure }))
       expectClean(seen)
       const error = seen.outcomes.find((outcome) => isSecretError(outcome) && outcome.secret === 'S')
@@ -145,47 +195,108 @@ describe('a provider that fails', () => {
   })
 
   it('with a SecretError that carries more than it may, tells its code alone', async () => {
-    const forged = (): Error => Object.assign(new SecretError({ code: 'denied', reason: value, requestId: value }), { message: value, stack: value, secret: value, provider: value, cause: rawError(), errors: [rawError()] })
-    const get = async (): Promise<never> => { throw forged() }
+    const forged = (): Error =>
+      Object.assign(new SecretError({ code: 'denied', reason: value, requestId: value }), {
+        message: value,
+        stack: value,
+        secret: value,
+        provider: value,
+        cause: rawError(),
+        errors: [rawError()],
+      })
+    const get = async (): Promise<never> => {
+      throw forged()
+    }
     expectClean(await readAll(rootOf({ name: 'own', get, describe: get, failure: () => undefined })))
   })
 
   it('with what only looks like a SecretError, tells nothing of it', async () => {
     const lookalike = { [brand]: true, code: 'invalid-config', message: value, secret: value, reason: value, fix: value, attempts: value, stack: value }
-    const hostile = Object.defineProperties({ [brand]: true }, { code: { get: () => { throw rawError() } }, secret: { get: () => { throw rawError() } } })
+    const hostile = Object.defineProperties(
+      { [brand]: true },
+      {
+        code: {
+          get: () => {
+            throw rawError()
+          },
+        },
+        secret: {
+          get: () => {
+            throw rawError()
+          },
+        },
+      },
+    )
     for (const error of [lookalike, hostile]) {
-      const get = async (): Promise<never> => { throw error }
+      const get = async (): Promise<never> => {
+        throw error
+      }
       expectClean(await readAll(rootOf({ name: 'own', get, describe: get, failure: () => undefined })))
     }
   })
 
   it('within `locate` or `canonical`, tells nothing of it', async () => {
     const get = async (): Promise<SecretVersion> => ({ value: 'x' })
-    const raise = (): never => { throw rawError() }
+    const raise = (): never => {
+      throw rawError()
+    }
     for (const parts of [{ locate: raise }, { canonical: raise }]) expectClean(await readAll(rootOf({ name: 'own', get, failure: () => undefined, ...parts })))
   })
 
   it('with a forged SecretError within `locate`, tells nothing of it', async () => {
     const get = async (): Promise<SecretVersion> => ({ value: 'x' })
-    const raise = (): never => { throw Object.assign(new SecretError({ code: 'unsupported' }), { message: value, secret: value, cause: rawError() }) }
+    const raise = (): never => {
+      throw Object.assign(new SecretError({ code: 'unsupported' }), { message: value, secret: value, cause: rawError() })
+    }
     for (const parts of [{ locate: raise }, { canonical: raise }]) expectClean(await readAll(rootOf({ name: 'own', get, failure: () => undefined, ...parts })))
   })
 
   it.each(Object.keys(thrown))('while it is made, with %s, tells nothing of it', async (what) => {
-    expectClean(await readAll(rootOf(() => { throw thrown[what]?.() })))
-    expectClean(await readAll(rootOf(async () => { throw thrown[what]?.() })))
+    expectClean(
+      await readAll(
+        rootOf(() => {
+          throw thrown[what]?.()
+        }),
+      ),
+    )
+    expectClean(
+      await readAll(
+        rootOf(async () => {
+          throw thrown[what]?.()
+        }),
+      ),
+    )
   })
 
   it('while it is made, with the SecretError of another root, tells each reader its own', async () => {
     const bootstrap = createSecrets<string>({ provider: { name: 'inner', get: async () => Promise.reject(rawError()), failure: () => ({ code: 'not-found' }) } })
-    const secrets = createSecrets<string>({ provider: async () => { await bootstrap.getSecret('TOKEN'); throw new Error('not reached') } })
-    const errors = await Promise.all(['A', 'B'].map((name) => secrets.scope({ agent: name, allow: [name] }).getSecret(name).catch((error: unknown) => error)))
-    expect(errors).toMatchObject([{ secret: 'A', agent: 'A' }, { secret: 'B', agent: 'B' }])
+    const secrets = createSecrets<string>({
+      provider: async () => {
+        await bootstrap.getSecret('TOKEN')
+        throw new Error('not reached')
+      },
+    })
+    const errors = await Promise.all(
+      ['A', 'B'].map((name) =>
+        secrets
+          .scope({ agent: name, allow: [name] })
+          .getSecret(name)
+          .catch((error: unknown) => error),
+      ),
+    )
+    expect(errors).toMatchObject([
+      { secret: 'A', agent: 'A' },
+      { secret: 'B', agent: 'B' },
+    ])
     expect(errors[0]).not.toBe(errors[1])
   })
 
   it.each<[string, unknown]>([
-    ['nothing', undefined], ['a text', value], ['a list', [value]], ['an object that is no provider', { name: value, token: value }], ['a provider whose name is no text', { name: 1, get: value, failure: value }],
+    ['nothing', undefined],
+    ['a text', value],
+    ['a list', [value]],
+    ['an object that is no provider', { name: value, token: value }],
+    ['a provider whose name is no text', { name: 1, get: value, failure: value }],
   ])('by being %s, tells nothing of it', async (_what, made) => {
     expectClean(await readAll(rootOf((async () => made) as never)))
   })
@@ -204,16 +315,25 @@ describe('a provider that answers', () => {
     'JSON that is cut off': { value: `{"f":"${value}` },
     'a quoted text': { value: JSON.stringify(value) },
     'a list': { value: JSON.stringify([value]) },
-    'bytes': { value: new TextEncoder().encode(value) },
+    bytes: { value: new TextEncoder().encode(value) },
     'bytes that are no text': { value: new Uint8Array([...new TextEncoder().encode(value), 0xff]) },
     'a record': { value: { a: value, b: { c: value } } },
     'a record of one value': { value: { value } },
-    'a record that holds itself': { value: Object.assign({ a: value }, { get self() { return this } }) },
+    'a record that holds itself': {
+      value: Object.assign(
+        { a: value },
+        {
+          get self() {
+            return this
+          },
+        },
+      ),
+    },
     'a record with a big integer': { value: { a: value, b: 1n } },
     'a list for a record': { value: [value] },
     'a number': { value: 1, extra: value },
-    'nothing': undefined,
-    'null': null,
+    nothing: undefined,
+    null: null,
     'the text itself': value,
     'no value': { body: value },
     'an expiry that is none': { value, expiresAt: value },
@@ -225,13 +345,51 @@ describe('a provider that answers', () => {
     'a version that is no text': { value, version: { toString: () => value } },
     'a version with the stages as text': { value, version: '1', stages: value },
     'stages that are no text': { value, version: '1', stages: [{ value }] },
-    'more than it may': { value, version: '1', message: value, [value]: value, lease: { id: value, duration: '1h', renewable: false, token: value }, contentType: value, createdAt: value },
-    'getters that throw': { get value() { throw rawError() } },
-    'a version that throws': { value, get version() { throw rawError() } },
-    'details that throw': { value, get stages() { throw rawError() } },
-    'a record that throws': { value: { get a() { throw rawError() } } },
+    'more than it may': {
+      value,
+      version: '1',
+      message: value,
+      [value]: value,
+      lease: { id: value, duration: '1h', renewable: false, token: value },
+      contentType: value,
+      createdAt: value,
+    },
+    'getters that throw': {
+      get value() {
+        throw rawError()
+      },
+    },
+    'a version that throws': {
+      value,
+      get version() {
+        throw rawError()
+      },
+    },
+    'details that throw': {
+      value,
+      get stages() {
+        throw rawError()
+      },
+    },
+    'a record that throws': {
+      value: {
+        get a() {
+          throw rawError()
+        },
+      },
+    },
     'a record that turns into text': { value: { toJSON: () => value } },
-    'a proxy': new Proxy({}, { get: () => { throw rawError() }, getOwnPropertyDescriptor: () => { throw rawError() } }),
+    'a proxy': new Proxy(
+      {},
+      {
+        get: () => {
+          throw rawError()
+        },
+        getOwnPropertyDescriptor: () => {
+          throw rawError()
+        },
+      },
+    ),
     'a promise as its value': { value: Promise.resolve(value) },
     'what is past its expiry': { value, expiresAt: new Date(0) },
   }
@@ -259,14 +417,19 @@ describe('a provider that answers', () => {
         let calls = 0
         const get = async (): Promise<never> => (calls++ === 0 ? { value: 'x' } : answers[what]) as never
         const events: AuditEvent[] = []
-        const secrets = createSecrets<string>({ provider: { name: 'own', get, failure: () => undefined }, clock, cache: { ttl: '1s', staleWhileRevalidate: '1h' }, audit: (event) => void events.push(event) })
+        const secrets = createSecrets<string>({
+          provider: { name: 'own', get, failure: () => undefined },
+          clock,
+          cache: { ttl: '1s', staleWhileRevalidate: '1h' },
+          audit: (event) => void events.push(event),
+        })
         expect(await secrets.getSecret('S')).toBe('x')
         await clock.advanceAsync(2_000)
         expect(await secrets.getSecret('S')).toBe('x')
         await clock.advanceAsync(0)
         await new Promise((resolve) => setTimeout(resolve, 10))
         expect([calls, unheard.length]).toEqual([2, 0])
-        expect(events.filter(({ type }) => type === 'refresh')).toMatchObject([{ outcome: 'invalid-value' }])
+        expect(events.filter(({ type }) => type === 'refresh')).toMatchObject([{ outcome: what === 'a proxy' ? 'unavailable' : 'invalid-value' }])
         expect(leakIn(events)).toBeUndefined()
       } finally {
         process.off('unhandledRejection', listen)
@@ -277,9 +440,18 @@ describe('a provider that answers', () => {
   it('what is stale while the backend fails, tells no value', async () => {
     const clock = createFakeClock()
     let calls = 0
-    const get = async (): Promise<SecretVersion> => { if (calls++ === 0) return { value, version: '1' }; throw rawError() }
+    const get = async (): Promise<SecretVersion> => {
+      if (calls++ === 0) return { value, version: '1' }
+      throw rawError()
+    }
     const events: AuditEvent[] = []
-    const secrets = createSecrets<string>({ provider: { name: 'own', get, failure: () => ({ code: 'unavailable', reason: value }) }, clock, retry: false, cache: { ttl: '1s' }, audit: (event) => void events.push(event) })
+    const secrets = createSecrets<string>({
+      provider: { name: 'own', get, failure: () => ({ code: 'unavailable', reason: value }) },
+      clock,
+      retry: false,
+      cache: { ttl: '1s' },
+      audit: (event) => void events.push(event),
+    })
     await secrets.getSecret('S')
     await clock.advanceAsync(2_000)
     await secrets.getSecret('S')
@@ -295,10 +467,18 @@ describe('what a view hands out', () => {
     const secrets = createSecrets<string>({ provider })
     const scope = secrets.scope({ allow: ['*'] })
     for (const view of [secrets, scope]) {
-      const promises = [view.getSecret('S'), view.getSecret('S', { as: 'bytes' }), view.getSecret('record', { as: 'json' }), view.getSecret('S', { as: 'redacted' }), view.getSecrets(['S']), view.describeSecret('S')]
+      const promises = [
+        view.getSecret('S'),
+        view.getSecret('S', { as: 'bytes' }),
+        view.getSecret('record', { as: 'json' }),
+        view.getSecret('S', { as: 'redacted' }),
+        view.getSecrets(['S']),
+        view.describeSecret('S'),
+      ]
       await Promise.all(promises as Promise<unknown>[])
       for (const promise of promises) {
-        for (const text of [inspect(promise), inspect({ promise }, { depth: 10, showHidden: true }), JSON.stringify(promise), String(promise), inspect([promise], { depth: 10 })]) expect(canary.foundIn(text)).toBeUndefined()
+        for (const text of [inspect(promise), inspect({ promise }, { depth: 10, showHidden: true }), JSON.stringify(promise), printed(promise), inspect([promise], { depth: 10 })])
+          expect(canary.foundIn(text)).toBeUndefined()
       }
       expect(leakIn(await view.getSecret('S', { as: 'redacted' }))).toBeUndefined()
       expect(leakIn(view)).toBeUndefined()
@@ -310,14 +490,24 @@ describe('what a view hands out', () => {
     const secrets = createSecrets<string>({ provider, references: { A: 'record#a' } })
     await secrets.getSecret('S')
     const scope = secrets.scope({ agent: 'a', allow: ['A', 'x'], deny: ['x'], maxReads: 1 })
-    for (const [name, options] of [['S', {}], ['x', {}], ['A', { field: 'b' }], ['A', { version: '1' }], ['A', {}], ['A', {}]] as const) {
+    for (const [name, options] of [
+      ['S', {}],
+      ['x', {}],
+      ['A', { field: 'b' }],
+      ['A', { version: '1' }],
+      ['A', {}],
+      ['A', {}],
+    ] as const) {
       const error: unknown = await (scope.getSecret(name as 'A', options) as Promise<unknown>).catch((caught: unknown) => caught)
       if (isSecretError(error)) expect(leakIn(error)).toBeUndefined()
     }
   })
 
   it('in errors of getSecrets shows no value, also of those that succeeded', async () => {
-    const get = async ({ id }: { id: string }): Promise<SecretVersion> => { if (id === 'bad') throw rawError(); return { value } }
+    const get = async ({ id }: { id: string }): Promise<SecretVersion> => {
+      if (id === 'bad') throw rawError()
+      return { value }
+    }
     const secrets = createSecrets<string>({ provider: { name: 'own', get, failure: () => ({ code: 'unavailable', requestId: value }) }, retry: false })
     const error: unknown = await secrets.getSecrets(['S', 'bad', 'T']).catch((caught: unknown) => caught)
     expect(isSecretError(error, 'unavailable')).toBe(true)
@@ -327,7 +517,11 @@ describe('what a view hands out', () => {
   it('in the error of a use that failed is what the use threw, and nothing of ours', async () => {
     const secrets = createSecrets<string>({ provider })
     const own = new Error('mine')
-    await expect(secrets.useSecret('S', () => { throw own })).rejects.toBe(own)
+    await expect(
+      secrets.useSecret('S', () => {
+        throw own
+      }),
+    ).rejects.toBe(own)
     expect(leakIn(own)).toBeUndefined()
   })
 })
@@ -338,7 +532,7 @@ describe('a canary in the wrong place of a config', () => {
     ['as the options', () => createSecrets(value as never)],
     ['as the provider', () => createSecrets({ provider: value as never })],
     ['in a list of providers', () => createSecrets({ provider: [good, value as never] })],
-    ['as a provider\'s name', () => createSecrets({ provider: { name: value } as never })],
+    ["as a provider's name", () => createSecrets({ provider: { name: value } as never })],
     ['as the name of a made provider', () => createSecrets({ provider: { ...good, name: value } })],
     ['as a reference', () => createSecrets({ provider: good, references: { A: `#${value}` } })],
     ['as a reference with a query', () => createSecrets({ provider: good, references: { A: `x?${value}` } })],
@@ -385,11 +579,22 @@ describe('a process', () => {
     try {
       const script = join(directory, 'unhandled.mjs')
       const entry = fileURLToPath(new URL('unhandled.ts', import.meta.url))
-      await build({ entryPoints: [entry], outfile: script, bundle: true, format: 'esm', platform: 'node', target: 'node20', external: ['@opentelemetry/api', 'dotenv'], logLevel: 'silent' })
-      const { output, code } = await new Promise<{ output: string; code: unknown }>((resolve) => {
-        execFile(process.execPath, ['--unhandled-rejections=warn', script], { env: { ...process.env, CANARY: value } }, (error, stdout, stderr) => resolve({ output: stdout + stderr, code: error?.code }))
+      await build({
+        entryPoints: [entry],
+        outfile: script,
+        bundle: true,
+        format: 'esm',
+        platform: 'node',
+        target: 'node20',
+        external: ['@opentelemetry/api', 'dotenv'],
+        logLevel: 'silent',
       })
-      expect([code, output.includes('done')], output).toEqual([undefined, true])
+      const { output, code } = await new Promise<{ output: string; code: unknown }>((resolve) => {
+        execFile(process.execPath, ['--unhandled-rejections=warn', script], { env: { ...process.env, CANARY: value } }, (error, stdout, stderr) =>
+          resolve({ output: stdout + stderr, code: error?.code }),
+        )
+      })
+      expect([code, output.includes('done')], `it printed: ${output}`).toEqual([undefined, true])
       expect(output.match(/SecretError|SecretNotFoundError|AccessDeniedError/g)?.length).toBeGreaterThanOrEqual(10)
       expect(output).toContain('[secret S]')
       expect(canary.foundIn(output)).toBeUndefined()

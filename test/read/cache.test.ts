@@ -227,6 +227,20 @@ describe('ttl, negativeTtl and size', () => {
     expect(script.calls).toHaveLength(2)
   })
 
+  it('takes a not-found for as old as it is where a read wants what is younger', async () => {
+    const { secrets, script, clock } = setUp()
+    script.answer = () => {
+      throw failing('not-found')
+    }
+    const expectMissing = async (maxAge: '2s' | '3s'): Promise<void> => await expect(secrets.getSecret('A', { maxAge })).rejects.toMatchObject({ code: 'not-found' })
+    await expectMissing('2s')
+    await clock.advanceAsync(2_000)
+    await expectMissing('3s')
+    expect(script.calls).toHaveLength(1)
+    await expectMissing('2s')
+    expect(script.calls).toHaveLength(2)
+  })
+
   it('remembers the reason of a not-found, and forgets it when invalidated or when the clock is set back', async () => {
     const { secrets, script, clock } = setUp()
     script.answer = () => {
@@ -848,6 +862,16 @@ describe('time', () => {
     const read = outcomeWhen(secrets.getSecret('A'))
     clock.jump(-3_600_000)
     first.last.reject(failing('not-found'))
+    await clock.advanceAsync(3_000)
+    expect(read.code).toBe('timeout')
+  })
+
+  it('ends a read whose schema never answers, also where the clock is set back meanwhile', async () => {
+    const { secrets, script, clock } = setUp({ timeout: '3s' })
+    const schema = { '~standard': { version: 1 as const, vendor: 'own', validate: () => new Promise<never>(() => {}) } }
+    const read = outcomeWhen(secrets.getSecret('A', { schema }))
+    clock.jump(-3_600_000)
+    script.last.resolve({ value: 'canary' })
     await clock.advanceAsync(3_000)
     expect(read.code).toBe('timeout')
   })

@@ -436,6 +436,8 @@ export class History {
   #checkOld(read: Read, call: Call, landed: Moment, ended: Moment): void {
     const { staleWhileRevalidate } = this.#settings
     const age = ended.wall - landed.wall
+    // Without an event it may have been a hit, and the ttl of a hit is told by time that passed, not by the clock.
+    if (read.event === undefined && ended.elapsed - landed.elapsed <= ttl) return
     if (age >= ttl + Math.max(staleIfError, staleWhileRevalidate)) this.#violated('served longer than an outage allows', read)
     if (read.event?.cache !== 'stale') return
     if (age < ttl + staleWhileRevalidate && staleWhileRevalidate > 0 && !this.#isMarkedBetween(call, ended.order)) return
@@ -451,9 +453,11 @@ export class History {
     if (code === 'unavailable' && this.#hasHeard(read, 'unknown')) return
     if (!this.#hasHeard(read, code)) this.#violated('an error that nobody gave', read)
     if (read.event?.cache !== 'negative') return
+    const { maxAge } = read.options
     const heard = this.#calls.findLast((call) => call.key === read.key && call.landed?.code === 'not-found' && call.landed.order < read.began.order)
     if (heard?.landed === undefined || this.#isMarkedBetween(heard, read.began.order)) this.#violated('a not-found that was marked', read)
-    else if (read.began.wall - heard.landed.wall >= negativeTtl || read.began.wall < heard.landed.wall) this.#violated('a not-found past its time', read)
+    else if (read.began.wall - heard.landed.wall >= Math.min(negativeTtl, maxAge === undefined ? Infinity : maxAges[maxAge]) || read.began.wall < heard.landed.wall)
+      this.#violated('a not-found past its time', read)
   }
 
   // At most one call for each key and second.

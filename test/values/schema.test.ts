@@ -5,7 +5,7 @@ import type { SecretValue } from '../../src/provider.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { createBackend, errorOf } from '../access/backend.js'
 
-const read = (value: SecretValue, options: object): Promise<unknown> => createSecrets<string>({ provider: createBackend({ S: value }).provider }).getSecret('S', options as {})
+const read = (value: SecretValue, options: object): Promise<unknown> => createSecrets<string>({ provider: createBackend({ S: value }).provider }).getSecret('S', options)
 const schemaOf = (validate: (value: unknown) => unknown): StandardSchemaV1 => ({ '~standard': { version: 1, vendor: 'test', validate: validate as never } })
 /** Tells what it was given. */
 const echo = schemaOf((value) => ({ value: { given: value } }))
@@ -81,7 +81,13 @@ describe('a schema of zod', () => {
   })
 
   it('that is not met is invalid-value, and its issues are not told', async () => {
-    for (const schema of [z.string().startsWith('pk-'), z.literal('pk'), z.enum(['a']), z.string().refine((text) => text === '', { error: (issue) => `not empty: ${String(issue.input)}` }), z.string().refine(async () => false)]) {
+    for (const schema of [
+      z.string().startsWith('pk-'),
+      z.literal('pk'),
+      z.enum(['a']),
+      z.string().refine((text) => text === '', { error: (issue) => `not empty: ${String(issue.input)}` }),
+      z.string().refine(async () => false),
+    ]) {
       const error = await errorOf(read('sk-very-secret', { schema }))
       expect(error).toMatchObject({ code: 'invalid-value', reason: 'schema' })
       expect(JSON.stringify([error.message, error.stack, { ...error }])).not.toContain('very-secret')
@@ -95,20 +101,63 @@ describe('a schema made by hand', () => {
     ['refuses', () => ({ issues: [{ message: 'no' }] })],
     ['refuses with an empty list', () => ({ issues: [], value: 1 })],
     ['refuses later', async () => ({ issues: [{ message: 'no' }] })],
-    ['throws', () => { throw new TypeError('quoted') }],
-    ['throws nothing', () => { throw undefined }],
-    ['rejects', async () => { throw new TypeError('quoted') }],
-    ['rejects with nothing', () => Promise.reject(undefined as unknown as Error)],
+    [
+      'throws',
+      () => {
+        throw new TypeError('quoted')
+      },
+    ],
+    [
+      'throws nothing',
+      () => {
+        throw undefined
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new TypeError('quoted')
+      },
+    ],
+    ['rejects with nothing', () => Promise.reject()],
     ['returns nothing', () => undefined],
     ['returns null', () => null],
     ['returns true', () => true],
     ['returns a text', () => 'value'],
     ['resolves to nothing', async () => undefined],
     ['has neither value nor issues', () => ({})],
-    ['has a getter that throws', () => ({ get issues() { throw new Error('quoted') } })],
-    ['has a value that throws', () => ({ get value() { throw new Error('quoted') } })],
-    ['has a `then` that throws', () => ({ get then() { throw new Error('quoted') } })],
-    ['is thenable and throws', () => ({ then: () => { throw new Error('quoted') } })],
+    [
+      'has a getter that throws',
+      () => ({
+        get issues() {
+          throw new Error('quoted')
+        },
+      }),
+    ],
+    [
+      'has a value that throws',
+      () => ({
+        get value() {
+          throw new Error('quoted')
+        },
+      }),
+    ],
+    [
+      'has a `then` that throws',
+      () => ({
+        get then() {
+          throw new Error('quoted')
+        },
+      }),
+    ],
+    [
+      'is thenable and throws',
+      () => ({
+        then: () => {
+          throw new Error('quoted')
+        },
+      }),
+    ],
     ['is thenable and rejects', () => ({ then: (_: unknown, reject: (error: Error) => void) => reject(new Error('quoted')) })],
     ['gives a promise that rejects as its value', () => ({ value: Promise.reject(new Error('quoted')) })],
   ])('that %s is not met', async (_what, validate) => {

@@ -4,8 +4,9 @@ import { createSecrets, type Redacted } from '../../src/index.js'
 import type { SecretValue } from '../../src/provider.js'
 import { createBackend, errorOf } from '../access/backend.js'
 
+const printed = (value: unknown): string => String(value)
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
-const read = (value: SecretValue, options?: object): Promise<unknown> => createSecrets<string>({ provider: createBackend({ S: value }).provider }).getSecret('S', options as {})
+const read = (value: SecretValue, options?: object): Promise<unknown> => createSecrets<string>({ provider: createBackend({ S: value }).provider }).getSecret('S', options)
 const failure = (code: string, reason: string, ...names: string[]) => ({ code, reason, names })
 
 const notUtf8 = Uint8Array.of(0x66, 0xff, 0xfe)
@@ -94,24 +95,40 @@ const cells: readonly Cell[] = [
 ]
 
 describe('a secret that is stored as', () => {
-  it.each(cells.map(([stored, value, options, expected]) => [stored, JSON.stringify(options ?? null), inspect(value), value, options, expected] as const))('%s, read with %s: %s', async (_stored, _options, _shown, value, options, expected) => {
-    const wrong = expected as ReturnType<typeof failure> | null
-    if (typeof wrong === 'object' && wrong !== null && 'names' in wrong) {
-      const error = await errorOf(read(value, options))
-      expect(error).toMatchObject({ code: wrong.code, reason: wrong.reason, secret: 'S' })
-      for (const name of wrong.names) expect(error.message).toContain(`"${name}"`)
-      return
-    }
-    expect(await read(value, options)).toEqual(expected)
-  })
+  it.each(cells.map(([stored, value, options, expected]) => [stored, JSON.stringify(options ?? null), inspect(value), value, options, expected] as const))(
+    '%s, read with %s: %s',
+    async (_stored, _options, _shown, value, options, expected) => {
+      const wrong = expected as ReturnType<typeof failure> | null
+      if (typeof wrong === 'object' && wrong !== null && 'names' in wrong) {
+        const error = await errorOf(read(value, options))
+        expect(error).toMatchObject({ code: wrong.code, reason: wrong.reason, secret: 'S' })
+        for (const name of wrong.names) expect(error.message).toContain(`"${name}"`)
+        return
+      }
+      expect(await read(value, options)).toEqual(expected)
+    },
+  )
 
   it('text, bytes or a record of one value gives a Redacted that shows its name alone', async () => {
-    for (const [value, options] of [['x', {}], [encode('x'), {}], [{ value: 'x' }, {}], [{ a: 'x' }, { field: 'a' }], ['{"a":"x"}', { field: 'a' }]] as [SecretValue, object][]) {
+    for (const [value, options] of [
+      ['x', {}],
+      [encode('x'), {}],
+      [{ value: 'x' }, {}],
+      [{ a: 'x' }, { field: 'a' }],
+      ['{"a":"x"}', { field: 'a' }],
+    ] as [SecretValue, object][]) {
       const secret = (await read(value, { ...options, as: 'redacted' })) as Redacted
       expect(secret.reveal()).toBe('x')
       expect(secret.name).toBe('S')
       const mark = '[secret S]'
-      expect([String(secret), `${secret as unknown as string}`, JSON.parse(JSON.stringify(secret)), inspect(secret), inspect({ secret }, { depth: 10 }), secret + ''.concat('')]).toEqual([mark, mark, mark, mark, `{ secret: ${mark} }`, mark])
+      expect([
+        printed(secret),
+        `${printed(secret)}!`.slice(0, -1),
+        JSON.parse(JSON.stringify(secret)),
+        inspect(secret),
+        inspect({ secret }, { depth: 10 }),
+        [secret].map(printed).join(),
+      ]).toEqual([mark, mark, mark, mark, `{ secret: ${mark} }`, mark])
       expect(inspect(secret, { customInspect: false, showHidden: true, depth: 10 })).not.toMatch(/'x'/)
       expect(Object.keys(secret)).toEqual(['name'])
       expect(structuredClone({ ...secret })).toEqual({ name: 'S' })
@@ -203,10 +220,13 @@ describe('a field', () => {
     expect(await errorOf(read(document, { field: 'inner.b' }))).toMatchObject({ code: 'not-found', reason: 'no-such-field' })
   })
 
-  it.each(['9007199254740993', '12345678901234567890', '-9007199254740993', '1e21'])('that is the number %s, which JSON cannot hold, is no value instead of a wrong one', async (number) => {
-    for (const value of [`{"n":${number}}`, encode(`{"n":${number}}`)]) expect(await errorOf(read(value, { field: 'n' }))).toMatchObject({ code: 'invalid-value' })
-    expect(await errorOf(read({ value: Number(number) }))).toMatchObject({ code: 'invalid-value' })
-  })
+  it.each(['9007199254740993', '12345678901234567890', '-9007199254740993', '1e21'])(
+    'that is the number %s, which JSON cannot hold, is no value instead of a wrong one',
+    async (number) => {
+      for (const value of [`{"n":${number}}`, encode(`{"n":${number}}`)]) expect(await errorOf(read(value, { field: 'n' }))).toMatchObject({ code: 'invalid-value' })
+      expect(await errorOf(read({ value: Number(number) }))).toMatchObject({ code: 'invalid-value' })
+    },
+  )
 
   it.each(['1e400', '-1e400'])('that is the number %s is not `null`', async (number) => {
     expect(await errorOf(read(`{"n":${number}}`, { field: 'n' }))).toMatchObject({ code: 'invalid-value' })
@@ -245,11 +265,14 @@ describe('`default`', () => {
     expect(await secrets.useSecret('S', (value) => [value], { default: given })).toEqual([given])
   })
 
-  it.each(['denied', 'unauthenticated', 'throttled', 'unavailable', 'timeout', 'conflict', 'invalid-value', 'invalid-config', 'unsupported'] as const)('answers no %s', async (code) => {
-    const { provider } = createBackend({}, { failure: () => ({ code }) })
-    const get = async (): Promise<never> => Promise.reject(new Error('raw'))
-    expect(await errorOf(createSecrets<string>({ provider: { ...provider, get }, retry: false }).getSecret('S', { default: 'x' }))).toMatchObject({ code })
-  })
+  it.each(['denied', 'unauthenticated', 'throttled', 'unavailable', 'timeout', 'conflict', 'invalid-value', 'invalid-config', 'unsupported'] as const)(
+    'answers no %s',
+    async (code) => {
+      const { provider } = createBackend({}, { failure: () => ({ code }) })
+      const get = async (): Promise<never> => Promise.reject(new Error('raw'))
+      expect(await errorOf(createSecrets<string>({ provider: { ...provider, get }, retry: false }).getSecret('S', { default: 'x' }))).toMatchObject({ code })
+    },
+  )
 
   it('answers no value that does not fit', async () => {
     expect(await errorOf(read('plain', { as: 'json', default: {} }))).toMatchObject({ code: 'invalid-value' })
@@ -297,7 +320,7 @@ describe('options of a read', () => {
     ['null', null as unknown as object, 'options'],
   ])('that are wrong are invalid-config, without a call: %s', async (_what, options, said) => {
     const { provider, requests } = createBackend()
-    const error = await errorOf(createSecrets<string>({ provider }).getSecret('S', options as {}))
+    const error = await errorOf(createSecrets<string>({ provider }).getSecret('S', options))
     expect(error.code).toBe('invalid-config')
     expect(error.message).toContain(said)
     expect(requests).toEqual([])

@@ -1,0 +1,97 @@
+/** Measures keyward and its peers side by side, and writes the table into README.md. */
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { peers, unit } from './peers.js'
+import { staticSizes } from './static-size.js'
+import { median } from './statistics.js'
+import { table } from './table.js'
+
+const run = promisify(execFile)
+const here = fileURLToPath(new URL('.', import.meta.url))
+const root = join(here, '..')
+const readProcesses = 9
+const coldProcesses = 5
+const memoryProcesses = 3
+const importProcesses = 15
+
+/** One child after another: two at once would measure each other. */
+async function child(script, given, flags = [], directory = here) {
+  const { stdout } = await run(process.execPath, [...flags, script, ...given], { cwd: directory, env: { PATH: process.env.PATH } })
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1))
+}
+
+/** Round by round through all peers, so that whatever else the machine does hits them alike. */
+async function interleaved(processes, kinds, measureOne) {
+  const figures = Object.fromEntries(kinds.map((kind) => [kind, []]))
+  for (let round = 0; round < processes; round += 1) {
+    for (const kind of kinds) figures[kind].push(await measureOne(kind))
+  }
+  return figures
+}
+
+/** keyward as a user has it: in a folder of its own, from where nothing else of this repository can be imported. */
+async function install() {
+  const installed = await mkdtemp(join(tmpdir(), 'keyward-bench-'))
+  await mkdir(join(installed, 'node_modules/keyward'), { recursive: true })
+  await cp(join(root, 'dist'), join(installed, 'node_modules/keyward/dist'), { recursive: true })
+  await cp(join(root, 'package.json'), join(installed, 'node_modules/keyward/package.json'))
+  await cp(join(root, 'node_modules/dotenv'), join(installed, 'node_modules/dotenv'), { recursive: true, dereference: true })
+  await cp(join(here, 'import-time.js'), join(installed, 'import-time.js'))
+  await writeFile(join(installed, 'package.json'), '{ "type": "module", "private": true }\n')
+  await writeFile(join(installed, 'empty.js'), 'export {}\n')
+  await writeFile(join(installed, '.env'), 'BENCH_KEY="value of BENCH_KEY"\n', { mode: 0o600 })
+  return installed
+}
+
+async function measurePeers(installed) {
+  const kinds = Object.keys(peers)
+  const reads = await interleaved(readProcesses, kinds, (kind) => child('cached-read.js', [kind, installed]))
+  const cold = await interleaved(coldProcesses, kinds, (kind) => child('cold-key.js', [kind, installed]))
+  const memory = await interleaved(memoryProcesses, kinds, (kind) => child('memory.js', [kind, installed], ['--expose-gc']))
+  const of = (figures, kind, field) => median(figures[kind].map((figure) => figure[field]))
+  return kinds.map((kind) => ({
+    kind,
+    label: peers[kind].label,
+    quiet: of(reads, kind, 'p5'),
+    typical: of(reads, kind, 'p50'),
+    quietRatio: of(reads, kind, 'p5') / of(reads, unit, 'p5'),
+    typicalRatio: of(reads, kind, 'p50') / of(reads, unit, 'p50'),
+    calls: of(cold, kind, 'calls'),
+    cold: of(cold, kind, 'milliseconds'),
+    coldRatio: of(cold, kind, 'milliseconds') / of(cold, unit, 'milliseconds'),
+    bytes: of(memory, kind, 'bytes'),
+  }))
+}
+
+async function measureImports(installed) {
+  const tasks = { empty: ['./empty.js'], keyward: ['keyward'], firstSecret: ['keyward', 'first-secret'] }
+  const figures = await interleaved(importProcesses, Object.keys(tasks), (task) => child('import-time.js', tasks[task], [], installed))
+  const of = (task, field) => median(figures[task].map((figure) => figure[field]))
+  return { empty: of('empty', 'importTime'), keyward: of('keyward', 'importTime'), firstSecret: of('firstSecret', 'total') }
+}
+
+async function writeTable(text) {
+  const file = join(here, 'README.md')
+  const marks = ['<!-- table: written by run.js -->', '<!-- end of table -->']
+  const [above, rest] = (await readFile(file, 'utf8')).split(marks[0])
+  const [, below] = rest.split(marks[1])
+  await writeFile(file, `${above}${marks[0]}\n\n${text}\n${marks[1]}${below}`)
+}
+
+const installed = await install()
+try {
+  const text = table({
+    machine: `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`,
+    rows: await measurePeers(installed),
+    imports: await measureImports(installed),
+    sizes: await staticSizes(installed),
+  })
+  await writeTable(text)
+  process.stdout.write(`${text}\n`)
+} finally {
+  await rm(installed, { recursive: true, force: true })
+}

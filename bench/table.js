@@ -1,0 +1,52 @@
+/** The table of README.md, as text. */
+const kibibyte = 1_024
+const targets = {
+  keyward: { read: 1.15, cold: 1.5, bytes: 350 },
+  'keyward-scope': { read: 1.15, cold: 1.5, bytes: 350 },
+  'keyward-sink': { read: 1.3 },
+  'keyward-scope-sink': { read: 1.3 },
+}
+const importTarget = 5
+const sizeTarget = 14 * kibibyte
+
+function verdict(figure, target, shown) {
+  if (target === undefined) return ''
+  return `: ${figure <= target ? 'met' : '**not met**'} (≤ ${shown ?? target})`
+}
+
+function peerRow({ kind, label, quiet, typical, quietRatio, typicalRatio, calls, cold, coldRatio, bytes }) {
+  const { read, cold: together, bytes: entry } = targets[kind] ?? {}
+  const isOneCall = together === undefined || calls === 1
+  const cells = [
+    label,
+    `${quiet.toFixed(1)} / ${typical.toFixed(1)}`,
+    `${quietRatio.toFixed(2)} / ${typicalRatio.toFixed(2)}${verdict(quietRatio, read, `${read} x`)}`,
+    `${calls}`,
+    `${cold.toFixed(1)}`,
+    `${coldRatio.toFixed(2)}${verdict(isOneCall ? coldRatio : Infinity, together, `1 call, ${together} x`)}`,
+    `${bytes.toFixed(0)}${verdict(bytes, entry)}`,
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+export function table({ machine, rows, imports, sizes }) {
+  const overEmpty = imports.keyward - imports.empty
+  const kibibytes = (size) => (size / kibibyte).toFixed(1)
+  return [
+    `${machine}.`,
+    '',
+    '| | A: one cached read, ns (quiet / typical) | A: x Map (quiet / typical) | B: calls | B: ms | B: x Map | C: bytes per entry |',
+    '|---|---|---|---|---|---|---|',
+    ...rows.map(peerRow),
+    '',
+    '| | |',
+    '|---|---|',
+    `| D: import of an empty module, ms | ${imports.empty.toFixed(1)} |`,
+    `| D: import of keyward, ms | ${imports.keyward.toFixed(1)} |`,
+    `| D: import of keyward over an empty module, ms | ${overEmpty.toFixed(1)}${verdict(overEmpty, importTarget)} |`,
+    `| D: from nothing to the first secret of dotenv, ms | ${imports.firstSecret.toFixed(1)} |`,
+    `| E: createSecrets and its static imports, bundled, minified, gzipped, KiB | ${kibibytes(sizes.bundled)}${verdict(sizes.bundled, sizeTarget, '14')} |`,
+    `| E: the files that index.js imports statically, as published, each gzipped, KiB | ${kibibytes(sizes.published)} |`,
+    '',
+  ].join('\n')
+}

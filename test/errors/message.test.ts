@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import { createSecrets, type SecretErrorCode, type SecretsOptions } from '../../src/index.js'
+import { createBackend, errorOf } from '../access/backend.js'
+
+const failing = (code: SecretErrorCode, options: Partial<SecretsOptions<string>> = {}) =>
+  createSecrets<string>({ provider: { name: 'own', get: async () => Promise.reject(new Error('raw')), failure: () => ({ code }) }, retry: false, ...options })
+
+describe('the message of a failure', () => {
+  it.each<[SecretErrorCode, string]>([
+    ['not-found', '`references`'],
+    ['not-found', 'KEYWARD_ENV'],
+    ['not-found', '`default`'],
+    ['denied', "provider's identity"],
+    ['unauthenticated', 'credentials'],
+    ['throttled', '`cache.ttl`'],
+    ['unavailable', '`cache.staleIfError`'],
+    ['timeout', '`timeout`'],
+  ])('of %s says how to fix it: %s', async (code, fix) => {
+    const { message } = await errorOf(failing(code).getSecret('A'))
+    expect(message).toMatch(/^keyward: secret "A" /)
+    expect(message).toContain('(provider "own")')
+    expect(message).toContain(fix)
+  })
+
+  it('says for a closed root what to do', async () => {
+    const secrets = failing('not-found')
+    await secrets.close()
+    expect((await errorOf(secrets.getSecret('A'))).message).toContain('close()')
+  })
+
+  it('says how long a pause lasts', async () => {
+    const secrets = failing('throttled')
+    await errorOf(secrets.getSecret('A'))
+    const error = await errorOf(secrets.getSecret('A'))
+    expect(error.message).toMatch(/again in \d+ ms/)
+    expect(error.retryAfter).toBeGreaterThan(0)
+  })
+
+  it('says the fix of the provider in place of ours, once', async () => {
+    const { provider } = createBackend()
+    const secrets = createSecrets<string>({
+      provider: { ...provider, get: async () => Promise.reject(new Error('raw')), failure: () => ({ code: 'unauthenticated', fix: 'Run `own login`' }) },
+    })
+    const { message } = await errorOf(secrets.getSecret('A'))
+    expect(message.match(/Run `own login`\./g)).toHaveLength(1)
+    expect(message).not.toContain('environment variables')
+  })
+})
+
+describe('the message of a refusal names who was refused, why, and what would grant it', () => {
+  const json = '{"a":"1"}'
+  const createScope = (grant: object) => {
+    const { provider } = createBackend({ doc: json, A: json }, { supports: { version: true, stage: true } })
+    return createSecrets<string>({ provider, references: { P: 'doc?version=1', F: 'doc#a' } }).scope({ agent: 'researcher', tool: 'ask', allow: ['A', 'P', 'F'], ...grant })
+  }
+  it.each<[string, object, string, object, RegExp]>([
+    ['not-granted', {}, 'B', {}, /`allow`/],
+    ['denied-location', { deny: ['A'] }, 'A', {}, /`deny`/],
+    ['versions', {}, 'A', { version: '2' }, /`versions\b/],
+    ['pinned', { versions: true }, 'P', { version: '2' }, /reference/],
+    ['pinned', {}, 'F', { field: 'b' }, /reference/],
+    ['enforcement', { enforcement: 'backend' }, 'A', {}, /`enforcement\b/],
+    ['expired', { expiresIn: '0ms' }, 'A', {}, /`expiresIn`/],
+    ['reads-used-up', { maxReads: 0 }, 'A', {}, /`maxReads`/],
+  ])('%s of %j', async (reason, grant, name, options, fix) => {
+    const error = await errorOf(createScope(grant).getSecret(name as 'A', options))
+    expect(error).toMatchObject({ code: 'denied', reason })
+    expect(error.message).toContain(`secret "${name}"`)
+    expect(error.message).toContain('agent "researcher"')
+    expect(error.message).toContain('tool "ask"')
+    expect(error.message).toContain(`[${reason}]`)
+    expect(error.message).toMatch(fix)
+    if (reason !== 'not-granted') expect(error.message).not.toContain('Add it to `allow`')
+  })
+
+  it('revoked', async () => {
+    const scope = createScope({})
+    await scope.revoke()
+    const { message } = await errorOf(scope.getSecret('A'))
+    expect(message).toContain('[revoked]')
+    expect(message).not.toContain('Add it to `allow`')
+  })
+})
+
+describe('the message of a mistake in the options names the option and what is expected', () => {
+  const { provider } = createBackend()
+  it.each<[string, object, readonly string[]]>([
+    ['no provider', {}, ['provider', 'dotenv']],
+    ['a misspelt option', { provider, refrences: {} }, ['refrences', 'did you mean "references"']],
+    ['a misspelt provider', { provider: 'dotnev' }, ['provider', 'did you mean "dotenv"']],
+    ['a misspelt kind', { provider: { name: 'memry' } }, ['provider.name', 'did you mean "memory"']],
+    ['a misspelt provider option', { provider: { name: 'env', prefx: 'x' } }, ['prefx', 'did you mean "prefix"']],
+    ['a bare number', { provider, timeout: 300 }, ['timeout', "'5m'"]],
+    ['a bare number in the cache', { provider, cache: { ttl: 300 } }, ['cache.ttl', "'5m'"]],
+    ['a misspelt time', { provider, cache: { ttll: '5m' } }, ['cache.ttll', 'did you mean "ttl"']],
+    ['no entries', { provider, cache: { maxEntries: 0 } }, ['cache.maxEntries', 'at least 1']],
+    ['the cache as true', { provider, cache: true }, ['cache', 'object']],
+    ['no attempts', { provider, retry: { attempts: 0 } }, ['retry.attempts', 'at least 1']],
+    ['a policy', { provider, secrets: { A: { cache: { ttl: 5 } } } }, ['secrets["A"].cache.ttl']],
+    ['the entries in a policy', { provider, secrets: { A: { cache: { maxEntries: 5 } } } }, ['secrets["A"].cache.maxEntries']],
+    ['a name', { provider, secrets: { '../A': {} } }, ['secrets["../A"]']],
+    ['two of one name', { provider: [provider, provider] }, ['"own"', 'alias']],
+    ['an alias of a name that is taken', { provider, providers: { own: provider } }, ['"own"']],
+    ['an alias that is no name', { provider, providers: { 'a b': provider } }, ['providers["a b"]']],
+    ['an empty list', { provider: [] }, ['provider']],
+    ['a sink', { provider, audit: [() => {}, {}] }, ['audit[1]', 'write']],
+    ['a clock', { provider, clock: {} }, ['clock', 'setTimer']],
+    ['an environment', { provider, environment: '' }, ['environment']],
+    ['a later option', { provider, authorize: () => undefined }, ['authorize']],
+    ['another later option', { provider, outsideTools: 'deny' }, ['outsideTools']],
+    ['a later provider', { provider: 'vault' }, ['vault']],
+  ])('%s', async (_what, options, said) => {
+    const error = await errorOf(() => createSecrets<string>(options as SecretsOptions))
+    expect(error.code).toBe('invalid-config')
+    expect(error.message).toMatch(/^keyward: /)
+    for (const text of said) expect(error.message).toContain(text)
+    expect(error.message).not.toMatch(/[\n\r]/)
+  })
+})
