@@ -6,7 +6,11 @@ import { answer, openPeer } from './peers.js'
 const readsPerSample = 1_000
 const name = 'bench/database/password'
 let calls = 0
-const { read, readValue = read, events } = await openPeer(async (id) => {
+const {
+  read,
+  readValue = read,
+  events,
+} = await openPeer(async (id) => {
   calls += 1
   return `value of ${id}`
 })

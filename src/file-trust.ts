@@ -10,12 +10,20 @@ import { invalidConfig } from './errors/secret-error.js'
  */
 export function checkTrust(stats: { uid: number; mode: number }, what: string): void {
   if (typeof process === 'undefined' || process.platform === 'win32' || process.getuid === undefined) return
-  const user = process.getuid()
+  const user = currentUser(what)
   const owners = [user, 0, ...sudoUser(user)]
   if (!owners.includes(stats.uid)) {
     throw invalidConfig(what, `belongs to user ${stats.uid}, who is neither the user of this process (${user}) nor root`, `a file of this user: run \`chown ${user}\` on it`)
   }
   if ((stats.mode & 0o002) !== 0) throw invalidConfig(what, 'can be written by everyone', 'a file that only its owner can write: run `chmod o-w` on it')
+}
+
+function currentUser(what: string): number {
+  try {
+    return process.getuid?.() ?? -1
+  } catch {
+    throw invalidConfig(what, 'cannot be checked for its owner', 'the permission to ask for the user: `--allow-sys=uid` of Deno')
+  }
 }
 
 function sudoUser(user: number): readonly number[] {

@@ -6,6 +6,9 @@ const longestName = 512
 /** What may stand in no name, label, version, stage or field. */
 export const hidden = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 
+// The same in UTF-8, percent-encoded.
+const encodedHidden = /%(?:[01][\da-f]|7f|c2%[89][\da-f]|d8%9c|e2%80%(?:8[ef]|a[89a-e])|e2%81%a[6-9])/i
+
 /**
  * The name, if it is one.
  * @throws SecretError `invalid-config`; a malformed name is never quoted, since it could forge a line of a log.
@@ -22,6 +25,7 @@ function flaw(name: string): string | undefined {
   if (name.length > longestName) return 'is too long'
   if (hidden.test(name)) return 'has a control or direction character'
   const decoded = decodeSeparators(name)
+  if (encodedHidden.test(decoded)) return 'has an encoded control or direction character'
   if (decoded.split('/').includes('')) return 'has an empty segment'
   return hasDotSegment(decoded) ? 'has a "." or ".." segment' : undefined
 }

@@ -47,7 +47,7 @@ export class SecretError extends Error {
   constructor(failure: Failure | CleanFailure, context: ErrorContext = {}) {
     const clean = cleanFailure(failure)
     super(context.message ?? composeMessage(clean, context))
-    Object.defineProperty(this, 'name', { value: new.target.name, enumerable: false, writable: true, configurable: true })
+    Object.defineProperty(this, 'name', { value: names.get(new.target) ?? 'SecretError', enumerable: false, writable: true, configurable: true })
     this.code = clean.code
     this.secret = context.secret
     this.reference = context.reference
@@ -72,6 +72,12 @@ const fixes = new WeakMap<object, string | undefined>()
 export class SecretNotFoundError extends SecretError {}
 /** Refused, by the scope, by `authorize` or by the backend: `deniedBy` says which. */
 export class AccessDeniedError extends SecretError {}
+
+// Spelt out, since a minifier renames classes.
+const names = new Map<unknown, string>([
+  [SecretNotFoundError, 'SecretNotFoundError'],
+  [AccessDeniedError, 'AccessDeniedError'],
+])
 
 Object.defineProperty(SecretError.prototype, brand, { value: true })
 // Constructors too: whoever could give one another parent class would be told of every error made after.

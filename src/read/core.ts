@@ -31,6 +31,12 @@ export interface CoreSettings {
 /** Reads that are to see one version of what they share. */
 export type Group = Map<string, { policy: CachePolicy | false; outcome?: Promise<Outcome> }>
 
+/** Where a read found what it looks for. */
+export interface Located {
+  readonly candidate: Candidate
+  readonly found: Found
+}
+
 /** What a view remembers while a read without options is under way. */
 export interface Watcher {
   /** The flight that the read joined, as the version it will bring. */

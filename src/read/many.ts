@@ -3,7 +3,7 @@ import { checkList, checkString } from '../errors/check.js'
 import { createError, failureOf, isSecretError, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import { nameOf } from './cache.js'
-import type { Group } from './core.js'
+import type { Group, Located } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import { strictest } from './policy.js'
 import { checkRead, plainRead, type CheckedRead } from './read-options.js'
@@ -20,11 +20,29 @@ async function read(view: View, names: unknown, given: unknown): Promise<unknown
   const wanted = [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))]
   const reads = wanted.map((name) => view.open(name, given, 'getSecrets').read)
   const outcomes = reads.map((one) => outcomeOf(one.promise))
-  const group: Group = new Map()
-  // Names of the same providers go together, so that one that hangs while it is made keeps none of the others.
-  for (const together of byProviders(view, reads)) void start(view, together, options, group)
-  const settled = stillGranted(view, reads, await Promise.all(outcomes))
+  void run(view, reads, options)
+  const settled = await Promise.all(outcomes)
   return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
+}
+
+/** A name whose version was found, and waits for the others: nothing is handed over before all can be. */
+interface Waiting {
+  readonly one: PendingRead
+  readonly candidates: readonly Candidate[]
+  readonly located: Located
+}
+
+async function run(view: View, reads: readonly PendingRead[], options: CheckedRead): Promise<void> {
+  const group: Group = new Map()
+  // Names of the same providers go together, so that one that hangs while it is made keeps none of the others from asking.
+  const found = await Promise.all(Array.from(byProviders(view, reads), (together) => find(view, together, options, group)))
+  for (const { one, candidates, located } of found.flat()) {
+    if (one.isSettled || view.core.isOver(one)) continue
+    // A version may have ended while others were waited for.
+    const isValid = view.core.clock.now() < located.found.version.limit
+    const latest = isValid ? located : await locate(view, one, candidates, options, new Map())
+    if (latest !== undefined) view.deliver(one, latest.candidate, latest.found.version, plainRead)
+  }
 }
 
 function byProviders({ core }: View, reads: readonly PendingRead[]): Iterable<readonly PendingRead[]> {
@@ -37,40 +55,27 @@ function byProviders({ core }: View, reads: readonly PendingRead[]): Iterable<re
   return groups.values()
 }
 
-async function start(view: View, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<void> {
-  const prepared = await Promise.all(reads.map(async (one) => await view.core.prepare(one, options)))
-  for (const { address, name } of prepared.flatMap((candidates) => candidates ?? [])) {
+async function find(view: View, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<readonly Waiting[]> {
+  const prepared = await Promise.all(reads.map(async (one) => ({ one, candidates: (await view.core.prepare(one, options)) ?? [] })))
+  for (const { address, name } of prepared.flatMap(({ candidates }) => candidates)) {
     const key = nameOf(address)
     const own = view.core.policyOf(name)
     group.set(key, { ...group.get(key), policy: strictest(group.get(key)?.policy ?? own, own) })
   }
-  for (const [index, one] of reads.entries()) {
-    const candidates = prepared[index]
-    if (candidates !== undefined && !one.isSettled) void deliver(view, one, candidates, options, group)
-  }
+  const waiting = prepared.map(async ({ one, candidates }) => {
+    const located = one.isSettled ? undefined : await locate(view, one, candidates, options, group)
+    return located === undefined ? [] : [{ one, candidates, located }]
+  })
+  return (await Promise.all(waiting)).flat()
 }
 
-async function deliver(view: View, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<void> {
+async function locate(view: View, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<Located | undefined> {
   try {
-    const located = await view.core.find(one, candidates, options, group)
-    if (located === undefined) return
-    one.limit = located.found.version.limit
-    view.deliver(one, located.candidate, located.found.version, plainRead)
+    return await view.core.find(one, candidates, options, group)
   } catch (error) {
     one.failWith(error)
+    return undefined
   }
-}
-
-// What was read while others were waited for is not handed over when the scope, or the version, has ended meanwhile.
-function stillGranted({ core, scope }: View, reads: readonly PendingRead[], settled: readonly Settled[]): readonly Settled[] {
-  const { ended } = scope
-  const now = core.clock.now()
-  return settled.map((outcome, index) => {
-    const one = reads[index]
-    if (!outcome.ok || one === undefined) return outcome
-    if (ended !== undefined) return { ok: false, error: one.describe(ended === 'closed' ? { code: 'closed' } : { code: 'denied', reason: ended }, 'scope') }
-    return now < one.limit ? outcome : { ok: false, error: one.describe({ code: 'not-found', reason: 'expired' }) }
-  })
 }
 
 type Settled = SecretOutcome | { ok: false; error: unknown }

@@ -24,8 +24,6 @@ export class PendingRead {
   readonly progress: Progress = {}
   isSettled = false
   hasSucceeded = false
-  /** Epoch milliseconds: of the version that answers. */
-  limit = Infinity
   readonly startedAt: number
   readonly #core: Core
   readonly #trace: Trace | undefined
@@ -85,7 +83,7 @@ export class PendingRead {
 
   /** Ends with an error that says what the core knows of this read. */
   fail(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): void {
-    this.#fail(this.describe(failure, deniedBy))
+    this.#fail(this.#describe(failure, deniedBy))
   }
 
   /**
@@ -110,8 +108,7 @@ export class PendingRead {
     else this.#reject(error)
   }
 
-  /** An error with what the core knows of this read. */
-  describe(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): SecretError {
+  #describe(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): SecretError {
     const { candidate, attempts } = this.progress
     const isRefusedHere = deniedBy === 'scope'
     return createError(failure, {

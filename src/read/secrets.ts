@@ -147,8 +147,13 @@ function checkClock(value: unknown, option: string): Clock {
 }
 
 function environmentVariable(): string | undefined {
-  const value = globalThis.process?.env?.['KEYWARD_ENV']
-  return value === '' ? undefined : value
+  try {
+    const value = globalThis.process?.env?.['KEYWARD_ENV']
+    return value === '' ? undefined : value
+  } catch {
+    // Deno throws where the app may not read variables: it then has none.
+    return undefined
+  }
 }
 
 function checkRetry(value: unknown, option: string): number {

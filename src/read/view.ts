@@ -105,9 +105,7 @@ export class View {
       if (!(value instanceof Promise)) return read.succeed(value)
       // A schema of the reader may take its time, and a read has an end.
       read.atDeadline(() => read.fail({ code: 'timeout' }))
-      value.then((validated: unknown) => {
-        if (!core.isOver(read)) read.succeed(validated)
-      }, fail)
+      value.then((validated: unknown) => core.isOver(read) || read.succeed(validated), fail)
     } catch (error) {
       fail(error)
     }

@@ -13,7 +13,11 @@ let loader = ''
 // Configs are loaded by Node itself, in a process of its own: a test runner's import would compile what Node has to take as it is.
 beforeAll(async () => {
   const result = await build({
-    stdin: { contents: `export { loadConfig } from './load.ts'\nexport { checkConfig } from './schema.ts'`, resolveDir: fileURLToPath(new URL('../../src/config', import.meta.url)), loader: 'ts' },
+    stdin: {
+      contents: `export { loadConfig } from './load.ts'\nexport { checkConfig } from './schema.ts'`,
+      resolveDir: fileURLToPath(new URL('../../src/config', import.meta.url)),
+      loader: 'ts',
+    },
     bundle: true,
     format: 'esm',
     platform: 'node',

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createSecrets, isSecretError, type AuditEvent, type RootSecrets, type SecretsOptions } from '../../src/index.js'
 import type { SecretVersion } from '../../src/provider.js'
@@ -866,6 +867,12 @@ describe('time', () => {
     expect(read.code).toBe('timeout')
   })
 
+  it('ends a read whose signal lets nobody stop listening, or refuses it', async () => {
+    const { secrets } = answering()
+    const signal = { aborted: false, addEventListener: () => {} } as unknown as AbortSignal
+    expect(await outcomeBy(secrets.getSecret('A', { signal }))).toBeDefined()
+  })
+
   it('ends a read whose schema never answers, also where the clock is set back meanwhile', async () => {
     const { secrets, script, clock } = setUp({ timeout: '3s' })
     const schema = { '~standard': { version: 1 as const, vendor: 'own', validate: () => new Promise<never>(() => {}) } }
@@ -1125,6 +1132,18 @@ describe('the pause of a provider', () => {
     await clock.advanceAsync(1_000)
     script.answer = byCall
     expect(await secrets.getSecret('B')).toContain('canary-B')
+  })
+
+  it('is kept by a fresh read whose turn comes within it', async () => {
+    const { secrets, script, clock } = answering()
+    await secrets.getSecret('A', { fresh: true })
+    await clock.advanceAsync(500)
+    const fresh = outcomeWhen(secrets.getSecret('A', { fresh: true }))
+    coolingDown(script, failing('throttled', { retryAfter: '20s' }))
+    await expect(secrets.getSecret('B')).rejects.toMatchObject({ code: 'throttled' })
+    script.answer = hang
+    await clock.advanceAsync(500)
+    expect(fresh.code).toBe('throttled')
   })
 
   it('goes on after a probe whose answer is none of what the contract allows', async () => {
@@ -1500,5 +1519,14 @@ describe('sinks', () => {
     expect(unhandled).toEqual([])
     expect(events.filter(({ type }) => type === 'read')).toHaveLength(3)
     expect(events.filter(({ type }) => type === 'warning')).toHaveLength(how === 'hangs' ? 0 : 1)
+  })
+
+  it('harm no read when one rejects with a promise of another realm', async () => {
+    const write = runInNewContext('() => Promise.reject(new Error("broken"))') as () => Promise<void>
+    const unhandled = await unhandledDuring(async () => {
+      const { secrets } = answering({ audit: { write } })
+      expect(await secrets.getSecret('A')).toBe('canary-A-1')
+    })
+    expect(unhandled).toEqual([])
   })
 })
