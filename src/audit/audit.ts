@@ -81,7 +81,7 @@ export class Audit {
   #deliver(sink: Sink, event: AuditEvent): void {
     try {
       const written = sink.write(event)
-      if (written !== undefined && written instanceof Promise) written.catch(() => this.#complain(sink))
+      if (isThenable(written)) Promise.resolve(written).catch(() => this.#complain(sink))
     } catch {
       this.#complain(sink)
     }
@@ -111,3 +111,6 @@ function hitEvent(template: ReadEvent, time: number): ReadEvent {
     ? { type: 'read', name, provider, reference, cache: 'hit', outcome: 'ok', duration: 0, time, agent }
     : { type: 'read', name, provider, reference, version, cache: 'hit', outcome: 'ok', duration: 0, time, agent }
 }
+
+// A promise of another realm is none by `instanceof`.
+const isThenable = (value: unknown): value is PromiseLike<unknown> => typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'

@@ -84,7 +84,13 @@ function checkShape(value: unknown, option: string): NonNullable<AnyRead['as']> 
 
 function checkSignal(value: unknown, option: string): AbortSignal {
   const signal = value as Partial<AbortSignal> | null
-  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function' || typeof signal.aborted !== 'boolean')
+  if (
+    typeof signal !== 'object' ||
+    signal === null ||
+    typeof signal.addEventListener !== 'function' ||
+    typeof signal.removeEventListener !== 'function' ||
+    typeof signal.aborted !== 'boolean'
+  )
     throw invalidConfig(option, 'is not an AbortSignal', 'the signal of an AbortController')
   return signal as AbortSignal
 }

@@ -180,11 +180,24 @@ export class Store {
     last.waiting = new Promise((resolve) => {
       const timer = this.#clock.setTimer(() => {
         this.#freshTimers.delete(timer)
-        resolve(this.#beginFresh(candidate, demand))
+        resolve(this.#paused(candidate, demand) ?? this.#beginFresh(candidate, demand))
       }, wait)
       this.#freshTimers.add(timer)
     })
     return { flight: last.waiting, cache: 'miss' }
+  }
+
+  // A pause may have begun while a fresh read waited for its turn.
+  #paused(candidate: Candidate, demand: Demand): Flight | undefined {
+    const now = this.#clock.now()
+    const pause = candidate.instance.coolDown.at(now)
+    if (pause === undefined) return undefined
+    this.#freshCalls.delete(nameOf(candidate.address))
+    this.#probe(candidate, demand)
+    const version = new HeldVersion()
+    version.isFresh = false
+    const outcome = Promise.resolve({ ok: false, ...pause } as const)
+    return { address: candidate.address, before: undefined, version, outcome, deadline: now, policy: demand.policy, stop: () => undefined }
   }
 
   #beginFresh(candidate: Candidate, demand: Demand): Flight {

@@ -73,7 +73,8 @@ export interface Secrets<in Name extends string = SecretName> {
   readonly useSecret: <Result, const Options extends Use = {}>(
     name: Name,
     use: (value: ReadResult<Options>, description: SecretDescription) => Result | PromiseLike<Result>,
-    options?: Options & Only<Options, Use>,
+    // `& Use` lets the parameter of `isRejected` be inferred.
+    options?: Options & Only<Options, Use> & Use,
   ) => Promise<Result>
   /** Marks what the cache holds as old: one name, or all that this view may read. Nothing is lost to `staleIfError`. */
   readonly invalidate: (name?: Name) => void
