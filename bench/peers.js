@@ -3,6 +3,7 @@ export const unit = 'map'
 
 export const peers = {
   map: { label: 'Map of promises, awaited', module: 'map' },
+  'map-pinned': { label: 'the same, `constructor` pinned', module: 'map', isPinned: true },
   keyward: { label: 'keyward', module: 'keyward' },
   'keyward-scope': { label: 'keyward, through a scope', module: 'keyward', hasScope: true },
   'keyward-sink': { label: 'keyward, with an audit sink', module: 'keyward', hasSink: true },
@@ -18,9 +19,9 @@ export const peers = {
 /** Opens the peer that the command line names, on a backend. */
 export async function openPeer(backend) {
   const [key, installed] = process.argv.slice(2)
-  const { module, hasScope = false, hasSink = false } = peers[key]
+  const { module, ...settings } = peers[key]
   const { open } = await import(`./peers/${module}.js`)
-  return await open({ backend, installed, hasScope, hasSink })
+  return await open({ backend, installed, ...settings })
 }
 
 /** A child's answer is the last line that it prints; it ends there, whatever timers a peer holds. */

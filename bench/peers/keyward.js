@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-export async function open({ backend, installed, hasScope, hasSink }) {
+export async function open({ backend, installed, hasScope = false, hasSink = false }) {
   const { createSecrets } = await import(pathToFileURL(join(installed, 'node_modules/keyward/dist/index.js')).href)
   const events = { count: 0, newest: undefined }
   const sink = (event) => {

@@ -3,6 +3,9 @@ import { systemClock, type Clock } from '../clock.js'
 import type { AuditEvent, AuditSink, ReadEvent } from './events.js'
 import { activeTrace, isTracing } from './trace.js'
 
+/** The event of a hit, but for its time: what is held has a provider and a reference. */
+export type HitTemplate = ReadEvent & { provider: string; reference: string }
+
 interface Sink {
   write(event: AuditEvent): unknown
   flush?(): Promise<void>
@@ -31,7 +34,7 @@ export class Audit {
    * Tells of a hit. The system's clock, and whether anybody traces, is read once for each turn of the loop, since that costs more than the rest of a
    * hit; an injected clock is always read.
    */
-  hit(template: ReadEvent): void {
+  hit(template: HitTemplate): void {
     const event = hitEvent(template, this.#timeOfTurn())
     if (this.#mayTrace) {
       const trace = activeTrace()
@@ -98,18 +101,15 @@ function asSink(sink: AuditSink): Sink {
   }
 }
 
-// Each of the usual shapes as one literal: a copy by spread, or members added one by one, cost more than all else in a hit.
-function hitEvent(template: ReadEvent, time: number): ReadEvent {
-  const { name, provider, reference, version, agent, environment, tool, labels } = template
-  if (provider === undefined || reference === undefined || tool !== undefined || labels !== undefined || environment !== undefined) return { ...template, time }
-  if (agent === undefined) {
-    return version === undefined
-      ? { type: 'read', name, provider, reference, cache: 'hit', outcome: 'ok', duration: 0, time }
-      : { type: 'read', name, provider, reference, version, cache: 'hit', outcome: 'ok', duration: 0, time }
-  }
-  return version === undefined
-    ? { type: 'read', name, provider, reference, cache: 'hit', outcome: 'ok', duration: 0, time, agent }
-    : { type: 'read', name, provider, reference, version, cache: 'hit', outcome: 'ok', duration: 0, time, agent }
+// A literal and what is there besides: a copy by spread costs more than all else in a hit.
+function hitEvent({ name, provider, reference, version, agent, tool, labels, environment }: HitTemplate, time: number): ReadEvent {
+  const event: ReadEvent = { type: 'read', name, provider, reference, cache: 'hit', outcome: 'ok', duration: 0, time }
+  if (version !== undefined) event.version = version
+  if (environment !== undefined) event.environment = environment
+  if (agent !== undefined) event.agent = agent
+  if (tool !== undefined) event.tool = tool
+  if (labels !== undefined) event.labels = labels
+  return event
 }
 
 // A promise of another realm is none by `instanceof`.

@@ -2,7 +2,7 @@
  * A view: what an agent holds. A hit is one look-up in the view's own map of handles, which is the access check as well: a name gets a handle
  * only after access let it through, and the map is emptied when the view ends.
  */
-import type { ReadEvent } from '../audit/events.js'
+import type { HitTemplate } from '../audit/audit.js'
 import { activeTrace } from '../audit/trace.js'
 import { checkGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
@@ -23,7 +23,7 @@ interface Handle {
   version: HeldVersion
   readonly promise: Promise<unknown>
   /** The event of a hit, but for its time. Only where someone listens, and only once the value is there: a reader that waits gets an event of its own. */
-  told?: ReadEvent
+  told?: HitTemplate
 }
 
 /** Handles kept before those of versions that are gone are looked for. */
@@ -176,11 +176,10 @@ export class View {
     return true
   }
 
-  #toldOf(candidate: Candidate, { version }: HeldVersion): ReadEvent {
-    const { instance, name } = candidate
-    const reference = this.core.resolver.reference(candidate)
-    const where = { ...(instance.name === undefined ? {} : { provider: instance.name }), reference, ...(version === undefined ? {} : { version }) }
-    return this.core.event<ReadEvent>(this.scope, 0, undefined, { type: 'read', name, ...where, cache: 'hit', outcome: 'ok', duration: 0 })
+  #toldOf(candidate: Candidate, { version }: HeldVersion): HitTemplate {
+    const { core } = this
+    const where = { provider: candidate.instance.name ?? '', reference: core.resolver.reference(candidate), ...(version === undefined ? {} : { version }) }
+    return core.event<HitTemplate>(this.scope, 0, undefined, { type: 'read', name: candidate.name, ...where, cache: 'hit', outcome: 'ok', duration: 0 })
   }
 
   // A flag that a timer flips would be late after a blocked loop or a suspended machine: a limit is held against the clock.

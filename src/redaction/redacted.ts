@@ -50,9 +50,7 @@ const pinned: PropertyDescriptorMap = {
   catch: { value: Promise.prototype.catch },
   finally: { value: Promise.prototype.finally },
   constructor: { value: Promise },
-  [inspect]: {
-    value: Object.freeze(inspection.inspect),
-  },
+  [inspect]: { value: Object.freeze(inspection.inspect) },
 }
 
 /** A promise that does not print its value and whose methods nobody can replace. Not frozen: frozen promises crash under async hooks. */
