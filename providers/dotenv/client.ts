@@ -112,9 +112,11 @@ async function parseVariables(content: string, name: string, what: string): Prom
   const scanned = scan(content)
   if ('line' in scanned) throw brokenLine(scanned, what)
   const dotenv = await importClient()
+  // Without blank lines and comments, over many of which dotenv's grammar takes quadratic time.
+  const assignments = scanned.map((assignment) => `${assignment.name}${assignment.rest}`).join('\n')
   const literal = new Map(scanned.map((assignment) => [assignment.name, assignment.isLiteral]))
   const variables = new Map<string, Variable>()
-  for (const [variable, value] of Object.entries(dotenv.parse(content))) variables.set(variable, { value, isLiteral: literal.get(variable) ?? false, file: name })
+  for (const [variable, value] of Object.entries(dotenv.parse(assignments))) variables.set(variable, { value, isLiteral: literal.get(variable) ?? false, file: name })
   // dotenv assigns to a plain object, where a variable of this name sets the prototype and is lost.
   const lost = scanned.findLast((assignment) => assignment.name === '__proto__')
   const value = lost === undefined ? undefined : dotenv.parse(`value${lost.rest}`)['value']

@@ -17,11 +17,12 @@ export class ScopeState {
   readonly versions: boolean
   readonly needsBackend: boolean
   /** Epoch milliseconds: the earliest end along the chain. */
-  readonly limit: number
+  limit: number
   /** Are reads counted somewhere along the chain? */
   readonly isCounted: boolean
   #end: Refusal | 'closed' | undefined
   #readsLeft: number
+  #seenAt: number
   #onEnd: ((code: SecretErrorCode, reason: Refusal | undefined) => void) | undefined
   // Weak: a scope made for each request and then forgotten must not live as long as its parent.
   readonly #children = new Set<WeakRef<ScopeState>>()
@@ -37,6 +38,7 @@ export class ScopeState {
     this.labels = mergeLabels(parent?.labels, grant?.labels)
     this.versions = grant === undefined || (grant.versions && (parent?.versions ?? true))
     this.needsBackend = grant?.enforcement === 'backend' || (parent?.needsBackend ?? false)
+    this.#seenAt = clock.now()
     this.limit = Math.min(parent?.limit ?? Infinity, grant?.expiresIn === undefined ? Infinity : clock.now() + grant.expiresIn)
     this.#readsLeft = grant?.maxReads ?? Infinity
     this.isCounted = grant?.maxReads !== undefined || (parent?.isCounted ?? false)
@@ -51,8 +53,20 @@ export class ScopeState {
 
   /** Why this scope can read nothing any more, if so. Looks at the clock, and latches: a clock set back revives nothing. */
   get ended(): Refusal | 'closed' | undefined {
-    if (this.#end === undefined && this.limit !== Infinity && this.#clock.now() >= this.limit) this.end('expired')
+    if (this.#end === undefined) {
+      const above = this.parent?.ended
+      if (above !== undefined) this.end(above)
+      else if (this.limit !== Infinity && this.#observe() >= this.limit) this.end('expired')
+    }
     return this.#end
+  }
+
+  // A clock that was set back must not lengthen a scope: its end goes back as far.
+  #observe(): number {
+    const now = this.#clock.now()
+    if (now < this.#seenAt) this.limit -= this.#seenAt - now
+    this.#seenAt = now
+    return now
   }
 
   /** Undefined where the whole chain grants this name. */
@@ -84,9 +98,9 @@ export class ScopeState {
   end(why: Refusal | 'closed'): void {
     if (this.#end !== undefined) return
     this.#end = why
-    this.#onEnd?.(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
     for (const child of this.#children) child.deref()?.end(why)
     this.#children.clear()
+    this.#onEnd?.(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
   }
 
   #adopt(child: ScopeState): void {

@@ -25,7 +25,10 @@ export function activeTrace(): Trace | undefined {
   if (manager === undefined) return undefined
   try {
     const context = manager.active().getValue(spanKey)?.spanContext()
-    return context === undefined ? undefined : { traceId: context.traceId, spanId: context.spanId }
+    if (context === undefined) return undefined
+    const { traceId, spanId } = context
+    // The symbol is anybody's: ids are what the W3C's Trace Context says, or are not told.
+    return /^[\da-f]{32}$/.test(traceId) && /^[\da-f]{16}$/.test(spanId) ? { traceId, spanId } : undefined
   } catch {
     // Somebody else's tracing must not fail a read.
     return undefined

@@ -143,13 +143,18 @@ export function cleanFailure(failure: Failure | CleanFailure): CleanFailure {
     status: typeof status === 'number' && Number.isInteger(status) ? status : undefined,
     requestId: identifier(requestId),
     retryAfter: milliseconds(retryAfter),
-    fix: typeof fix === 'string' ? fix : undefined,
+    fix: typeof fix === 'string' ? fix.replace(/\p{Cc}/gu, ' ').slice(0, 1_000) : undefined,
   }
 }
 
 /** What a SecretError that a provider threw says, to be told again with the read's context. */
 export function failureOf(error: SecretError): CleanFailure {
   return cleanFailure({ ...pick(error), fix: fixes.get(error) })
+}
+
+/** The fix of an error that this copy of the package made; undefined for any other. */
+export function fixOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null ? fixes.get(error) : undefined
 }
 
 function pick({ code, reason, at, status, requestId, retryAfter }: SecretError): CleanFailure {

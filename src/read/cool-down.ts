@@ -7,6 +7,8 @@ import type { CleanFailure } from '../errors/secret-error.js'
 
 const first = 1_000
 const longest = 30_000
+/** What a backend may ask for: a day. */
+const longestAsked = 86_400_000
 
 /** The outcome of a call that failed. */
 export interface Failed {
@@ -29,7 +31,7 @@ export class CoolDown {
   #until = 0
   #pause = 0
   #isProbing = false
-  #hasProbed = false
+  #probedAt = -Infinity
 
   /** What began the pause, with the time left, while there is one. */
   at(now: number): Failed | undefined {
@@ -40,11 +42,11 @@ export class CoolDown {
     return { ...this.#cause, failure: { ...this.#cause.failure, retryAfter: Math.max(0, this.#until - now) }, attempts: 0 }
   }
 
-  /** True for the one caller whose read is to look behind. */
-  beginProbe(): boolean {
-    if (this.#isProbing || this.#hasProbed) return false
+  /** True for the one caller whose read is to look behind: once in a pause, and in one that the backend asked for every 30 s. */
+  beginProbe(now: number): boolean {
+    if (this.#isProbing || Math.abs(now - this.#probedAt) < longest) return false
     this.#isProbing = true
-    this.#hasProbed = true
+    this.#probedAt = now
     return true
   }
 
@@ -60,11 +62,11 @@ export class CoolDown {
     const asked = failed.failure.retryAfter
     // Within the pause a failure says nothing new, unless the backend asks for a longer one.
     if (isOn && (asked === undefined || now + asked <= this.#until)) return
-    this.#pause = asked ?? Math.min(longest, this.#streak())
+    this.#pause = asked === undefined ? Math.min(longest, this.#streak()) : Math.min(asked, longestAsked)
     this.#until = now + this.#pause
     if (isOn) return
     this.#cause = failed
-    this.#hasProbed = false
+    this.#probedAt = -Infinity
   }
 
   #streak(): number {

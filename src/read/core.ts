@@ -6,9 +6,10 @@ import type { LocationSet } from '../access/location.js'
 import { checkName, type NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
 import type { Clock } from '../clock.js'
-import { createError, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
+import { cleanFailure, createError, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
+import type { ProviderSetup } from '../provider.js'
 import type { ProviderInstance } from './instance.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
@@ -27,6 +28,8 @@ export interface CoreSettings {
   readonly policies: ReadonlyMap<string, CachePolicy | false>
   readonly sinks: readonly AuditSink[]
 }
+
+type LoginResult = Parameters<ProviderSetup['login']>[0]
 
 /** Reads that are to see one version of what they share. */
 export type Group = Map<string, { policy: CachePolicy | false; outcome?: Promise<Outcome> }>
@@ -47,8 +50,9 @@ export class Core {
   readonly clock: Clock
   readonly environment: string | undefined
   readonly timeout: number
+  readonly maxEntries: number
   readonly audit: Audit | undefined
-  readonly known = new KnownValues()
+  readonly known: KnownValues
   readonly store: Store
   resolver!: Resolver
   readonly #settings: CoreSettings
@@ -59,7 +63,9 @@ export class Core {
     this.clock = settings.clock
     this.environment = settings.environment
     this.timeout = settings.timeout
+    this.maxEntries = settings.maxEntries
     this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment)
+    this.known = new KnownValues(settings.maxEntries * 2)
     this.store = new Store(new Cache(settings.clock, settings.maxEntries), settings.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
       refreshed: (candidate, result, duration) => this.#tellRefresh(candidate, result, duration),
@@ -237,8 +243,22 @@ export class Core {
 
   /** A text of ours for whoever listens. */
   warn(warning: string, provider: string | undefined): void {
-    const base = { type: 'warning' as const, warning, time: this.clock.now() }
+    const base = { type: 'warning' as const, warning: clean(warning), time: this.clock.now() }
     this.audit?.emit({ ...base, ...(provider === undefined ? {} : { provider }), ...(this.environment === undefined ? {} : { environment: this.environment }) })
+  }
+
+  /** A login or renewal of a provider's own credentials, in its words as far as they are ours. */
+  tellLogin(provider: string, { outcome, duration, requestId }: LoginResult): void {
+    const { code, requestId: id } = cleanFailure({ code: outcome === 'ok' ? 'unavailable' : outcome, ...(requestId === undefined ? {} : { requestId }) })
+    this.audit?.emit({
+      type: 'login',
+      provider,
+      outcome: outcome === 'ok' ? 'ok' : code,
+      duration: Number.isFinite(duration) ? Math.max(0, duration) : 0,
+      time: this.clock.now(),
+      ...(id === undefined ? {} : { requestId: id }),
+      ...(this.environment === undefined ? {} : { environment: this.environment }),
+    })
   }
 
   #candidates(read: PendingRead, options: CheckedRead): readonly Candidate[] | Refusal {
@@ -340,3 +360,6 @@ export class Core {
     })
   }
 }
+
+// A provider's words: they must not forge a line of a log.
+const clean = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ').slice(0, 1_000)

@@ -50,6 +50,7 @@ export class ProviderInstance {
   async #load(): Promise<SecretProvider> {
     try {
       const provider = checkProvider(await this.#make?.())
+      checkProviderName(provider.name, "the factory's provider: name")
       this.#name ??= provider.name
       this.#onLoad?.(provider)
       this.#provider = provider

@@ -18,7 +18,7 @@ export function getSecrets(view: View, names: unknown, given: unknown): Promise<
 async function read(view: View, names: unknown, given: unknown): Promise<unknown> {
   const options = checkRead(given, 'getSecrets')
   const wanted = [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))]
-  const reads = wanted.map((name) => view.open(name, given, 'getSecrets').read)
+  const reads = wanted.map((name) => view.open(name, options, 'getSecrets').read)
   const outcomes = reads.map((one) => outcomeOf(one.promise))
   void run(view, reads, options)
   const settled = await Promise.all(outcomes)

@@ -2,7 +2,7 @@
 import { activeTrace, type Trace } from '../audit/trace.js'
 import type { ReadEvent } from '../audit/events.js'
 import type { ScopeState } from '../access/scope.js'
-import { createError, failureOf, isSecretError, type CleanFailure, type SecretError } from '../errors/secret-error.js'
+import { createError, failureOf, fixOf, isSecretError, type CleanFailure, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import type { Core } from './core.js'
 import type { CheckedRead } from './read-options.js'
@@ -56,11 +56,15 @@ export class PendingRead {
     return this.startedAt + this.#core.timeout
   }
 
-  /** Ends with the reason of the signal when that aborts, as it may have done already. */
+  /** Ends with the reason of the signal when that aborts, as it may have done already. A signal is the reader's own object: its members may throw. */
   follow(signal: AbortSignal): void {
     this.#signal = signal
-    if (signal.aborted) return this.abort()
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    const isAborted = attempt(() => {
+      signal.addEventListener('abort', this.#onAbort, { once: true })
+      return signal.aborted
+    })
+    if (isAborted === true) this.abort()
+    if (isAborted === undefined) this.fail({ code: 'invalid-config', fix: 'options.signal cannot be listened to; expected the signal of an AbortController' })
   }
 
   /** Calls `late` when the read's time is over, unless it has settled. */
@@ -78,7 +82,7 @@ export class PendingRead {
 
   abort(): void {
     if (!this.#finish('aborted')) return
-    this.#reject(this.#signal?.reason)
+    this.#reject(attempt(() => this.#signal?.reason) ?? new DOMException('This operation was aborted', 'AbortError'))
   }
 
   /** Ends with an error that says what the core knows of this read. */
@@ -91,14 +95,19 @@ export class PendingRead {
    * somebody else's error says of secret and agent is not of this read.
    */
   failWith(error: unknown): void {
-    if (isSecretError(error)) this.fail(failureOf(error), error.code === 'denied' ? 'backend' : undefined)
-    else this.fail({ code: 'unavailable', reason: 'internal' })
+    const failure = attempt(() => (isSecretError(error) ? failureOf(error) : undefined)) ?? { code: 'unavailable', reason: 'internal' }
+    this.fail(failure, failure.code === 'denied' ? 'backend' : undefined)
   }
 
-  /** Ends with what access or the check of the options threw, before anybody else was asked. */
-  failAtDoor(error: unknown): void {
+  /** Ends with what access threw. That is ours, and of this read alone. */
+  refuse(error: unknown): void {
     if (isSecretError(error) && error.code !== 'invalid-config') this.#fail(error)
     else this.failWith(error)
+  }
+
+  /** Ends with what was wrong with the options. Getters of the reader's run while they are read, and may throw anything: of that nothing is told. */
+  misuse(error: unknown): void {
+    this.fail({ code: 'invalid-config', fix: fixOf(error) ?? 'The options could not be read; expected a plain object' })
   }
 
   #fail(error: SecretError): void {
@@ -127,8 +136,8 @@ export class PendingRead {
     this.isSettled = true
     this.#siblings.delete(this)
     this.#timer?.clear()
-    this.#signal?.removeEventListener('abort', this.#onAbort)
     if (this.#core.audit !== undefined) this.#tell(outcome, error)
+    attempt(() => this.#signal?.removeEventListener('abort', this.#onAbort))
     return true
   }
 
@@ -147,5 +156,15 @@ export class PendingRead {
     if (error?.reason !== undefined) event.reason = error.reason
     if (error?.requestId !== undefined) event.requestId = error.requestId
     this.#core.audit?.emit(event)
+  }
+}
+
+/** What a member of somebody else's object gives; undefined where it throws. */
+function attempt<Value>(run: () => Value): Value | undefined {
+  try {
+    return run()
+  } catch {
+    // It must not keep a read from ending, nor anything that waits for that.
+    return undefined
   }
 }

@@ -46,6 +46,10 @@ export const readKeys = {
 
 const shapes = ['text', 'json', 'bytes', 'redacted']
 
+const checkedReads = new WeakSet<object>([plainRead])
+/** Were these options checked already, as those of many names are? */
+export const isChecked = (options: unknown): options is CheckedRead => typeof options === 'object' && options !== null && checkedReads.has(options)
+
 export function checkRead(value: unknown, kind: keyof typeof readKeys): CheckedRead {
   if (value === undefined) return plainRead
   const options = checkObject(value, 'options', readKeys[kind])
@@ -68,6 +72,7 @@ export function checkRead(value: unknown, kind: keyof typeof readKeys): CheckedR
     isRejected: given('isRejected', checkFunction, undefined) as CheckedRead['isRejected'],
   }
   if (checked.schema !== undefined && checked.as === 'redacted') throw invalidConfig('options.schema', "cannot be checked with `as: 'redacted'`", 'one of the two')
+  checkedReads.add(checked)
   return checked
 }
 

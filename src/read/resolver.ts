@@ -38,6 +38,8 @@ export class Resolver {
   readonly #aliased: ReadonlyMap<string, ProviderInstance>
   readonly #declared: ReadonlySet<string>
   readonly #locators = new Map<ProviderInstance, Locator>()
+  /** Declared names without a reference of their own, by location: no other spelling leads there, or a pattern would grant more than it says. */
+  readonly #owners = new Map<ProviderInstance, ReadonlyMap<string, string>>()
 
   readonly #path: (option: string) => string
 
@@ -95,7 +97,11 @@ export class Resolver {
   #candidate(name: string, instance: ProviderInstance, provider: SecretProvider, choice: Choice, mayChoose: boolean): Candidate | Refusal {
     try {
       const chosen = choose(this.references.find(name) ?? locate(provider, name), choice, mayChoose)
-      return typeof chosen === 'string' ? chosen : candidateOf(name, instance, provider, chosen)
+      if (typeof chosen === 'string') return chosen
+      const candidate = candidateOf(name, instance, provider, chosen)
+      const owner = this.#owners.get(instance)?.get(locationOf(candidate.place))
+      if (owner !== undefined && owner !== name && !this.references.exact.has(name)) throw this.#meeting(owner, name)
+      return candidate
     } catch (flaw) {
       return { name, instance, provider, request: { id: '' }, place: { id: '' }, address: { space: instance.number, key: '' }, flaw }
     }
@@ -136,21 +142,23 @@ export class Resolver {
     this.#checkNames()
     const locator = this.#createLocator(instance, provider)
     const seen = new Map<string, string>()
+    const owners = new Map<string, string>()
     for (const name of this.#declared) {
       const place = placeOrNothing(locator, name)
       if (place === undefined) continue
-      const location = `${place.id}\n${place.field ?? ''}`
+      const location = locationOf(place)
       const other = seen.get(location)
-      if (other !== undefined && !(this.references.exact.has(name) && this.references.exact.has(other))) {
-        throw invalidConfig(
-          this.#path(`secrets["${printable(other)}"] and ["${printable(name)}"]`),
-          'lead to the same secret, although no reference says so',
-          'a reference for each, if that is meant, or names that differ',
-        )
-      }
+      if (other !== undefined && !(this.references.exact.has(name) && this.references.exact.has(other))) throw this.#meeting(other, name)
       seen.set(location, name)
+      if (!this.references.exact.has(name)) owners.set(location, name)
     }
+    this.#owners.set(instance, owners)
     this.#locators.set(instance, locator)
+  }
+
+  #meeting(left: string, right: string): Error {
+    const names = this.#path(`secrets["${printable(left)}"] and ["${printable(right)}"]`)
+    return invalidConfig(names, 'lead to the same secret, although no reference says so', 'a reference for each, if that is meant, or names that differ')
   }
 
   #locator(instance: ProviderInstance): Locator {
@@ -169,6 +177,8 @@ export class Resolver {
     return { references: this.references, declared: this.#declared, canonical, located, place }
   }
 }
+
+const locationOf = ({ id, field }: Place): string => `${id}\n${field ?? ''}`
 
 function candidateOf(name: string, instance: ProviderInstance, provider: SecretProvider, place: Place): Candidate {
   const id = canonicalId(provider, place.id)

@@ -63,16 +63,7 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
     directory: directory ?? globalThis.process?.cwd?.() ?? '.',
     warn: (warning) => core.warn(warning, name()),
     conceal: (value, label) => core.known.conceal(value, label),
-    login: ({ outcome, duration, requestId }) =>
-      core.audit?.emit({
-        type: 'login',
-        provider: name() ?? '',
-        outcome,
-        duration,
-        time: clock.now(),
-        ...(requestId === undefined ? {} : { requestId }),
-        ...(environment === undefined ? {} : { environment }),
-      }),
+    login: (result) => core.tellLogin(name() ?? '', result),
   })
   const { main, aliased } = checkProviders(options, path, setup)
   core.resolver = new Resolver(new References(options['references'], path('references')), main, aliased, policies.names, path)

@@ -89,7 +89,7 @@ export class Store {
     }
     const joined = this.#flights.get(key)
     if (joined === undefined)
-      return { flight: this.#begin(candidate, demand, { timeout: this.#left(demand.deadline, now), attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
+      return { flight: this.#begin(candidate, demand, { timeout: this.#timeout, attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
     if (joined.policy === false) joined.policy = demand.policy
     return { flight: joined, cache: 'joined' }
   }
@@ -214,7 +214,7 @@ export class Store {
   }
 
   #probe(candidate: Candidate, demand: Demand): void {
-    if (this.#flights.has(nameOf(candidate.address)) || !candidate.instance.coolDown.beginProbe()) return
+    if (this.#flights.has(nameOf(candidate.address)) || !candidate.instance.coolDown.beginProbe(this.#clock.now())) return
     this.#behind(candidate, demand, 1, true)
   }
 
@@ -254,9 +254,9 @@ export class Store {
     const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
     instance.coolDown.settle(failed, now, isProbe)
     if (failed === undefined) {
-      this.#listener.fetched(candidate, flight.version)
       if (isCurrent) this.#keep(address, flight, now)
       else flight.version.isFresh = false
+      this.#listener.fetched(candidate, flight.version)
       return { ok: true, attempts: result.attempts }
     }
     flight.version.isFresh = false
@@ -335,8 +335,8 @@ function fill(version: HeldVersion, answer: SecretVersion, sentAt: number, now: 
 function versionDetails({ version, stages, createdAt, expiresAt, nextRotationAt, lease }: Omit<SecretVersion, 'value'>, leaseEnd: number | undefined): VersionDetails | undefined {
   if (version === undefined && stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined && lease === undefined) return undefined
   return {
-    ...(typeof version === 'string' ? { version } : {}),
-    ...(Array.isArray(stages) ? { stages: stages.filter((stage) => typeof stage === 'string') } : {}),
+    ...(isPlain(version) ? { version } : {}),
+    ...(Array.isArray(stages) ? { stages: stages.filter(isPlain) } : {}),
     ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
     ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
     ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
@@ -346,3 +346,6 @@ function versionDetails({ version, stages, createdAt, expiresAt, nextRotationAt,
 }
 
 const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime())
+
+// What a provider says beside the value stands in events: short, and without what forges a line of a log.
+const isPlain = (text: unknown): text is string => typeof text === 'string' && text.length <= 512 && !/\p{Cc}/u.test(text)

@@ -47,7 +47,7 @@ export function fieldOf(stored: Stored, field: string): JsonValue {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new ValueFailure('not-an-object', 'A field can be read only of a JSON object: leave `field` or "#field" out, or store an object')
   }
-  if (!Object.hasOwn(document, field)) throw new ValueFailure('no-such-field', listNames(Object.keys(document)), 'not-found')
+  if (!Object.hasOwn(document, field)) throw new ValueFailure('no-such-field', 'Check `field`, or "#field" in the reference, or give `default`', 'not-found')
   return (document as Readonly<Record<string, JsonValue>>)[field] as JsonValue
 }
 
@@ -105,10 +105,16 @@ export function textsOf(stored: Stored): readonly string[] {
   }
 }
 
-function leavesOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value]
-  if (typeof value === 'number') return [String(value)]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : []
+// By a list and not by recursion: a document may be nested deeper than the stack.
+function leavesOf(document: unknown): readonly string[] {
+  const leaves: string[] = []
+  for (const pending = [document]; pending.length > 0;) {
+    const value = pending.pop()
+    if (typeof value === 'string') leaves.push(value)
+    else if (typeof value === 'number') leaves.push(String(value))
+    else if (typeof value === 'object' && value !== null) for (const member of Object.values(value)) pending.push(member)
+  }
+  return leaves
 }
 
 function textOrBase64(bytes: Uint8Array): string {

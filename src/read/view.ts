@@ -13,7 +13,7 @@ import type { Core } from './core.js'
 import { decode } from './decode.js'
 import { getSecrets } from './many.js'
 import { PendingRead } from './pending-read.js'
-import { checkRead, plainRead, type CheckedRead } from './read-options.js'
+import { checkRead, isChecked, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { Scope, Secrets } from './types.js'
 import { asText, textsOf, ValueFailure } from './value.js'
@@ -83,19 +83,28 @@ export class View {
     const read = new PendingRead(this.core, this.scope, this.#pending, typeof name === 'string' ? shown(name) : '')
     try {
       this.core.admit(name, this.scope)
-      read.options = checkRead(options, kind)
-      if (read.options.signal !== undefined) read.follow(read.options.signal)
     } catch (error) {
-      // The one place where what is thrown is ours and of this read alone.
-      read.failAtDoor(error)
+      read.refuse(error)
     }
+    if (!read.isSettled) this.#takeOptions(read, options, kind)
     return { read, options: read.options ?? plainRead }
+  }
+
+  #takeOptions(read: PendingRead, options: unknown, kind: Parameters<typeof checkRead>[1]): void {
+    try {
+      read.options = isChecked(options) ? options : checkRead(options, kind)
+    } catch (error) {
+      return read.misuse(error)
+    }
+    if (read.options.signal !== undefined) read.follow(read.options.signal)
   }
 
   /** Hands a version over as the options ask. */
   deliver(read: PendingRead, candidate: Candidate, { stored }: HeldVersion, options: CheckedRead): void {
     const { field } = candidate.place
     const { core } = this
+    // Nothing of the reader's, a schema least of all, sees a value of a read that is over.
+    if (read.isSettled || core.isOver(read)) return
     const fail = (error: unknown): void => (error instanceof ValueFailure ? read.fail(error.failure) : read.failWith(error))
     try {
       const value = options === plainRead ? asText(stored, field) : decode(stored, read.name, field, options)
@@ -184,14 +193,19 @@ export class View {
 
   // A flag that a timer flips would be late after a blocked loop or a suspended machine: a limit is held against the clock.
   #isWithin({ version }: Handle): boolean {
-    return version.isFresh && this.core.clock.now() < Math.min(version.limit, this.scope.limit)
+    return version.isFresh && this.core.clock.now() < version.limit && this.scope.ended === undefined
   }
 
   #remember(name: string, handle: Handle): void {
     this.#handles.set(name, handle)
     if (this.#handles.size <= this.#pruneAt) return
     for (const [other, { version }] of this.#handles) if (!version.isFresh) this.#handles.delete(other)
-    this.#pruneAt = Math.max(handlesBeforePruning, this.#handles.size * 2)
+    // Many names may lead to one version: the oldest go, so that a view holds no more than the cache does.
+    for (const oldest of this.#handles.keys()) {
+      if (this.#handles.size <= this.core.maxEntries) break
+      this.#handles.delete(oldest)
+    }
+    this.#pruneAt = Math.max(handlesBeforePruning, Math.min(this.#handles.size * 2, this.core.maxEntries + handlesBeforePruning))
   }
 }
 

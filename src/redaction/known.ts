@@ -3,16 +3,25 @@
 /** How long a value stays known after it was last read, at least (at most twice that): a rotated key is still found in what was written before. */
 const retention = 24 * 3_600_000
 
+/** Names kept of one value: a pattern may lead any number to it. */
+const mostNames = 16
+
 export class KnownValues {
   /** Value to the names that it was read by; one name is kept bare, since there is seldom a second. */
   #recent = new Map<string, string | Set<string>>()
   #earlier: ReadonlyMap<string, string | Set<string>> = new Map()
   readonly #concealed = new Map<string, string>()
   #since = -Infinity
+  readonly #most: number
+
+  /** @param most Values kept since the last turn, so that a backend that mints values does not fill the memory. */
+  constructor(most = 20_000) {
+    this.#most = most
+  }
 
   /** @param now Epoch milliseconds. */
   add(value: string, name: string, now: number): void {
-    if (Math.abs(now - this.#since) > retention) {
+    if (Math.abs(now - this.#since) > retention || this.#recent.size >= this.#most) {
       this.#earlier = this.#recent
       this.#recent = new Map()
       this.#since = now
@@ -21,7 +30,7 @@ export class KnownValues {
     if (names === name) return
     if (names === undefined) this.#recent.set(value, name)
     else if (typeof names === 'string') this.#recent.set(value, new Set([names, name]))
-    else names.add(name)
+    else if (names.size < mostNames) names.add(name)
   }
 
   /** A provider's own credential: known until the root is closed. */
