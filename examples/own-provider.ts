@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createSecrets, isSecretError } from 'keyward'
 import { SecretError, type ProviderFactory, type SecretErrorCode } from 'keyward/provider'
 
-const refusals: Readonly<Record<number, SecretErrorCode>> = { 401: 'unauthenticated', 403: 'denied', 404: 'not-found', 429: 'throttled', 503: 'unavailable' }
+const refusals: Readonly<Record<number, SecretErrorCode>> = { 400: 'unsupported', 401: 'unauthenticated', 403: 'denied', 404: 'not-found', 429: 'throttled', 503: 'unavailable' }
 const networkErrors: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_SOCKET', 'UND_ERR_CONNECT_TIMEOUT']
 
 export function secretsService({ address, token }: { address: string; token: string }): ProviderFactory {

@@ -83,11 +83,17 @@ describe('two declared names that meet although no reference says so', () => {
     for (const name of names) expect((outcomes[name] as { error?: { code: string } }).error?.code).not.toBe('invalid-config')
   })
 
-  it('does not stand for names that nobody declared', async () => {
-    const { provider } = createBackend(undefined, lower)
-    const secrets = createSecrets<string>({ provider, secrets: { KEY: {} } })
-    expect(await secrets.getSecret('key')).toBe('value of key')
-    expect(await secrets.getSecret('KEY')).toBe('value of key')
+  it('refuses another spelling of a declared name: a pattern would grant more than it says', async () => {
+    const { provider, requests } = createBackend(undefined, { locate: (name) => ({ id: name.replaceAll(/[/-]/g, '_') }) })
+    const secrets = createSecrets<string>({ provider, secrets: { 'db-root': {}, 'db/app': {} } })
+    const scope = secrets.scope({ allow: ['db/*'] })
+    for (const view of [secrets, scope])
+      expect(await errorOf(view.getSecret('db/root'))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining('secrets["db-root"] and ["db/root"]') })
+    expect(await errorOf(scope.getSecret('db-root' as never))).toMatchObject({ code: 'denied' })
+    expect(requests).toEqual([])
+    expect(await scope.getSecret('db/app')).toBe('value of db_app')
+    expect(await secrets.getSecret('db-root')).toBe('value of db_root')
+    expect(await scope.getSecret('db/other')).toBe('value of db_other')
   })
 })
 

@@ -130,3 +130,8 @@ describe('scan', () => {
     expect(scan('# first\nA:\nB=secret')).toEqual({ line: 2, problem: 'value-on-next-line' })
   })
 })
+
+it('takes a file of blank lines in linear time', () => {
+  const content = `${'\n'.repeat(200_000)}A=1\n${'\n'.repeat(200_000)}`
+  expect(scan(content)).toMatchObject([{ name: 'A', rest: '=1' }])
+})
