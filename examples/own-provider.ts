@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createSecrets, isSecretError } from 'keyward'
 import { SecretError, type ProviderFactory, type SecretErrorCode } from 'keyward/provider'
 
-const refusals: Readonly<Record<number, SecretErrorCode>> = { 400: 'unsupported', 401: 'unauthenticated', 403: 'denied', 404: 'not-found', 429: 'throttled', 503: 'unavailable' }
+const refusals: Readonly<Record<number, SecretErrorCode>> = { 400: 'unsupported', 401: 'unauthenticated', 403: 'denied', 404: 'not-found', 429: 'throttled' }
 const networkErrors: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_SOCKET', 'UND_ERR_CONNECT_TIMEOUT']
 
 export function secretsService({ address, token }: { address: string; token: string }): ProviderFactory {
@@ -16,7 +16,7 @@ export function secretsService({ address, token }: { address: string; token: str
         const url = new URL(`/secrets/${encodeURIComponent(id)}`, address)
         const response = await fetch(url, { headers: { authorization: `Bearer ${token}` }, redirect: 'error', signal })
         if (response.ok) return { value: await response.text() }
-        const code = refusals[response.status]
+        const code = refusals[response.status] ?? (response.status > 501 ? 'unavailable' : undefined)
         if (code === undefined) throw new Error('a status that says nothing of a secret')
         const seconds = Number(response.headers.get('retry-after'))
         throw new SecretError({ code, status: response.status, ...(seconds > 0 ? { retryAfter: `${seconds}s` } : {}) })

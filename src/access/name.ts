@@ -25,7 +25,7 @@ function flaw(name: string): string | undefined {
   if (name.length > longestName) return 'is too long'
   if (hidden.test(name)) return 'has a control or direction character'
   const decoded = decodeSeparators(name)
-  if (encodedHidden.test(decoded)) return 'has an encoded control or direction character'
+  if (hidden.test(decoded) || encodedHidden.test(decoded)) return 'has an encoded control or direction character'
   if (decoded.split('/').includes('')) return 'has an empty segment'
   return hasDotSegment(decoded) ? 'has a "." or ".." segment' : undefined
 }

@@ -45,10 +45,25 @@ async function readText(file: string, shown: string): Promise<string> {
 async function importModule(file: string, shown: string): Promise<object> {
   const address = pathToFileURL(file).href
   try {
-    return (await import(/* webpackIgnore: true */ /* @vite-ignore */ address)) as object
+    return await inTime(import(/* webpackIgnore: true */ /* @vite-ignore */ address) as Promise<object>, shown)
   } catch (error) {
     if (isSecretError(error)) throw error
     throw loadError(error, address, shown)
+  }
+}
+
+/** How long a config may take to load, in milliseconds. One that imports a module which awaits `loadSecrets()` waits for itself. */
+const longestLoad = 10_000
+
+async function inTime(loading: Promise<object>, shown: string): Promise<object> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(invalidConfig(shown, 'did not finish loading in 10 s', 'a config that imports no module which awaits loadSecrets() itself')), longestLoad)
+  })
+  try {
+    return await Promise.race([loading, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -39,7 +39,7 @@ const deniedFixes: Readonly<Record<string, string>> = {
 
 /** The fixed text of a failure: what happened, to which secret, where, and how to fix it. */
 export function composeMessage(failure: CleanFailure, context: ErrorContext): string {
-  const subject = context.secret === undefined ? 'the secret' : `secret "${context.secret}"`
+  const subject = context.secret === undefined || context.secret === '' ? 'the secret' : `secret "${context.secret}"`
   const where = context.provider === undefined || context.deniedBy === 'scope' ? '' : ` (provider "${context.provider}")`
   const who = context.agent === undefined ? '' : ` to agent "${context.agent}"`
   const toWhom = failure.code === 'denied' && context.deniedBy !== 'backend' ? `${who}${context.tool === undefined ? '' : `, tool "${context.tool}"`}` : ''

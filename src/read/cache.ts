@@ -31,6 +31,7 @@ const usedSince = 2
 const marked = 4
 const servedOld = 8
 const limited = 16
+const over = 32
 /** Times are kept as a distance from here: as small integers, which cost a hundred thousand entries nothing beside their slot. */
 const origin = Date.now()
 
@@ -70,6 +71,14 @@ export class HeldVersion {
   }
   mark(): void {
     this.#flags = (this.#flags & ~fresh) | marked
+  }
+
+  /** The backend has ended it since: it denied or deleted the secret, or no longer knows who asks. */
+  get hasEnded(): boolean {
+    return (this.#flags & over) !== 0
+  }
+  end(): void {
+    this.#flags = (this.#flags & ~fresh) | over
   }
 
   get servedStale(): boolean {
@@ -122,6 +131,7 @@ export class Cache {
   #size = 0
   #timer: { clear(): void } | undefined
   #dueAt = Infinity
+  #delay = Infinity
   #seenAt = -Infinity
 
   constructor(clock: Clock, maxEntries: number) {
@@ -160,7 +170,10 @@ export class Cache {
    */
   end(address: Address, before: HeldVersion | undefined): void {
     const { space, key } = address
-    if (before !== undefined && this.#spaces.get(space)?.get(key) === before) this.#drop(space, key, before)
+    if (before !== undefined && this.#spaces.get(space)?.get(key) === before) {
+      this.#drop(space, key, before)
+      before.end()
+    }
     this.#negatives.delete(nameOf(address))
   }
 
@@ -234,10 +247,12 @@ export class Cache {
   #wakeBy(due: number): void {
     const now = this.#clock.now()
     this.#observe(now)
-    if (due >= this.#dueAt) return
+    // A timer counts what elapses, and a clock that was set forward shows more: so what is due sooner than the timer's whole delay sets it anew.
+    if (due >= this.#dueAt && due - now >= this.#delay) return
     this.#timer?.clear()
-    this.#dueAt = due
-    this.#timer = setBackgroundTimer(this.#clock, () => this.#sweep(), Math.max(1, due - now))
+    this.#dueAt = Math.min(due, this.#dueAt)
+    this.#delay = Math.max(1, this.#dueAt - now)
+    this.#timer = setBackgroundTimer(this.#clock, () => this.#sweep(), this.#delay)
   }
 
   #sweep(): void {
@@ -245,6 +260,7 @@ export class Cache {
     // The timer ran its whole delay: a clock that shows less was set back meanwhile.
     this.#observe(now, this.#dueAt)
     this.#dueAt = Infinity
+    this.#delay = Infinity
     let next = Infinity
     for (const [space, entries] of this.#spaces) {
       for (const [key, version] of entries) {

@@ -8,7 +8,7 @@ export type CallResult<Answer> = { ok: true; answer: Answer; attempts: number; s
 
 export interface CallSettings {
   readonly clock: Clock
-  /** Epoch milliseconds by `clock`. */
+  /** Milliseconds, for all attempts together. */
   readonly timeout: number
   readonly attempts: number
   /** Does nobody wait for it? Then its timers let the process end. */
@@ -100,7 +100,16 @@ export function classify(provider: SecretProvider, error: unknown): { failure: C
     if (failure !== undefined) return { failure: cleanFailure(failure), isKnown: true }
   } catch {
     // A `failure` that throws knows no more than one that answers nothing.
-    return { failure: { code: 'unavailable' }, isKnown: false }
+    return unrecognized
   }
-  return { failure: { code: 'unavailable' }, isKnown: false }
+  return unrecognized
 }
+
+const unrecognized = {
+  failure: {
+    code: 'unavailable',
+    reason: 'unrecognized',
+    fix: 'The provider threw an error that its `failure` does not know, so no cached copy stands in. What it says is withheld, since it may hold a value',
+  },
+  isKnown: false,
+} as const

@@ -59,14 +59,8 @@ export class ProviderInstance {
       this.#loading = undefined
       if (isSecretError(error)) throw error
       // What a factory throws may quote its options.
-      const kind = error instanceof Error && /^\w{1,64}$/.test(error.name) ? ` (${error.name})` : ''
-      throw createError(
-        { code: 'invalid-config' },
-        {
-          provider: this.#name,
-          message: `keyward: the provider${this.#name === undefined ? '' : ` "${this.#name}"`} could not be made: its factory threw${kind}. Check its options.`,
-        },
-      )
+      const kind = error instanceof Error && /^\w{1,64}$/.test(error.name) ? error.name : 'an error'
+      throw createError({ code: 'invalid-config', fix: `The provider's factory threw ${kind}, whose text is withheld: check the options it was given` }, { provider: this.#name })
     }
   }
 

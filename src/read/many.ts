@@ -39,7 +39,8 @@ async function run(view: View, reads: readonly PendingRead[], options: CheckedRe
   for (const { one, candidates, located } of found.flat()) {
     if (one.isSettled || view.core.isOver(one)) continue
     // A version may have ended while others were waited for.
-    const isValid = view.core.clock.now() < located.found.version.limit
+    const { version } = located.found
+    const isValid = !version.hasEnded && view.core.clock.now() < version.limit
     const latest = isValid ? located : await locate(view, one, candidates, options, new Map())
     if (latest !== undefined) view.deliver(one, latest.candidate, latest.found.version, plainRead)
   }

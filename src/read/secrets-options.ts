@@ -1,4 +1,4 @@
-/** The options of `createSecrets`, as types. `check-options.ts` holds them against what was given. */
+/** The options of `createSecrets`, as types. `secrets.ts` holds them against what was given. */
 import type { AuditSink } from '../audit/events.js'
 import type { Clock } from '../clock.js'
 import type { Duration } from '../duration.js'

@@ -1,11 +1,11 @@
 /** `createSecrets`: from options, checked at the door, to the root view. */
 import type { AuditSink } from '../audit/events.js'
 import { checkGrant, type CheckedGrant, type Grant } from '../access/grant.js'
-import { checkName } from '../access/name.js'
+import { checkName, prefixOf } from '../access/name.js'
 import { References } from '../access/reference.js'
 import { narrow, ScopeState } from '../access/scope.js'
 import { systemClock, type Clock } from '../clock.js'
-import { checkCount, checkDuration, checkObject, checkString, checkTable, printable, suggest } from '../errors/check.js'
+import { checkCount, checkDuration, checkList, checkObject, checkString, checkTable, printable, suggest } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { ProviderSetup } from '../provider.js'
 import type { SecretName } from '../register.js'
@@ -172,7 +172,11 @@ function checkSecrets(value: unknown, base: CachePolicy | false, option: string)
     const path = `${option}["${printable(name)}"]`
     checkName(name, path)
     if (policy === undefined) continue
-    const { cache, rotateEvery, description } = checkObject(policy, path, policyKeys)
+    if (prefixOf(name) !== undefined) throw invalidConfig(path, 'is a pattern', 'a name')
+    const { cache, rotateEvery, description, inject, ...lists } = checkObject(policy, path, policyKeys)
+    for (const [key, list] of Object.entries(lists))
+      if (list !== undefined) for (const [index, text] of checkList(list, `${path}.${key}`).entries()) checkString(text, `${path}.${key}[${index}]`)
+    if (inject !== undefined) checkObject(inject, `${path}.inject`, ['header', 'prefix', 'query', 'basic'])
     if (rotateEvery !== undefined) checkDuration(rotateEvery, `${path}.rotateEvery`)
     if (description !== undefined) checkString(description, `${path}.description`)
     if (cache !== undefined) caches.set(name, checkSecretCache(cache, base, `${path}.cache`))

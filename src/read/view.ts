@@ -8,6 +8,7 @@ import { checkGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
 import { narrow, type ScopeState } from '../access/scope.js'
 import { printable } from '../errors/check.js'
+import { pin } from '../redaction/redacted.js'
 import { HeldVersion } from './cache.js'
 import type { Core } from './core.js'
 import { decode } from './decode.js'
@@ -71,7 +72,7 @@ export class View {
     return {
       getSecret,
       getSecrets: (names: readonly string[], options?: unknown) => getSecrets(this, names, options),
-      useSecret: async (name: string, use: unknown, options?: unknown) => (await import('./use.js')).useSecret(this, name, use, options),
+      useSecret: (name: string, use: unknown, options?: unknown) => pin(this.#use(name, use, options), shown(name)),
       describeSecret: async (name: string, options?: unknown) => (await import('./describe.js')).describeSecret(this, name, options),
       invalidate: (name?: string) => this.invalidate(name),
       scope: (grant: unknown) => this.narrow(grant),
@@ -80,7 +81,7 @@ export class View {
 
   /** A read that has passed access as far as that needs no provider; or one that has failed. */
   open(name: unknown, options: unknown, kind: Parameters<typeof checkRead>[1]): { read: PendingRead; options: CheckedRead } {
-    const read = new PendingRead(this.core, this.scope, this.#pending, typeof name === 'string' ? shown(name) : '')
+    const read = new PendingRead(this.core, this.scope, this.#pending, shown(name))
     try {
       this.core.admit(name, this.scope)
     } catch (error) {
@@ -88,6 +89,11 @@ export class View {
     }
     if (!read.isSettled) this.#takeOptions(read, options, kind)
     return { read, options: read.options ?? plainRead }
+  }
+
+  async #use(name: unknown, use: unknown, options: unknown): Promise<unknown> {
+    const { useSecret } = await import('./use.js')
+    return useSecret(this, name, use, options)
   }
 
   #takeOptions(read: PendingRead, options: unknown, kind: Parameters<typeof checkRead>[1]): void {
@@ -210,7 +216,8 @@ export class View {
 }
 
 // A name that is refused for its form must not forge a line of a log, where the event names it.
-function shown(name: string): string {
+function shown(name: unknown): string {
+  if (typeof name !== 'string') return ''
   try {
     return checkName(name)
   } catch {

@@ -78,7 +78,7 @@ describe('loadSecrets', () => {
   })
 
   it.each([
-    ['a misspelt option', { enviroment: canary }, 'loadSecrets: enviroment is not an option; expected did you mean "environment"?'],
+    ['a misspelt option', { enviroment: canary }, 'loadSecrets: enviroment is not an option; did you mean "environment"?'],
     ['an environment of no type', { environment: [canary] }, 'loadSecrets: environment is not a string'],
     ['an empty environment', { environment: '' }, 'loadSecrets: environment is empty'],
     ['a directory of no type', { directory: { path: canary } }, 'loadSecrets: directory is not a string'],

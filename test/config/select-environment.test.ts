@@ -32,7 +32,7 @@ describe('selectEnvironment', () => {
     ['`environment` of the config', of(both, 'prodution'), undefined, undefined],
   ] as const)('says that %s names none', (source, config, option, variable) => {
     expect(() => selectEnvironment(config, option, variable)).toThrow(
-      `environments has none of the name that ${source} says; expected did you mean "production"? one of development, production`,
+      `environments has none of the name that ${source} says; did you mean "production"? Expected one of development, production`,
     )
   })
 

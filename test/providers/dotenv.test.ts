@@ -278,7 +278,7 @@ describe('dotenv', () => {
   })
 
   it.each<[unknown, RegExp]>([
-    [{ file: '.env' }, /dotenv\.file is not an option; expected did you mean "files"/],
+    [{ file: '.env' }, /dotenv\.file is not an option; did you mean "files"/],
     [{ files: '.env' }, /dotenv\.files is not a list/],
     [{ files: [] }, /dotenv\.files is empty/],
     [{ files: ['.env', 3] }, /dotenv\.files\[1\] is not a string/],

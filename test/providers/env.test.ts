@@ -55,7 +55,7 @@ describe('env', () => {
   })
 
   it('refuses what is no option', () => {
-    expect(() => env({ prefx: 'A' } as never)).toThrow(/env\.prefx is not an option; expected did you mean "prefix"/)
+    expect(() => env({ prefx: 'A' } as never)).toThrow(/env\.prefx is not an option; did you mean "prefix"/)
     expect(() => env({ prefix: 5 } as never)).toThrow(/env\.prefix is not a string/)
     expect(() => env({ prefix: 'A=' })).toThrow(/env\.prefix holds a character/)
     expect(() => env('x' as never)).toThrow(/env is not an object/)

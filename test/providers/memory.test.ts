@@ -35,7 +35,7 @@ describe('memory', () => {
   })
 
   it('refuses what is no option and no string, without its value', () => {
-    expect(() => memory({ secret: {} } as never)).toThrow(/memory\.secret is not an option; expected did you mean "secrets"/)
+    expect(() => memory({ secret: {} } as never)).toThrow(/memory\.secret is not an option; did you mean "secrets"/)
     expect(() => memory({ secrets: { KEY: 4242 } } as never)).toThrow(/memory\.secrets\.KEY is not a string/)
     expect(() => memory({ secrets: { KEY: 4242 } } as never)).not.toThrow(/4242/)
     expect(() => memory({ secrets: [] } as never)).toThrow(/memory\.secrets is not an object/)
