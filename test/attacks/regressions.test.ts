@@ -146,7 +146,7 @@ describe('time', () => {
 
   it('waits for what setTimeout cannot hold in parts', () => {
     vi.useFakeTimers()
-    const run = vi.fn()
+    const run = vi.fn<() => void>()
     const delay = 3 * 2 ** 31
     systemClock.setTimer(run, delay)
     vi.advanceTimersByTime(delay - 1)
