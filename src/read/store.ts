@@ -167,7 +167,7 @@ export class Store {
     if (held === undefined || policy === false || isFresh || !allowsStale(failed)) return undefined
     if (now >= freshEnd(held, policy) + policy.staleIfError || ageOf(held.fetchedAt, now) >= maxAge) return undefined
     // Another call may have brought a new version while this one failed.
-    return held.isFresh ? { ok: true, version: held, cache: 'joined', attempts: 0 } : serveStale(held)
+    return held.isFresh && now < freshEnd(held, policy) ? { ok: true, version: held, cache: 'joined', attempts: 0 } : serveStale(held)
   }
 
   #fresh(candidate: Candidate, demand: Demand, now: number): { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {

@@ -444,7 +444,9 @@ export class History {
     const before = this.#calls.flatMap((other) => other.landed ?? []).filter(({ order }) => order < ended.order)
     const sorted = before.toSorted((left, right) => left.order - right.order)
     const lastAnswer = sorted.findLastIndex(({ code }) => !cooling.has(code))
-    if (!sorted.slice(lastAnswer + 1).some(({ code }) => forgivable.has(code))) this.#violated('served stale without a failure that allows it', read)
+    // Names of one `getSecrets` are found when their own calls land, and handed over with the last of them.
+    const duringRead = sorted.filter(({ order }) => order > read.began.order)
+    if (![...sorted.slice(lastAnswer + 1), ...duringRead].some(({ code }) => forgivable.has(code))) this.#violated('served stale without a failure that allows it', read)
   }
 
   #checkError(read: Read, { code, deniedBy }: { code: string; deniedBy: string | undefined }): void {
