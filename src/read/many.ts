@@ -40,7 +40,12 @@ async function run(view: View, reads: readonly PendingRead[], options: CheckedRe
     if (one.isSettled || view.core.isOver(one)) continue
     // A version may have ended while others were waited for.
     const { version } = located.found
-    const isValid = !version.hasEnded && view.core.clock.now() < version.limit
+    const now = view.core.clock.now()
+    const isValid = !version.hasEnded && now < version.limit
+    if (!isValid && now >= one.deadline) {
+      one.fail({ code: 'timeout' })
+      continue
+    }
     const latest = isValid ? located : await locate(view, one, candidates, options, new Map())
     if (latest !== undefined) view.deliver(one, latest.candidate, latest.found.version, plainRead)
   }
