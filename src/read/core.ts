@@ -149,13 +149,7 @@ export class Core {
   }
 
   /** Goes through the candidates until one has the secret. Undefined when the read has ended, with its error told. */
-  async find(
-    read: PendingRead,
-    candidates: readonly Candidate[],
-    options: CheckedRead,
-    group?: Group,
-    watcher?: Watcher,
-  ): Promise<{ candidate: Candidate; found: Found } | undefined> {
+  async find(read: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group?: Group, watcher?: Watcher): Promise<Located | undefined> {
     for (const [index, candidate] of candidates.entries()) {
       if ('flaw' in candidate) {
         read.failWith(candidate.flaw)

@@ -88,8 +88,7 @@ export class Store {
       return serveStale(held)
     }
     const joined = this.#flights.get(key)
-    if (joined === undefined)
-      return { flight: this.#begin(candidate, demand, { timeout: this.#timeout, attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
+    if (joined === undefined) return { flight: this.#begin(candidate, demand, { attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
     if (joined.policy === false) joined.policy = demand.policy
     return { flight: joined, cache: 'joined' }
   }
@@ -210,7 +209,7 @@ export class Store {
     }
     this.#freshCalls.delete(own)
     this.#freshCalls.set(own, { beganAt: now, waiting: undefined })
-    return this.#begin(candidate, demand, { timeout: this.#timeout, attempts: this.#attempts, isBehind: false, isProbe: false })
+    return this.#begin(candidate, demand, { attempts: this.#attempts, isBehind: false, isProbe: false })
   }
 
   #probe(candidate: Candidate, demand: Demand): void {
@@ -220,14 +219,15 @@ export class Store {
 
   #behind(candidate: Candidate, demand: Demand, attempts: number, isProbe = false): void {
     const beganAt = this.#clock.now()
-    const flight = this.#begin(candidate, demand, { timeout: this.#timeout, attempts, isBehind: true, isProbe })
+    const flight = this.#begin(candidate, demand, { attempts, isBehind: true, isProbe })
     void flight.outcome.then((result) => this.#listener.refreshed(candidate, result, this.#clock.now() - beganAt))
   }
 
-  #begin(candidate: Candidate, demand: Demand, settings: { timeout: number; attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
+  #begin(candidate: Candidate, demand: Demand, settings: { attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
     const { address, provider, request } = candidate
     const version = new HeldVersion()
-    const { timeout, attempts, isBehind, isProbe } = settings
+    const { attempts, isBehind, isProbe } = settings
+    const timeout = this.#timeout
     const call = new Call(provider, (context) => provider.get(request, context), { clock: this.#clock, timeout, attempts, isBehind })
     const flight: Flight = {
       address,
