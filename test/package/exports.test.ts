@@ -51,6 +51,6 @@ describe('the packed package', () => {
 
   it('holds no source, test or setting', async () => {
     const files = await readdir(join(app.directory, 'node_modules/keyward'))
-    expect(files.filter((file) => !['dist', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md'].includes(file))).toEqual([])
+    expect(files.filter((file) => !['dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md'].includes(file))).toEqual([])
   })
 })
