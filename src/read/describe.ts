@@ -1,4 +1,5 @@
 /** What is known of a secret beside its value. */
+import { versionDetails } from './answer.js'
 import type { HeldVersion, VersionDetails } from './cache.js'
 import type { Core } from './core.js'
 import type { PendingRead } from './pending-read.js'
@@ -36,8 +37,9 @@ async function ask(core: Core, read: PendingRead, candidate: Candidate, describe
   read.progress.attempts = result.attempts
   if (read.isSettled || core.isOver(read)) return
   if (!result.ok) return read.fail(result.failure, result.failure.code === 'denied' ? 'backend' : undefined)
-  read.progress.version = result.answer?.version
-  read.succeed(describe(core, candidate, result.answer, core.store.cache.get(candidate.address, core.clock.now())))
+  const details = versionDetails(result.answer, undefined)
+  read.progress.version = details?.version
+  read.succeed(describe(core, candidate, details, core.store.cache.get(candidate.address, core.clock.now())))
 }
 
 export function describe(core: Core, candidate: Candidate, details: VersionDetails | undefined, held: HeldVersion | undefined): SecretDescription {

@@ -1,13 +1,12 @@
 /** How one version is come by: from the cache, from a call in flight, from a new call, or not at all. Decides; knows no names, scopes or options. */
 import type { Clock } from '../clock.js'
-import { durationMilliseconds } from '../duration.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretVersion } from '../provider.js'
-import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy, type VersionDetails } from './cache.js'
+import { fillSafely } from './answer.js'
+import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy } from './cache.js'
 import { Call, type CallResult } from './call.js'
 import { allowsStale, type Failed } from './cool-down.js'
 import type { Candidate } from './resolver.js'
-import { store as copyValue } from './value.js'
 
 /** How a reader wants it. Times in milliseconds. */
 export interface Demand {
@@ -101,18 +100,26 @@ export class Store {
     return this.#stale(held, demand, result, now) ?? { ...result, cache }
   }
 
-  /** One call that is not for a value, under the same rules of failure. */
-  async ask(candidate: Candidate, run: (context: CallContext) => Promise<Omit<SecretVersion, 'value'>>, deadline: number): Promise<CallResult<VersionDetails | undefined>> {
-    const { provider, instance } = candidate
+  /**
+   * One call that is not for a value, under the same rules of failure.
+   * @param deadline Epoch milliseconds.
+   * @param attempts Default: those of a read.
+   */
+  async ask<Answer>(
+    { provider, instance }: Pick<Candidate, 'provider' | 'instance'>,
+    run: (context: CallContext) => Promise<Answer>,
+    deadline: number,
+    attempts = this.#attempts,
+  ): Promise<CallResult<Answer>> {
     const now = this.#clock.now()
     const pause = instance.coolDown.at(now)
     if (pause !== undefined) return { ok: false, ...pause }
-    const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts: this.#attempts, isBehind: false })
+    const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind: false })
     this.#running.add(call)
     const result = await call.result
     this.#running.delete(call)
     instance.coolDown.settle(result.ok ? undefined : result, this.#clock.now(), false)
-    return result.ok ? { ...result, answer: versionDetails(result.answer, undefined) } : result
+    return result
   }
 
   /** Marks as old what is held, and what a call in flight will bring. */
@@ -302,50 +309,3 @@ function serveStale(held: HeldVersion): Found {
   held.serveStale()
   return { ok: true, version: held, cache: 'stale', attempts: 0 }
 }
-
-// An answer is somebody else's object: its getters may throw.
-function fillSafely(...filling: Parameters<typeof fill>): CleanFailure | undefined {
-  try {
-    return fill(...filling)
-  } catch {
-    return broken('answer')
-  }
-}
-
-const broken = (part: string): CleanFailure => ({ code: 'invalid-value', reason: 'provider', fix: `The provider returned no usable ${part}: this is a fault of the provider` })
-
-/** Takes over what a provider answered, as a copy; a flaw is what keeps it from being handed out. */
-function fill(version: HeldVersion, answer: SecretVersion, sentAt: number, now: number): CleanFailure | undefined {
-  if (typeof answer !== 'object' || answer === null) return broken('version')
-  const stored = copyValue(answer.value)
-  if (stored === undefined) return broken('value')
-  if (answer.expiresAt !== undefined && !isDate(answer.expiresAt)) return broken('expiresAt')
-  const leaseLength = answer.lease === undefined ? undefined : durationMilliseconds(answer.lease?.duration)
-  if (answer.lease !== undefined && leaseLength === undefined) return broken('lease')
-  const leaseEnd = leaseLength === undefined ? undefined : sentAt + leaseLength
-  version.stored = stored
-  version.details = versionDetails(answer, leaseEnd)
-  version.fetched(now, 0)
-  if (now < version.limit) return undefined
-  version.stored = ''
-  return { code: 'not-found', reason: 'expired', at: new Date(version.limit) }
-}
-
-/** Copies what a provider said beside the value. */
-function versionDetails({ version, stages, createdAt, expiresAt, nextRotationAt, lease }: Omit<SecretVersion, 'value'>, leaseEnd: number | undefined): VersionDetails | undefined {
-  if (version === undefined && stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined && lease === undefined) return undefined
-  return {
-    ...(isPlain(version) ? { version } : {}),
-    ...(Array.isArray(stages) ? { stages: stages.filter(isPlain) } : {}),
-    ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
-    ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
-    ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
-    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable } }),
-    ...(expiresAt === undefined && leaseEnd === undefined ? {} : { limit: Math.min(expiresAt?.getTime() ?? Infinity, leaseEnd ?? Infinity) }),
-  }
-}
-
-const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime())
-
-// What a provider says beside the value stands in events: short, and without what forges a line of a log.
-const isPlain = (text: unknown): text is string => typeof text === 'string' && text.length <= 512 && !/\p{Cc}/u.test(text)
