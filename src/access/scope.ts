@@ -23,7 +23,7 @@ export class ScopeState {
   #end: Refusal | 'closed' | undefined
   #readsLeft: number
   #seenAt: number
-  #onEnd: ((code: SecretErrorCode, reason: Refusal | undefined) => void) | undefined
+  #whenEnded: ((code: SecretErrorCode, reason: Refusal | undefined) => void)[] = []
   // Weak: a scope made for each request and then forgotten must not live as long as its parent.
   readonly #children = new Set<WeakRef<ScopeState>>()
   readonly #clock: Clock
@@ -45,10 +45,10 @@ export class ScopeState {
     if (parent !== undefined) parent.#adopt(this)
   }
 
-  /** Is called once, when the scope can read no more. */
-  set onEnd(run: (code: SecretErrorCode, reason: Refusal | undefined) => void) {
-    this.#onEnd = run
-    if (this.#end !== undefined) run(this.#end === 'closed' ? 'closed' : 'denied', this.#end === 'closed' ? undefined : this.#end)
+  /** Calls `run` once, when the scope can read no more; at once where that is so already. */
+  whenEnded(run: (code: SecretErrorCode, reason: Refusal | undefined) => void): void {
+    if (this.#end === undefined) this.#whenEnded.push(run)
+    else run(this.#end === 'closed' ? 'closed' : 'denied', this.#end === 'closed' ? undefined : this.#end)
   }
 
   /** Why this scope can read nothing any more, if so. Looks at the clock, and latches: a clock set back revives nothing. */
@@ -100,7 +100,7 @@ export class ScopeState {
     this.#end = why
     for (const child of this.#children) child.deref()?.end(why)
     this.#children.clear()
-    this.#onEnd?.(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
+    for (const run of this.#whenEnded.splice(0)) run(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
   }
 
   #adopt(child: ScopeState): void {

@@ -40,10 +40,10 @@ export class View {
   constructor(core: Core, scope: ScopeState) {
     this.core = core
     this.scope = scope
-    scope.onEnd = (code, reason) => {
+    scope.whenEnded((code, reason) => {
       this.#handles.clear()
       for (const read of this.#pending) read.fail({ code, reason }, code === 'denied' ? 'scope' : undefined)
-    }
+    })
   }
 
   /** The functions of the view, for users: closures, so that nothing on them leads further. */
