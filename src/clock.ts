@@ -7,7 +7,7 @@ export interface Clock {
 }
 
 /** The longest delay that `setTimeout` keeps: a longer one fires at once (2^31 - 1 ms, about 24.8 days). */
-const longestDelay = 2_147_483_647
+export const longestDelay = 2_147_483_647
 
 interface SystemTimer {
   clear(): void
@@ -46,4 +46,14 @@ export function setBackgroundTimer(clock: Clock, run: () => void, delay: number)
 function release(timer: unknown): void {
   // Timers are numbers in browsers and edge runtimes, and an injected clock's need no `unref`.
   if (typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function') timer.unref()
+}
+
+/** Waits for a promise that never rejects, but no longer than this. */
+export async function within(clock: Clock, milliseconds: number, promise: Promise<unknown> | undefined): Promise<void> {
+  let timer: { clear(): void } | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = clock.setTimer(resolve, milliseconds)
+  })
+  await Promise.race([promise, late])
+  timer?.clear()
 }

@@ -11,6 +11,8 @@ export interface Locator {
   place(name: string): Place | undefined
   /** The same for a place that a reference gave. */
   canonical(place: Place): Place | undefined
+  /** Does the provider map names to ids by a function of its own? */
+  readonly hasLocate: boolean
   /** The place that `locate` gives, whatever references say. */
   located(name: string): Place | undefined
 }
@@ -24,10 +26,20 @@ interface Reach {
   readonly id: Part
   /** Undefined: the whole secret. */
   readonly field: Part | undefined
+  /** Is it all that the names lead to, and nothing else: no function was guessed at, no version or stage pinned, no name sent elsewhere? */
+  readonly isExact: boolean
 }
 
 const isIn = (text: string, { prefix, suffix }: Part): boolean =>
   suffix === undefined ? text === prefix : text.length >= prefix.length + suffix.length && text.startsWith(prefix) && text.endsWith(suffix)
+
+/** May one id be in both? */
+const meet = (left: Part, right: Part): boolean =>
+  left.suffix === undefined
+    ? isIn(left.prefix, right)
+    : right.suffix === undefined
+      ? isIn(right.prefix, left)
+      : left.prefix.startsWith(right.prefix) || right.prefix.startsWith(left.prefix)
 
 export class LocationSet {
   readonly #reaches: Reach[] = []
@@ -48,32 +60,51 @@ export class LocationSet {
     return this.#reaches.some((reach) => reach.field === undefined && isIn(id, reach.id))
   }
 
-  #add(place: Place | undefined): void {
+  /**
+   * As ids and prefixes of ids that end in `*`, without fields. Not exact where that is more, or less, than the locations themselves.
+   * @param within Only what meets these.
+   */
+  ids(within?: LocationSet): { readonly ids: readonly string[]; readonly isExact: boolean } {
+    const reaches = within === undefined ? this.#reaches : this.#reaches.filter((reach) => within.#reaches.some((other) => meet(reach.id, other.id)))
+    const ids = new Set(reaches.map(({ id }) => (id.suffix === undefined ? id.prefix : `${id.prefix}*`)))
+    const isExact = reaches.every(
+      ({ id, field, isExact: isOwn }) => isOwn && field === undefined && (id.suffix ?? '') === '' && !(id.suffix === undefined && id.prefix.endsWith('*')),
+    )
+    return { ids: [...ids].toSorted(), isExact }
+  }
+
+  #add(place: Place | undefined, isExact = true): void {
     if (place === undefined) return
-    this.#reaches.push({ id: { prefix: place.id, suffix: undefined }, field: place.field === undefined ? undefined : { prefix: place.field, suffix: undefined } })
+    const field = place.field === undefined ? undefined : { prefix: place.field, suffix: undefined }
+    this.#reaches.push({ id: { prefix: place.id, suffix: undefined }, field, isExact: isExact && place.version === undefined && place.stage === undefined })
   }
 
   #addPattern(prefix: string, locator: Locator): void {
     const covering = locator.references.rules.find((rule) => prefix.startsWith(rule.prefix))
+    // A name of the pattern that is sent elsewhere leaves an id behind that no name reaches, and the pattern covers.
+    const hasOthers =
+      [...locator.references.exact.keys()].some((name) => name.startsWith(prefix)) || locator.references.rules.some((rule) => rule !== covering && rule.prefix.startsWith(prefix))
     for (const rule of locator.references.rules) {
       const isNarrower = rule.prefix.startsWith(prefix)
       if (!isNarrower && rule !== covering) continue
       const star = isNarrower ? '' : prefix.slice(rule.prefix.length)
-      this.#addImage((rest) => locator.canonical(rule.place(star + rest)))
+      this.#addImage((rest) => locator.canonical(rule.place(star + rest)), !hasOthers)
     }
-    if (covering === undefined) this.#addImage((rest) => locator.located(prefix + rest))
+    if (covering === undefined) this.#addImage((rest) => locator.located(prefix + rest), !hasOthers && !locator.hasLocate)
   }
 
   // A function of the provider maps names to ids, and cannot be asked backwards: what two names of one shape share is taken for all of that shape.
   // Sharing too much refuses too much, never too little.
-  #addImage(image: (rest: string) => Place | undefined): void {
+  #addImage(image: (rest: string) => Place | undefined, isExact: boolean): void {
     for (const [first, second] of shapes) {
       const [left, right] = [sample(image, first), sample(image, second)]
       if (left === undefined || right === undefined) continue
       const field = left.field === undefined || right.field === undefined ? undefined : sharedPart(left.field, right.field)
-      this.#reaches.push({ id: sharedPart(left.id, right.id), field })
+      const isUnpinned = left.version === undefined && left.stage === undefined
+      this.#reaches.push({ id: sharedPart(left.id, right.id), field, isExact: isExact && isUnpinned })
     }
-    this.#add(sample(image, ''))
+    const bare = sample(image, '')
+    if (bare !== undefined && bare.id !== '') this.#add(bare, isExact)
   }
 }
 

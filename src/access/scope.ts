@@ -69,6 +69,21 @@ export class ScopeState {
     return now
   }
 
+  /** This scope and those above it, the root's last. */
+  *links(): Generator<ScopeState> {
+    for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent) yield link
+  }
+
+  /** Whose identity at a backend, and whose leases, this scope uses: the nearest above that names an agent, else the root. */
+  get identity(): ScopeState {
+    let root: ScopeState = this
+    for (const link of this.links()) {
+      if (link.grant?.agent !== undefined) return link
+      root = link
+    }
+    return root
+  }
+
   /** Undefined where the whole chain grants this name. */
   refuses(name: string): Refusal | undefined {
     for (let scope: ScopeState | undefined = this; scope?.grant !== undefined; scope = scope.parent) {

@@ -3,6 +3,7 @@ import { durationMilliseconds } from '../duration.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { SecretVersion } from '../provider.js'
 import type { HeldVersion, VersionDetails } from './cache.js'
+import { leaseMargin } from './lease.js'
 import { store as copyValue } from './value.js'
 
 // An answer is somebody else's object: its getters may throw.
@@ -27,10 +28,12 @@ function fill(version: HeldVersion, answer: SecretVersion, sentAt: number, now: 
   if (stored === undefined) return broken('value')
   if (answer.expiresAt !== undefined && !isDate(answer.expiresAt)) return broken('expiresAt')
   const leaseLength = answer.lease === undefined ? undefined : durationMilliseconds(answer.lease?.duration)
-  if (answer.lease !== undefined && leaseLength === undefined) return broken('lease')
-  const leaseEnd = leaseLength === undefined ? undefined : sentAt + leaseLength
+  if (answer.lease !== undefined && (leaseLength === undefined || typeof answer.lease.id !== 'string')) return broken('lease')
+  // Set back meanwhile, the clock would make the lease longer than it is.
+  const leaseEnd = leaseLength === undefined ? undefined : Math.min(sentAt, now) + leaseLength
   version.stored = stored
   version.details = versionDetails(answer, leaseEnd)
+  if (leaseEnd !== undefined && leaseLength !== undefined) version.extendLease(leaseEnd, leaseMargin(leaseLength), answer.lease?.renewable === true)
   version.fetched(now, 0)
   if (now < version.limit) return undefined
   version.stored = ''
@@ -49,7 +52,7 @@ export function versionDetails(
     ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
     ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
     ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
-    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable } }),
+    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable === true } }),
     ...(expiresAt === undefined && leaseEnd === undefined ? {} : { limit: Math.min(expiresAt?.getTime() ?? Infinity, leaseEnd ?? Infinity) }),
   }
 }

@@ -2,7 +2,7 @@
  * Versions that were fetched, not-founds, and what may be served when. Knows nothing of names, views or providers: its keys hold everything that
  * changes an answer. Bounded by second chance (a hit sets `used`, eviction clears it once), in the order of a Map.
  */
-import { setBackgroundTimer, type Clock } from '../clock.js'
+import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { Stored } from './value.js'
 
@@ -32,6 +32,7 @@ const marked = 4
 const servedOld = 8
 const limited = 16
 const over = 32
+const readSince = 64
 /** Times are kept as a distance from here: as small integers, which cost a hundred thousand entries nothing beside their slot. */
 const origin = Date.now()
 
@@ -62,7 +63,17 @@ export class HeldVersion {
     return (this.#flags & usedSince) !== 0
   }
   set used(value: boolean) {
-    this.#flags = value ? this.#flags | usedSince : this.#flags & ~usedSince
+    this.#flags = value ? this.#flags | usedSince | readSince : this.#flags & ~usedSince
+  }
+
+  /** Was it read since this was last asked? Asked by leases alone: what nobody reads is not renewed. */
+  takeRead(): boolean {
+    const wasRead = (this.#flags & readSince) !== 0
+    this.#flags &= ~readSince
+    return wasRead
+  }
+  noteRead(): void {
+    this.#flags |= readSince
   }
 
   /** Marked as old by `invalidate`, `fresh` or `useSecret`: kept for outages alone. */
@@ -110,6 +121,25 @@ export class HeldVersion {
   get limit(): number {
     return this.details?.limit ?? Infinity
   }
+  setLimit(limit: number): void {
+    this.details = { ...this.details, limit }
+    this.#flags |= limited
+    // A leased version is fresh as long as it may be handed out.
+    if (this.isLeased) this.#freshFor = Math.floor(limit - this.fetchedAt)
+  }
+
+  get isLeased(): boolean {
+    return this.details?.lease !== undefined
+  }
+  /**
+   * @param endsAt Epoch milliseconds.
+   * @param margin Milliseconds before that in which it is not handed out.
+   */
+  extendLease(endsAt: number, margin: number, renewable: boolean): void {
+    const expiry = this.details?.expiresAt?.getTime() ?? Infinity
+    this.details = { ...this.details, lease: { expiresAt: new Date(endsAt), renewable } }
+    this.setLimit(Math.min(endsAt - margin, expiry))
+  }
 }
 
 interface Negative {
@@ -133,6 +163,8 @@ export class Cache {
   #dueAt = Infinity
   #delay = Infinity
   #seenAt = -Infinity
+  /** Is told by how many milliseconds the clock was set back. */
+  onSetBack: ((by: number) => void) | undefined
 
   constructor(clock: Clock, maxEntries: number) {
     this.#clock = clock
@@ -141,10 +173,10 @@ export class Cache {
 
   /** What is held, if it may still be served for anything. */
   get({ space, key }: Address, now: number): HeldVersion | undefined {
-    this.#observe(now)
+    this.observe(now)
     const held = this.#spaces.get(space)?.get(key)
     if (held === undefined) return undefined
-    if (now >= held.limit || now >= keptUntil(held)) {
+    if (now >= held.limit || now >= keptUntil(held) || held.hasEnded) {
       this.#drop(space, key, held)
       return undefined
     }
@@ -170,10 +202,9 @@ export class Cache {
    */
   end(address: Address, before: HeldVersion | undefined): void {
     const { space, key } = address
-    if (before !== undefined && this.#spaces.get(space)?.get(key) === before) {
-      this.#drop(space, key, before)
-      before.end()
-    }
+    if (before !== undefined && this.#spaces.get(space)?.get(key) === before) this.#drop(space, key, before)
+    // Also where it is no longer held: a reader of several names may still have it in hand.
+    before?.end()
     this.#negatives.delete(nameOf(address))
   }
 
@@ -213,6 +244,21 @@ export class Cache {
     }
   }
 
+  /** Its end was put off. */
+  extended(version: HeldVersion): void {
+    this.#wakeBy(Math.min(version.freshUntil, version.limit))
+  }
+
+  /** Forgets a provider instance that has ended. */
+  endSpace(space: number): void {
+    for (const [key, version] of this.#spaces.get(space) ?? []) {
+      this.#drop(space, key, version)
+      version.end()
+    }
+    this.#spaces.delete(space)
+    for (const [key, { address }] of this.#negatives) if (address.space === space) this.#negatives.delete(key)
+  }
+
   /** Everything that is held or known to be missing. */
   addresses(): readonly Address[] {
     const held = [...this.#spaces].flatMap(([space, entries]) => Array.from(entries.keys(), (key) => ({ space, key })))
@@ -246,11 +292,11 @@ export class Cache {
   // One timer for all entries: it flips flags, so that a hit need not compute its age.
   #wakeBy(due: number): void {
     const now = this.#clock.now()
-    this.#observe(now)
+    this.observe(now)
     // A timer counts what elapses, and a clock that was set forward shows more: so what is due sooner than the timer's whole delay sets it anew.
     if (due >= this.#dueAt && due - now >= this.#delay) return
     this.#timer?.clear()
-    this.#dueAt = Math.min(due, this.#dueAt)
+    this.#dueAt = Math.min(due, this.#dueAt, now + longestDelay)
     this.#delay = Math.max(1, this.#dueAt - now)
     this.#timer = setBackgroundTimer(this.#clock, () => this.#sweep(), this.#delay)
   }
@@ -258,13 +304,13 @@ export class Cache {
   #sweep(): void {
     const now = this.#clock.now()
     // The timer ran its whole delay: a clock that shows less was set back meanwhile.
-    this.#observe(now, this.#dueAt)
+    this.observe(now, this.#dueAt)
     this.#dueAt = Infinity
     this.#delay = Infinity
     let next = Infinity
     for (const [space, entries] of this.#spaces) {
       for (const [key, version] of entries) {
-        const slack = (version.freshUntil - version.fetchedAt) * sweepShare
+        const slack = version.isLeased ? 0 : (version.freshUntil - version.fetchedAt) * sweepShare
         if (version.isFresh && (now >= version.freshUntil - slack || now >= version.limit)) version.isFresh = false
         const end = Math.min(keptUntil(version), version.limit)
         if (now >= end) this.#drop(space, key, version)
@@ -275,13 +321,17 @@ export class Cache {
     if (next !== Infinity) this.#wakeBy(next)
   }
 
-  // A clock that was set back must not lengthen what is served: the times that were taken from it go back as far. A limit is the backend's and stays.
-  #observe(now: number, expected = this.#seenAt): void {
+  /**
+   * A clock that was set back must not lengthen what is served: the times that were taken from it go back as far. An expiry is the backend's and stays.
+   * @param expected Epoch milliseconds: what the clock shows at least, were it not set back.
+   */
+  observe(now: number, expected = this.#seenAt): void {
     const setBack = expected - now
     this.#seenAt = now
     if (!(setBack > 0) || expected === Infinity) return
     this.#dueAt -= setBack
     for (const entries of this.#spaces.values()) for (const version of entries.values()) version.fetched(version.fetchedAt - setBack, version.freshUntil - version.fetchedAt)
+    this.onSetBack?.(setBack)
   }
 }
 
@@ -297,7 +347,7 @@ export interface Address {
 export const nameOf = ({ space, key }: Address): string => `${space} ${key}`
 
 /** When a version can no longer serve even an outage. */
-function keptUntil({ freshUntil, policy }: HeldVersion): number {
+export function keptUntil({ freshUntil, policy }: HeldVersion): number {
   return freshUntil + Math.max(policy?.staleIfError ?? 0, policy?.staleWhileRevalidate ?? 0)
 }
 

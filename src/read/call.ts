@@ -16,6 +16,8 @@ export interface CallSettings {
 }
 
 const retryable: ReadonlySet<string> = new Set(['unavailable', 'throttled'])
+/** May a call be made once more after this? */
+export const isRetryable = ({ code }: CleanFailure): boolean => retryable.has(code)
 const backOffBase = 100
 const backOffLongest = 5_000
 
@@ -68,7 +70,7 @@ export class Call<Answer> {
     if (this.#isSettled) return
     const { failure, isKnown } = classify(this.#provider, error)
     const result: CallResult<Answer> = { ok: false, failure, isKnown, attempts: this.#attempts }
-    if (!isKnown || !retryable.has(failure.code) || this.#attempts >= this.#settings.attempts) return this.#finish(result)
+    if (!isKnown || !isRetryable(failure) || this.#attempts >= this.#settings.attempts) return this.#finish(result)
     // Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     const jittered = Math.random() * Math.min(backOffLongest, backOffBase * 2 ** (this.#attempts - 1))
     const wait = (failure.retryAfter ?? 0) + jittered

@@ -10,7 +10,9 @@ import { cleanFailure, createError, failureOf, isSecretError, type CleanFailure 
 import { KnownValues } from '../redaction/known.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
 import type { ProviderSetup } from '../provider.js'
+import { Identities } from './identity.js'
 import type { ProviderInstance } from './instance.js'
+import type { LeaseOutcome } from './lease.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate, Resolver } from './resolver.js'
@@ -54,6 +56,7 @@ export class Core {
   readonly audit: Audit | undefined
   readonly known: KnownValues
   readonly store: Store
+  readonly identities: Identities
   resolver!: Resolver
   readonly #settings: CoreSettings
   readonly #denied = new WeakMap<NameSet, Map<ProviderInstance, LocationSet>>()
@@ -69,6 +72,16 @@ export class Core {
     this.store = new Store(new Cache(settings.clock, settings.maxEntries), settings.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
       refreshed: (candidate, result, duration) => this.#tellRefresh(candidate, result, duration),
+      batchRefused: ({ name }) => this.warn('The backend refuses batches for this identity: secrets are asked for one by one from now on', name),
+      lease: (type, candidate, owner, outcome, duration) => this.#tellOfProvider(type, candidate, owner, outcome, duration),
+    })
+    this.identities = new Identities({
+      clock: settings.clock,
+      store: this.store,
+      resolver: () => this.resolver,
+      narrowed: (scope, instance, failure, duration) =>
+        this.#tellOfProvider('narrow', { instance }, scope, { ok: failure === undefined, attempts: 0, ...(failure === undefined ? {} : { failure }) }, duration),
+      failedToClose: ({ name }) => this.warn("The provider of an agent's own identity failed to close", name),
     })
   }
 
@@ -194,7 +207,10 @@ export class Core {
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) {
       throw this.#refused('denied-location', scope, name)
     }
-    this.store.markAll(({ space, key }) => candidates.some(({ address }) => address.space === space && (key === address.key || key.startsWith(`${address.key}\n`))))
+    for (const { instance, address } of candidates) {
+      const spaces = this.identities.spaces(scope, instance)
+      this.store.markAll(({ space, key }) => spaces.includes(space) && (key === address.key || key.startsWith(`${address.key}\n`)))
+    }
     return name
   }
 
@@ -209,12 +225,13 @@ export class Core {
 
   /** Could this scope read something of the secret at this place? */
   mayRead(scope: ScopeState, { space, key }: Address): boolean {
-    const instance = this.resolver.instances().find(({ number }) => number === space)
+    const instance = this.identities.baseOf(space) ?? this.resolver.instances().find(({ number }) => number === space)
+    if (instance === undefined || !this.identities.spaces(scope, instance).includes(space)) return false
     const [id = ''] = key.split('\n')
     for (let link: ScopeState | undefined = scope; link !== undefined; link = link.parent) {
       if (link.grant === undefined) continue
       const { allow, deny } = link.grant
-      if (instance === undefined || !this.#locations(allow, instance).overlaps({ id })) return false
+      if (!this.#locations(allow, instance).overlaps({ id })) return false
       if (deny !== undefined && this.#locations(deny, instance).coversWhole(id)) return false
     }
     return true
@@ -257,12 +274,21 @@ export class Core {
 
   #candidates(read: PendingRead, options: CheckedRead): readonly Candidate[] | Refusal {
     const { name, scope } = read
-    if (scope.needsBackend) return 'enforcement'
     const candidates = this.resolver.candidates(name, options, scope.versions)
     if (typeof candidates === 'string') return candidates
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) return 'denied-location'
     const ended = scope.ended
-    return (ended === 'closed' ? undefined : ended) ?? scope.count() ?? candidates
+    if (ended !== undefined && ended !== 'closed') return ended
+    const narrowed = this.#asAgent(scope, candidates)
+    return typeof narrowed === 'string' ? narrowed : (scope.count() ?? narrowed)
+  }
+
+  // With the identity that the scope's agent has at each backend, at the place where its own versions are.
+  #asAgent(scope: ScopeState, candidates: readonly Candidate[]): readonly Candidate[] | Refusal {
+    const owner = this.identities.of(scope)
+    const own = candidates.map((candidate) => this.identities.narrow(scope, candidate))
+    if (scope.needsBackend && candidates.some(({ instance }) => !this.identities.isEnforced(scope, instance))) return 'enforcement'
+    return own.map((candidate) => ({ ...candidate, address: this.store.ownAddress(candidate.address, owner) }))
   }
 
   #isDenied(scope: ScopeState, { instance, place }: Candidate): boolean {
@@ -292,14 +318,21 @@ export class Core {
   }
 
   #acquire(read: PendingRead, candidate: Candidate, options: CheckedRead, watcher?: Watcher, policy = this.policyOf(read.name)): Outcome | Promise<Outcome> {
-    const demand: Demand = { policy, maxAge: options.maxAge, isFresh: options.isFresh, deadline: read.deadline }
+    const owner = this.identities.of(read.scope)
+    const demand: Demand = { policy, maxAge: options.maxAge, isFresh: options.isFresh, deadline: read.deadline, owner }
     const acquired = this.store.acquire(candidate, demand)
     if (!('flight' in acquired)) return acquired
     if (!(acquired.flight instanceof Promise)) watcher?.joined(acquired.flight.version)
-    return this.#wait(read, candidate, demand, acquired)
+    return this.#wait(read, candidate, demand, acquired, watcher)
   }
 
-  async #wait(read: PendingRead, candidate: Candidate, demand: Demand, { flight, cache }: Extract<ReturnType<Store['acquire']>, { flight: unknown }>): Promise<Outcome> {
+  async #wait(
+    read: PendingRead,
+    candidate: Candidate,
+    demand: Demand,
+    { flight, cache }: Extract<ReturnType<Store['acquire']>, { flight: unknown }>,
+    watcher: Watcher | undefined,
+  ): Promise<Outcome> {
     const late = { ok: false, failure: { code: 'timeout' } as CleanFailure, isKnown: true, attempts: 0 } as const
     const isBounded = !(flight instanceof Promise) && flight.deadline <= demand.deadline
     const landed =
@@ -307,7 +340,13 @@ export class Core {
         ? flight.then(async (begun) => ({ ...(await begun.outcome), version: begun.version }))
         : flight.outcome.then((result) => ({ ...result, version: flight.version }))
     const result = isBounded ? await landed : await Promise.race([landed, new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))])
-    return this.store.settled(candidate, demand, result, cache)
+    if (!result.ok || !this.store.isForeign(result.version, demand.owner)) return this.store.settled(candidate, demand, result, cache)
+    // What came is leased to whoever asked first: this reader gets a lease of its own.
+    const own = { ...candidate, address: this.store.ownAddress(candidate.address, demand.owner) }
+    const again = this.store.acquire(own, demand)
+    if (!('flight' in again)) return again
+    if (!(again.flight instanceof Promise)) watcher?.joined(again.flight.version)
+    return this.#wait(read, own, demand, again, watcher)
   }
 
   // Names that share a location are answered by one version, under the shortest of their policies.
@@ -334,6 +373,29 @@ export class Core {
   #learn({ name }: Candidate, { stored }: HeldVersion): void {
     const now = this.clock.now()
     for (const text of textsOf(stored)) this.known.add(text, name, now)
+  }
+
+  #tellOfProvider(
+    type: 'renew' | 'revoke' | 'narrow',
+    { instance, name }: { instance: ProviderInstance; name?: string },
+    { agent }: { agent: string | undefined },
+    { failure, attempts }: LeaseOutcome,
+    duration: number,
+  ): void {
+    const said = {
+      provider: instance.name ?? '',
+      outcome: failure?.code ?? 'ok',
+      duration: Math.max(0, duration),
+      time: this.clock.now(),
+      ...(attempts === 0 ? {} : { attempts }),
+      ...(name === undefined ? {} : { name }),
+      ...(agent === undefined ? {} : { agent }),
+      ...(failure?.reason === undefined ? {} : { reason: failure.reason }),
+      ...(failure?.requestId === undefined ? {} : { requestId: failure.requestId }),
+      ...(failure?.code === 'denied' ? { deniedBy: 'backend' as const } : {}),
+      ...(this.environment === undefined ? {} : { environment: this.environment }),
+    } as const
+    this.audit?.emit(type === 'revoke' ? { type, ...said } : { type, ...said })
   }
 
   #tellRefresh({ instance, name }: Candidate, result: { ok: boolean; attempts: number; failure?: CleanFailure }, duration: number): void {

@@ -8,6 +8,8 @@ import { CoolDown } from './cool-down.js'
 export class ProviderInstance {
   /** Before the entries of this instance in the cache. */
   readonly number: number
+  /** What the config names: this one, or that of which this is an agent's own identity. */
+  readonly base: ProviderInstance
   readonly coolDown = new CoolDown()
   /** Did the root make it, so that the root closes it? */
   readonly isOwned: boolean
@@ -17,8 +19,9 @@ export class ProviderInstance {
   readonly #make: (() => Promise<SecretProvider>) | undefined
   #onLoad: ((provider: SecretProvider) => void) | undefined
 
-  constructor(number: number, name: string | undefined, source: SecretProvider | (() => Promise<SecretProvider>)) {
+  constructor(number: number, name: string | undefined, source: SecretProvider | (() => Promise<SecretProvider>), base?: ProviderInstance) {
     this.number = number
+    this.base = base ?? this
     this.isOwned = typeof source === 'function'
     if (typeof source === 'function') this.#make = source
     else this.#provider = source
@@ -82,7 +85,7 @@ export class ProviderInstance {
   }
 }
 
-function checkProvider(provider: unknown): SecretProvider {
+export function checkProvider(provider: unknown): SecretProvider {
   const candidate = provider as Partial<SecretProvider> | null | undefined
   if (typeof candidate !== 'object' || candidate === null || typeof candidate.name !== 'string' || typeof candidate.get !== 'function' || typeof candidate.failure !== 'function') {
     throw invalidConfig('provider', 'is not a provider', 'an object with `name`, `get` and `failure`')

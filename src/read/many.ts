@@ -2,7 +2,7 @@
 import { checkList, checkString } from '../errors/check.js'
 import { createError, failureOf, isSecretError, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
-import { nameOf } from './cache.js'
+import { keptUntil, nameOf } from './cache.js'
 import type { Group, Located } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import { strictest } from './policy.js'
@@ -41,7 +41,7 @@ async function run(view: View, reads: readonly PendingRead[], options: CheckedRe
     // A version may have ended while others were waited for.
     const { version } = located.found
     const now = view.core.clock.now()
-    const isValid = !version.hasEnded && now < version.limit
+    const isValid = !version.hasEnded && now < version.limit && (located.found.cache !== 'stale' || now < keptUntil(version))
     if (!isValid && now >= one.deadline) {
       one.fail({ code: 'timeout' })
       continue

@@ -60,6 +60,11 @@ export class Resolver {
     for (const instance of this.instances()) instance.onLoad = (provider) => this.#checkLoaded(instance, provider)
   }
 
+  /** Searched in order. */
+  get main(): readonly ProviderInstance[] {
+    return this.#main
+  }
+
   instances(): readonly ProviderInstance[] {
     return [...this.#main, ...this.#aliased.values()]
   }
@@ -94,6 +99,13 @@ export class Resolver {
     return found
   }
 
+  /** The place of a name in one loaded provider, as its reference or `locate` says; with a `flaw` where it cannot be held there. */
+  at(name: string, instance: ProviderInstance): Candidate {
+    const provider = instance.loaded ?? fail(createError({ code: 'unavailable' }, { secret: name }))
+    const candidate = this.#candidate(name, instance, provider, {}, true)
+    return typeof candidate === 'string' ? fail(createError({ code: 'denied', reason: candidate }, { secret: name })) : candidate
+  }
+
   #candidate(name: string, instance: ProviderInstance, provider: SecretProvider, choice: Choice, mayChoose: boolean): Candidate | Refusal {
     try {
       const chosen = choose(this.references.find(name) ?? locate(provider, name), choice, mayChoose)
@@ -107,14 +119,26 @@ export class Resolver {
     }
   }
 
+  /** Every provider that a read of one of these names can reach. */
+  reachable({ exact, prefixes }: Pick<NameSet, 'exact' | 'prefixes'>): readonly ProviderInstance[] {
+    const found = new Set([...exact].flatMap((name) => this.reach(name)))
+    for (const prefix of prefixes) {
+      for (const name of this.#declared) if (name.startsWith(prefix)) for (const instance of this.reach(name)) found.add(instance)
+      const { rules } = this.references
+      for (const rule of rules) if (rule.prefix.startsWith(prefix)) for (const instance of this.reach(`${rule.prefix}x`)) found.add(instance)
+      for (const instance of this.reach(`${prefix}x`)) found.add(instance)
+    }
+    return [...found]
+  }
+
   /** A reference that leads to this very place. */
-  reference({ instance, place }: Candidate): string {
+  reference({ instance: { base: instance }, place }: Candidate): string {
     const isOnly = this.#main.length === 1 && this.#main[0] === instance
     return formatReference({ ...place, provider: isOnly ? undefined : instance.name })
   }
 
   locations(names: NameSet, instance: ProviderInstance): LocationSet {
-    return new LocationSet(names, this.#locator(instance))
+    return new LocationSet(names, this.locator(instance))
   }
 
   #byName(name: string): ProviderInstance | undefined {
@@ -161,7 +185,7 @@ export class Resolver {
     return invalidConfig(names, 'lead to the same secret, although no reference says so', 'a reference for each, if that is meant, or names that differ')
   }
 
-  #locator(instance: ProviderInstance): Locator {
+  locator(instance: ProviderInstance): Locator {
     return this.#locators.get(instance) ?? fail(createError({ code: 'unavailable' }, { provider: instance.name }))
   }
 
@@ -174,7 +198,7 @@ export class Resolver {
       const reference = this.references.find(name)
       return reference === undefined ? located(name) : canonical(reference)
     }
-    return { references: this.references, declared: this.#declared, canonical, located, place }
+    return { references: this.references, declared: this.#declared, hasLocate: provider.locate !== undefined, canonical, located, place }
   }
 }
 

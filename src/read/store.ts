@@ -1,11 +1,14 @@
 /** How one version is come by: from the cache, from a call in flight, from a new call, or not at all. Decides; knows no names, scopes or options. */
 import type { Clock } from '../clock.js'
 import type { CleanFailure } from '../errors/secret-error.js'
-import type { CallContext, SecretVersion } from '../provider.js'
+import type { CallContext, SecretProvider, SecretVersion } from '../provider.js'
 import { fillSafely } from './answer.js'
 import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy } from './cache.js'
 import { Call, type CallResult } from './call.js'
 import { allowsStale, type Failed } from './cool-down.js'
+import { Dispatcher } from './dispatcher.js'
+import type { ProviderInstance } from './instance.js'
+import { Leases, type LeaseOwner, type LeaseSettings } from './lease.js'
 import type { Candidate } from './resolver.js'
 
 /** How a reader wants it. Times in milliseconds. */
@@ -15,6 +18,8 @@ export interface Demand {
   readonly isFresh: boolean
   /** Epoch milliseconds. */
   readonly deadline: number
+  /** Whom a lease is for that comes with the answer. */
+  readonly owner: LeaseOwner
 }
 
 export type Found = { ok: true; version: HeldVersion; cache: 'hit' | 'miss' | 'joined' | 'stale'; attempts: number }
@@ -29,6 +34,8 @@ export interface Flight {
   readonly version: HeldVersion
   readonly outcome: Promise<{ ok: true; attempts: number } | ({ ok: false } & Failed)>
   readonly deadline: number
+  /** Of the reader that began it: what comes with a lease is for this one alone. */
+  readonly owner: LeaseOwner
   /** Of the first reader that keeps what comes. */
   policy: CachePolicy | false
   stop(failure: CleanFailure): void
@@ -36,6 +43,8 @@ export interface Flight {
 
 /** What the store tells: each value, for the redactor, and each call that ran behind. */
 export interface StoreListener {
+  batchRefused(instance: ProviderInstance): void
+  lease: LeaseSettings['told']
   fetched(candidate: Candidate, version: HeldVersion): void
   refreshed(candidate: Candidate, result: { ok: true; attempts: number } | ({ ok: false } & Failed), duration: number): void
 }
@@ -56,9 +65,14 @@ export class Store {
   readonly #listener: StoreListener
   readonly #flights = new Map<string, Flight>()
   /** Also those that a mark took from `#flights`. */
-  readonly #running = new Set<{ stop(failure: CleanFailure): void }>()
+  readonly #running = new Set<{ readonly address?: Address; stop(failure: CleanFailure): void }>()
   readonly #freshCalls = new Map<string, FreshCall>()
   readonly #freshTimers = new Set<{ clear(): void }>()
+  readonly #dispatchers = new Map<number, Dispatcher>()
+  readonly leases: Leases
+  /** Of which the answer is known to come with a lease: each owner has its own. */
+  readonly #leased = new Set<string>()
+  readonly #owners = new WeakMap<HeldVersion, LeaseOwner>()
 
   constructor(cache: Cache, clock: Clock, settings: { timeout: number; attempts: number }, listener: StoreListener) {
     this.cache = cache
@@ -66,6 +80,27 @@ export class Store {
     this.#timeout = settings.timeout
     this.#attempts = settings.attempts
     this.#listener = listener
+    this.leases = new Leases({
+      clock,
+      cache,
+      timeout: settings.timeout,
+      attempts: settings.attempts,
+      ask: (candidate, run) => this.ask(candidate, run, clock.now() + settings.timeout, settings.attempts, true),
+      refresh: (candidate, owner, version) => this.#refresh(candidate, owner, version.policy ?? false),
+      told: (...said) => listener.lease(...said),
+    })
+  }
+
+  /** The place of this owner's version: one of its own, where what lies at the address is leased. */
+  ownAddress(address: Address, { number }: LeaseOwner): Address {
+    if (number === 0 || !this.#leased.has(nameOf(address))) return address
+    const key = address.key.includes('\n') ? address.key : `${address.key}\n\n`
+    return { space: address.space, key: `${key}\n${number}` }
+  }
+
+  /** Did a call bring what is another owner's alone? */
+  isForeign(version: HeldVersion, owner: LeaseOwner): boolean {
+    return version.isLeased && this.#owners.get(version) !== owner
   }
 
   /** An answer at once, or the flight to wait for. After the wait `settled` says what the reader gets. */
@@ -110,15 +145,17 @@ export class Store {
     run: (context: CallContext) => Promise<Answer>,
     deadline: number,
     attempts = this.#attempts,
+    isBehind = false,
   ): Promise<CallResult<Answer>> {
     const now = this.#clock.now()
     const pause = instance.coolDown.at(now)
     if (pause !== undefined) return { ok: false, ...pause }
-    const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind: false })
+    const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind })
     this.#running.add(call)
     const result = await call.result
     this.#running.delete(call)
-    instance.coolDown.settle(result.ok ? undefined : result, this.#clock.now(), false)
+    // A call that was given up says nothing of the backend.
+    if (result.ok || result.failure.code !== 'closed') instance.coolDown.settle(result.ok ? undefined : result, this.#clock.now(), false)
     return result
   }
 
@@ -130,7 +167,20 @@ export class Store {
 
   /** Marks everything that is meant. */
   markAll(isMeant: (address: Address) => boolean): void {
-    for (const address of [...this.cache.addresses(), ...Array.from(this.#flights.values(), (flight) => flight.address)]) if (isMeant(address)) this.mark(address)
+    for (const address of this.#addresses()) if (isMeant(address)) this.mark(address)
+  }
+
+  /** Ends everything that is meant for good, not to be served for an outage either; what a call in flight will bring is not kept. */
+  endAll(isMeant: (address: Address) => boolean): void {
+    for (const address of this.#addresses()) {
+      if (!isMeant(address)) continue
+      this.cache.end(address, this.cache.peek(address))
+      this.#detach(nameOf(address))
+    }
+  }
+
+  #addresses(): readonly Address[] {
+    return [...this.cache.addresses(), ...Array.from(this.#flights.values(), ({ address }) => address)]
   }
 
   /** Marks the one version that somebody was handed. What was fetched since stays, however often this is said. */
@@ -142,11 +192,19 @@ export class Store {
   }
 
   close(): void {
+    this.leases.close()
     for (const flight of this.#running) flight.stop({ code: 'closed' })
     for (const timer of this.#freshTimers) timer.clear()
     this.#flights.clear()
     this.#freshCalls.clear()
     this.cache.close()
+  }
+
+  /** Ends what a provider instance still does and all that is held of it. */
+  endInstance({ number }: ProviderInstance): void {
+    for (const flight of this.#running) if (flight.address?.space === number) flight.stop({ code: 'closed' })
+    this.#dispatchers.delete(number)
+    this.cache.endSpace(number)
   }
 
   // A clock that was set back during the read must not give its call more time than any read has.
@@ -156,7 +214,7 @@ export class Store {
 
   #fromCache(address: Address, held: HeldVersion | undefined, { policy, maxAge }: Demand, now: number): Outcome | undefined {
     if (policy === false) return undefined
-    if (held?.isFresh === true && now < held.freshUntil && ageOf(held.fetchedAt, now) < Math.min(maxAge, policy.ttl)) {
+    if (held?.isFresh === true && now < freshEnd(held, policy) && ageOf(held.fetchedAt, now) < maxAge) {
       held.used = true
       return { ok: true, version: held, cache: 'hit', attempts: 0 }
     }
@@ -203,7 +261,7 @@ export class Store {
     const version = new HeldVersion()
     version.isFresh = false
     const outcome = Promise.resolve({ ok: false, ...pause } as const)
-    return { address: candidate.address, before: undefined, version, outcome, deadline: now, policy: demand.policy, stop: () => undefined }
+    return { address: candidate.address, owner: demand.owner, before: undefined, version, outcome, deadline: now, policy: demand.policy, stop: () => undefined }
   }
 
   #beginFresh(candidate: Candidate, demand: Demand): Flight {
@@ -219,6 +277,14 @@ export class Store {
     return this.#begin(candidate, demand, { attempts: this.#attempts, isBehind: false, isProbe: false })
   }
 
+  // For a lease at its end, whether or not somebody asks just now.
+  #refresh(candidate: Candidate, owner: LeaseOwner, policy: CachePolicy | false): void {
+    const now = this.#clock.now()
+    const own = { ...candidate, address: this.ownAddress(candidate.address, owner) }
+    if (this.#flights.has(nameOf(own.address)) || candidate.instance.coolDown.at(now) !== undefined) return
+    this.#behind(own, { policy, maxAge: Infinity, isFresh: false, deadline: now + this.#timeout, owner }, this.#attempts)
+  }
+
   #probe(candidate: Candidate, demand: Demand): void {
     if (this.#flights.has(nameOf(candidate.address)) || !candidate.instance.coolDown.beginProbe(this.#clock.now())) return
     this.#behind(candidate, demand, 1, true)
@@ -231,13 +297,16 @@ export class Store {
   }
 
   #begin(candidate: Candidate, demand: Demand, settings: { attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
-    const { address, provider, request } = candidate
+    const { address, request, instance } = candidate
+    const { owner } = demand
     const version = new HeldVersion()
     const { attempts, isBehind, isProbe } = settings
     const timeout = this.#timeout
-    const call = new Call(provider, (context) => provider.get(request, context), { clock: this.#clock, timeout, attempts, isBehind })
+    const isAlone = isProbe || isOwned(address) || this.#leased.has(nameOf(address))
+    const call = this.#dispatcherOf(instance, candidate.provider).begin(request, { clock: this.#clock, timeout, attempts, isBehind, isAlone, asker: owner.number })
     const flight: Flight = {
       address,
+      owner,
       before: this.cache.peek(address),
       version,
       policy: demand.policy,
@@ -248,6 +317,14 @@ export class Store {
     this.#flights.set(nameOf(address), flight)
     this.#running.add(flight)
     return flight
+  }
+
+  #dispatcherOf(instance: ProviderInstance, provider: SecretProvider): Dispatcher {
+    const known = this.#dispatchers.get(instance.number)
+    if (known !== undefined) return known
+    const dispatcher = new Dispatcher(provider, () => this.#listener.batchRefused(instance))
+    this.#dispatchers.set(instance.number, dispatcher)
+    return dispatcher
   }
 
   #land(candidate: Candidate, flight: Flight, result: CallResult<SecretVersion>, isProbe: boolean): { ok: true; attempts: number } | ({ ok: false } & Failed) {
@@ -261,14 +338,32 @@ export class Store {
     const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
     instance.coolDown.settle(failed, now, isProbe)
     if (failed === undefined) {
-      if (isCurrent) this.#keep(address, flight, now)
-      else flight.version.isFresh = false
       this.#listener.fetched(candidate, flight.version)
+      const place = this.#placeOf(flight)
+      if (isCurrent) this.#keep(place, flight, now)
+      else flight.version.isFresh = false
+      if (result.ok) this.#hold(candidate, flight, result)
       return { ok: true, attempts: result.attempts }
     }
     flight.version.isFresh = false
     this.#endOrRemember(address, flight, failed, isCurrent, now)
     return { ok: false, failure: failed.failure, isKnown: failed.isKnown, attempts: failed.attempts }
+  }
+
+  // Known to be leased from here on.
+  #placeOf({ address, version, owner }: Flight): Address {
+    if (!version.isLeased) return address
+    this.#owners.set(version, owner)
+    if (!isOwned(address)) this.#leased.add(nameOf(address))
+    return this.ownAddress(address, owner)
+  }
+
+  #hold(candidate: Candidate, { version, owner }: Flight, { answer, sentAt }: { answer: SecretVersion; sentAt: number }): void {
+    try {
+      if (version.isLeased && answer.lease !== undefined) this.leases.hold(candidate, version, answer.lease, owner, sentAt)
+    } catch {
+      // An answer is somebody else's object: what it does not say twice cannot be renewed.
+    }
   }
 
   #keep(address: Address, { version, policy }: Flight, now: number): void {
@@ -278,7 +373,7 @@ export class Store {
     }
     const rotation = version.details?.nextRotationAt?.getTime() ?? Infinity
     version.policy = policy
-    version.fetched(now, Math.min(jittered(policy.ttl), rotation > now ? rotation - now : Infinity))
+    version.fetched(now, version.isLeased ? version.limit - now : Math.min(jittered(policy.ttl), rotation > now ? rotation - now : Infinity))
     version.isFresh = version.freshUntil > now
     this.cache.set(address, version)
   }
@@ -300,10 +395,13 @@ export class Store {
   }
 }
 
+/** Does a lease's owner stand in the key, after id, version and stage? */
+const isOwned = ({ key }: Address): boolean => key.split('\n').length > 3
+
 const ageOf = (since: number, now: number): number => Math.max(0, now - since)
 
 /** The end of freshness for a reader whose policy may be shorter than that under which it was fetched. */
-const freshEnd = (held: HeldVersion, policy: CachePolicy): number => Math.min(held.freshUntil, held.fetchedAt + policy.ttl)
+const freshEnd = (held: HeldVersion, policy: CachePolicy): number => (held.isLeased ? held.freshUntil : Math.min(held.freshUntil, held.fetchedAt + policy.ttl))
 
 function serveStale(held: HeldVersion): Found {
   held.serveStale()

