@@ -4,6 +4,7 @@ export { defineConfig, loadSecrets, type KeywardConfig } from './config/index.js
 export { AccessDeniedError, isSecretError, SecretError, SecretNotFoundError } from './errors/secret-error.js'
 export type { Failure, SecretErrorCode } from './errors/failure.js'
 export type { AuditEvent, AuditSink } from './audit/events.js'
+export type { Access } from './access/authorize.js'
 export type { Grant, Granted } from './access/grant.js'
 export type { Clock } from './clock.js'
 export type { Duration } from './duration.js'
@@ -11,4 +12,4 @@ export type { AgentName, NamePattern, Register, SecretName } from './register.js
 export type { BuiltInProviders, ProviderChoice } from './registry.js'
 export type { CacheOptions, Injection, SecretPolicy, SecretsOptions } from './read/secrets-options.js'
 export type { InferOutput, ReadOptions, ReadResult, ReadShape, Redacted, RootSecrets, Scope, SecretDescription, SecretOutcome, Secrets, StandardSchemaV1 } from './read/types.js'
-export type { JsonValue, ProviderFactory, ProviderSetup, SecretProvider, SecretRequest, SecretValue, SecretVersion } from './provider.js'
+export type { JsonValue, ProviderFactory, ProviderSetup, SecretProvider, SecretRequest, SecretValue, SecretVersion, SecretWrite } from './provider.js'

@@ -1,4 +1,4 @@
-/** What a chain of grants comes to: the names that every link allows, and those that any link denies. */
+/** What the grants that a scope is held against come to: the names that each allows, and those that any denies. */
 import { NameSet } from './name.js'
 import type { ScopeState } from './scope.js'
 
@@ -10,7 +10,7 @@ export interface EffectiveGrant {
 export function effectiveGrant(scope: ScopeState): EffectiveGrant {
   let allow: NameSet | undefined
   const deny: string[] = []
-  for (const { grant } of scope.links()) {
+  for (const { grant } of scope.held) {
     if (grant === undefined) continue
     allow = allow === undefined ? grant.allow : intersect(allow, grant.allow)
     deny.push(...patternsOf(grant.deny))
@@ -28,4 +28,4 @@ function intersect(left: NameSet, right: NameSet): NameSet {
 
 const partsOf = (left: NameSet, right: NameSet): readonly string[] => left.prefixes.filter((prefix) => right.prefixes.some((other) => prefix.startsWith(other)))
 
-const patternsOf = (names: NameSet | undefined): readonly string[] => (names === undefined ? [] : [...names.exact, ...names.prefixes.map((prefix) => `${prefix}*`)])
+export const patternsOf = (names: NameSet | undefined): readonly string[] => (names === undefined ? [] : [...names.exact, ...names.prefixes.map((prefix) => `${prefix}*`)])

@@ -1,18 +1,35 @@
-/** The chain of grants behind a view. A child is refused whatever an ancestor is refused, so a chain can only narrow. */
+/** The chain of grants behind a view. A child is refused whatever an ancestor is refused, so a chain can only narrow; inside a tool, whatever the tool is refused as well. */
 import type { Clock } from '../clock.js'
 import type { SecretErrorCode } from '../errors/failure.js'
 import { createError } from '../errors/secret-error.js'
 import type { CheckedGrant } from './grant.js'
 
 /** Why access said no, for the error's `reason` and the event. */
-export type Refusal = 'not-granted' | 'denied-location' | 'pinned' | 'versions' | 'enforcement' | 'revoked' | 'expired' | 'reads-used-up'
+export type Refusal = 'not-granted' | 'denied-location' | 'pinned' | 'versions' | 'enforcement' | 'revoked' | 'expired' | 'reads-used-up' | 'tool' | 'tool-ended' | 'outside-tools'
 
-export class ScopeState {
+/** One grant, and what is left of its reads. */
+export interface Held {
+  readonly grant: Pick<CheckedGrant, 'allow' | 'deny'> | undefined
+  readonly readsLeft: number
+  takeRead(): void
+}
+
+/** What a scope can be held against beside its own chain: the scope of a tool, whatever root and whichever copy of the package it is of. */
+export interface Beside extends Pick<
+  ScopeState,
+  'agent' | 'tool' | 'labels' | 'versions' | 'needsBackend' | 'isCounted' | 'isUnlimited' | 'held' | 'ended' | 'isHeldAgainst' | 'adopt'
+> {}
+
+export class ScopeState implements Beside, Held {
   readonly parent: ScopeState | undefined
+  /** Of a tool, where this is a view inside a tool that was not made from it. */
+  readonly beside: Beside | undefined
   readonly agent: string | undefined
   readonly tool: string | undefined
   readonly labels: Readonly<Record<string, string>> | undefined
   readonly grant: CheckedGrant | undefined
+  /** Every grant that it is held against, each once: those of its chain, and of what stands beside it. */
+  readonly held: readonly Held[]
   /** May versions and stages be chosen all along the chain? */
   readonly versions: boolean
   readonly needsBackend: boolean
@@ -20,6 +37,8 @@ export class ScopeState {
   limit: number
   /** Are reads counted somewhere along the chain? */
   readonly isCounted: boolean
+  /** Does the clock end nothing that it is held against? */
+  readonly isUnlimited: boolean
   #end: Refusal | 'closed' | undefined
   #readsLeft: number
   #seenAt: number
@@ -29,20 +48,24 @@ export class ScopeState {
   readonly #clock: Clock
 
   /** The root's: everything is granted. With a grant: a narrower one. */
-  constructor(clock: Clock, parent?: ScopeState, grant?: CheckedGrant) {
+  constructor(clock: Clock, parent?: ScopeState, grant?: CheckedGrant, beside?: Beside) {
     this.#clock = clock
     this.parent = parent
+    this.beside = beside
     this.grant = grant
-    this.agent = grant?.agent ?? parent?.agent
-    this.tool = grant?.tool ?? parent?.tool
-    this.labels = mergeLabels(parent?.labels, grant?.labels)
-    this.versions = grant === undefined || (grant.versions && (parent?.versions ?? true))
-    this.needsBackend = grant?.enforcement === 'backend' || (parent?.needsBackend ?? false)
+    this.agent = grant?.agent ?? parent?.agent ?? beside?.agent
+    this.tool = beside?.tool ?? grant?.tool ?? parent?.tool
+    this.labels = mergeLabels(mergeLabels(beside?.labels, parent?.labels), grant?.labels)
+    this.held = [...new Set([...(grant === undefined ? [] : [this]), ...(parent?.held ?? []), ...(beside?.held ?? [])])]
+    const others = [parent, beside]
+    this.versions = (grant?.versions ?? true) && others.every((other) => other?.versions ?? true)
+    this.needsBackend = grant?.enforcement === 'backend' || others.some((other) => other?.needsBackend)
     this.#seenAt = clock.now()
     this.limit = Math.min(parent?.limit ?? Infinity, grant?.expiresIn === undefined ? Infinity : clock.now() + grant.expiresIn)
+    this.isUnlimited = this.limit === Infinity && others.every((other) => other?.isUnlimited ?? true)
     this.#readsLeft = grant?.maxReads ?? Infinity
-    this.isCounted = grant?.maxReads !== undefined || (parent?.isCounted ?? false)
-    if (parent !== undefined) parent.#adopt(this)
+    this.isCounted = grant?.maxReads !== undefined || others.some((other) => other?.isCounted)
+    for (const other of others) other?.adopt(this)
   }
 
   /** Calls `run` once, when the scope can read no more; at once where that is so already. */
@@ -54,11 +77,19 @@ export class ScopeState {
   /** Why this scope can read nothing any more, if so. Looks at the clock, and latches: a clock set back revives nothing. */
   get ended(): Refusal | 'closed' | undefined {
     if (this.#end === undefined) {
-      const above = this.parent?.ended
-      if (above !== undefined) this.end(above)
+      const ended = this.#endOfOthers()
+      if (ended !== undefined) this.end(ended)
       else if (this.limit !== Infinity && this.#observe() >= this.limit) this.end('expired')
     }
     return this.#end
+  }
+
+  // Secrets that were closed end their tools, and are not these where a tool of theirs stands beside.
+  #endOfOthers(): Refusal | 'closed' | undefined {
+    const above = this.parent?.ended
+    if (above !== undefined || this.beside === undefined) return above
+    const { ended } = this.beside
+    return ended === 'closed' ? 'tool-ended' : ended
   }
 
   // A clock that was set back must not lengthen a scope: its end goes back as far.
@@ -84,42 +115,67 @@ export class ScopeState {
     return root
   }
 
-  /** Undefined where the whole chain grants this name. */
+  /** Is the other one this scope, or one that it was made from? */
+  descendsFrom(other: ScopeState): boolean {
+    for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent) if (link === other) return true
+    return false
+  }
+
+  /** Is this scope refused whatever the other one is refused? */
+  isHeldAgainst(other: Beside): boolean {
+    for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent)
+      if (link === other || link.beside === other || link.beside?.isHeldAgainst(other) === true) return true
+    return false
+  }
+
+  /** Undefined where each grant grants this name. */
   refuses(name: string): Refusal | undefined {
-    for (let scope: ScopeState | undefined = this; scope?.grant !== undefined; scope = scope.parent) {
-      if (!scope.grant.allow.has(name)) return 'not-granted'
-      if (scope.grant.deny?.has(name) === true) return 'denied-location'
+    for (const { grant } of this.held) {
+      if (grant === undefined) continue
+      if (!grant.allow.has(name)) return 'not-granted'
+      if (grant.deny?.has(name) === true) return 'denied-location'
     }
     return undefined
   }
 
-  /** Takes one read from every count along the chain, or from none. */
+  /** Takes one read from every count, or from none. */
   count(): Refusal | undefined {
     if (!this.isCounted) return undefined
-    const counted: ScopeState[] = []
-    for (let scope: ScopeState | undefined = this; scope !== undefined; scope = scope.parent) counted.push(scope)
-    if (counted.some((scope) => scope.#readsLeft < 1)) return 'reads-used-up'
-    for (const scope of counted) scope.#readsLeft -= 1
+    if (this.isUsedUp) return 'reads-used-up'
+    for (const one of this.held) one.takeRead()
     return undefined
   }
 
-  /** Has a count along the chain reached its end? */
+  /** Has a count reached its end? */
   get isUsedUp(): boolean {
-    for (let scope: ScopeState | undefined = this; scope !== undefined; scope = scope.parent) if (scope.#readsLeft < 1) return true
-    return false
+    return this.held.some(({ readsLeft }) => readsLeft < 1)
+  }
+
+  /** By this grant alone. */
+  get readsLeft(): number {
+    return this.#readsLeft
+  }
+  takeRead(): void {
+    this.#readsLeft -= 1
   }
 
   /** Ends this scope and everything made from it, at once. */
   end(why: Refusal | 'closed'): void {
     if (this.#end !== undefined) return
     this.#end = why
-    for (const child of this.#children) child.deref()?.end(why)
+    for (const child of this.#children) child.deref()?.endWith(why)
     this.#children.clear()
     for (const run of this.#whenEnded.splice(0)) run(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
   }
 
-  #adopt(child: ScopeState): void {
-    if (this.#end !== undefined) return child.end(this.#end)
+  /** Ends since one that it is held against did. */
+  endWith(why: Refusal | 'closed'): void {
+    this.end(this.#endOfOthers() ?? why)
+  }
+
+  /** Takes in a scope that ends with this one. */
+  adopt(child: ScopeState): void {
+    if (this.#end !== undefined) return child.endWith(this.#end)
     const reference = new WeakRef(child)
     this.#children.add(reference)
     forgotten.register(child, { siblings: this.#children, reference })

@@ -1,9 +1,9 @@
 /** `environments` of a config: where secrets live and how they are read. Keys and types of all are checked; the read room checks the chosen one in full. */
 import { checkLabel } from '../access/grant.js'
 import { References } from '../access/reference.js'
-import { checkCount, checkDuration } from '../errors/check.js'
+import { checkCount, checkDuration, checkFunction } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
-import { checkCache } from '../read/policy.js'
+import { checkCache, checkOutsideTools } from '../read/policy.js'
 import type { SecretsOptions } from '../read/secrets-options.js'
 import { registry } from '../registry.js'
 import { checkDeclared } from './check-agent.js'
@@ -11,15 +11,12 @@ import { checkKeys, checkKnown, checkPlain, copyData, entry, isPlain, member, on
 
 export type EnvironmentOptions = Omit<SecretsOptions, 'clock' | 'environment' | 'secrets'>
 
-export const environmentKeys = ['provider', 'providers', 'references', 'cache', 'timeout', 'retry', 'audit']
-const notYet = ['is not part of this version', 'the option left out'] as const
+export const environmentKeys = ['provider', 'providers', 'references', 'cache', 'timeout', 'retry', 'audit', 'authorize', 'outsideTools']
 const misplaced = {
   secrets: ['belongs to all environments', '`secrets` at the top of the config, beside `environments`'],
   agents: ['belongs to all environments', '`agents` at the top of the config, beside `environments`'],
   environment: ['does not belong here', 'the key under `environments` as its name'],
   clock: ['is not part of a config', 'createSecrets() where a clock is injected'],
-  authorize: notYet,
-  outsideTools: notYet,
 } as const
 
 const kinds = Object.keys(registry)
@@ -54,6 +51,8 @@ function checkEnvironment(value: unknown, path: string, declared: Plain | undefi
     timeout: checkDurationText,
     retry: checkRetry,
     audit: checkSinks,
+    authorize: checkFunction,
+    outsideTools: checkOutsideTools,
   }
   return table(Object.entries(options).map(([key, of]) => [key, checks[key]!(of, `${path}.${key}`)])) as unknown as EnvironmentOptions
 }

@@ -34,12 +34,16 @@ const deniedFixes: Readonly<Record<string, string>> = {
   enforcement: 'The backend itself cannot enforce this grant: leave `enforcement` out, or use a provider that can',
   revoked: 'The scope was revoked: make a new one',
   expired: 'The scope has expired: make a new one, or a longer `expiresIn`',
+  tool: "To write, delete, list or check is no tool's to do: do it outside of tools, or in a callback that was bound there with bindScope() of keyward/agents",
+  'tool-ended': 'The call of the tool in which this began has ended: await what the tool starts, or bind what outlives it outside of tools with bindScope() of keyward/agents',
+  'outside-tools': "`outsideTools: 'deny'` refuses reads outside of tools: read inside a tool, or in a callback that was bound with bindScope() of keyward/agents where it is made",
   'reads-used-up': 'The reads of the scope are used up: make a new one, or a larger `maxReads`',
 }
 
 /** The fixed text of a failure: what happened, to which secret, where, and how to fix it. */
 export function composeMessage(failure: CleanFailure, context: ErrorContext): string {
-  const subject = context.secret === undefined || context.secret === '' ? 'the secret' : `secret "${context.secret}"`
+  const unnamed = context.verb === 'checked' ? 'the provider' : 'the secret'
+  const subject = context.secret === undefined || context.secret === '' ? unnamed : `secret "${context.secret}"`
   const where = context.provider === undefined || context.deniedBy === 'scope' ? '' : ` (provider "${context.provider}")`
   const who = context.agent === undefined ? '' : ` to agent "${context.agent}"`
   const toWhom = failure.code === 'denied' && context.deniedBy !== 'backend' ? `${who}${context.tool === undefined ? '' : `, tool "${context.tool}"`}` : ''
@@ -48,5 +52,6 @@ export function composeMessage(failure: CleanFailure, context: ErrorContext): st
   const fix =
     failure.fix ??
     (failure.code === 'denied' ? deniedFixes[context.deniedBy === 'scope' ? (failure.reason ?? 'not-granted') : (context.deniedBy ?? 'backend')] : fixes[failure.code])
-  return `keyward: ${subject} ${said[failure.code]}${toWhom}${where}${why}${wait}.${fix === undefined ? '' : ` ${fix.replace(/\.?$/, '.')}`}`
+  const what = context.verb === undefined ? said[failure.code] : said[failure.code].replace('read', context.verb)
+  return `keyward: ${subject} ${what}${toWhom}${where}${why}${wait}.${fix === undefined ? '' : ` ${fix.replace(/\.?$/, '.')}`}`
 }

@@ -15,6 +15,8 @@ export interface ErrorContext {
   deniedBy?: 'scope' | 'authorize' | 'backend' | undefined
   attempts?: number | undefined
   errors?: readonly SecretError[] | undefined
+  /** What was to be done with the secret. Default: `read`. */
+  verb?: 'written' | 'deleted' | 'listed' | 'checked' | undefined
   /** A text of ours that stands in place of the one that belongs to the code. */
   message?: string | undefined
 }

@@ -1,4 +1,5 @@
 /** One call to a provider with its retries: bounded, and never rejecting. */
+import { outside } from '../access/ambient.js'
 import { setBackgroundTimer, type Clock } from '../clock.js'
 import { cleanFailure, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretProvider } from '../provider.js'
@@ -42,7 +43,7 @@ export class Call<Answer> {
       this.#settle = resolve
     })
     this.#after(settings.timeout, () => this.#finish({ ok: false, failure: { code: 'timeout' }, isKnown: true, attempts: this.#attempts }))
-    this.#attempt()
+    outside(() => this.#attempt())
   }
 
   /** Gives up at once, with this failure. */

@@ -2,6 +2,8 @@
 import { Audit } from '../audit/audit.js'
 import type { AuditEvent, AuditSink } from '../audit/events.js'
 import type { Trace } from '../audit/trace.js'
+import { askLeave, type Access, type Authorize, type Verdict } from '../access/authorize.js'
+import { isInside, outside, outsideClock } from '../access/ambient.js'
 import type { LocationSet } from '../access/location.js'
 import { checkName, type NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
@@ -29,6 +31,9 @@ export interface CoreSettings {
   readonly policy: CachePolicy | false
   readonly policies: ReadonlyMap<string, CachePolicy | false>
   readonly sinks: readonly AuditSink[]
+  readonly authorize?: Authorize | undefined
+  /** Is nothing read outside of tools but by what was bound? */
+  readonly isForTools: boolean
 }
 
 type LoginResult = Parameters<ProviderSetup['login']>[0]
@@ -53,6 +58,7 @@ export class Core {
   readonly environment: string | undefined
   readonly timeout: number
   readonly maxEntries: number
+  readonly isForTools: boolean
   readonly audit: Audit | undefined
   readonly known: KnownValues
   readonly store: Store
@@ -63,26 +69,33 @@ export class Core {
 
   constructor(settings: CoreSettings) {
     this.#settings = settings
-    this.clock = settings.clock
+    this.clock = outsideClock(settings.clock)
+    this.isForTools = settings.isForTools
     this.environment = settings.environment
     this.timeout = settings.timeout
     this.maxEntries = settings.maxEntries
-    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment)
+    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, { isInside, outside })
     this.known = new KnownValues(settings.maxEntries * 2)
-    this.store = new Store(new Cache(settings.clock, settings.maxEntries), settings.clock, settings, {
+    this.store = new Store(new Cache(this.clock, settings.maxEntries), this.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
-      refreshed: (candidate, result, duration) => this.#tellRefresh(candidate, result, duration),
+      refreshed: (candidate, result, duration) => this.tellRefresh(candidate, result, duration),
       batchRefused: ({ name }) => this.warn('The backend refuses batches for this identity: secrets are asked for one by one from now on', name),
+      watchFailed: ({ name }) => this.warn('The provider cannot be listened to for changes: they show when `cache.ttl` is over', name),
       lease: (type, candidate, owner, outcome, duration) => this.#tellOfProvider(type, candidate, owner, outcome, duration),
     })
     this.identities = new Identities({
-      clock: settings.clock,
+      clock: this.clock,
       store: this.store,
       resolver: () => this.resolver,
       narrowed: (scope, instance, failure, duration) =>
         this.#tellOfProvider('narrow', { instance }, scope, { ok: failure === undefined, attempts: 0, ...(failure === undefined ? {} : { failure }) }, duration),
       failedToClose: ({ name }) => this.warn("The provider of an agent's own identity failed to close", name),
     })
+  }
+
+  /** Does the app want to be asked for each read, a hit too? */
+  get isAsked(): boolean {
+    return this.#settings.authorize !== undefined
   }
 
   policyOf(name: string): CachePolicy | false {
@@ -130,7 +143,7 @@ export class Core {
       for (let missing = this.#missing(read); missing.length > 0 && !read.isSettled; missing = this.#missing(read)) {
         await this.#within(read, Promise.all(missing.map((instance) => instance.load())))
       }
-      return read.isSettled ? undefined : this.#decide(read, options)
+      return read.isSettled ? undefined : await this.#decide(read, options)
     } catch (error) {
       read.failWith(error)
       return undefined
@@ -154,10 +167,35 @@ export class Core {
     return this.resolver.reach(name).filter(({ loaded }) => loaded === undefined)
   }
 
-  #decide(read: PendingRead, options: CheckedRead): readonly Candidate[] | undefined {
+  #decide(read: PendingRead, options: CheckedRead): readonly Candidate[] | undefined | Promise<readonly Candidate[] | undefined> {
     const candidates = this.#candidates(read, options)
-    if (typeof candidates !== 'string') return candidates
-    read.fail({ code: 'denied', reason: candidates }, 'scope')
+    if (typeof candidates === 'string') {
+      read.fail({ code: 'denied', reason: candidates }, 'scope')
+      return undefined
+    }
+    const { authorize } = this.#settings
+    if (authorize === undefined) return this.#counted(read, candidates)
+    const controller = new AbortController()
+    const verdict = outside(() => askLeave(authorize, accessOf(read), controller.signal))
+    return verdict instanceof Promise ? this.#awaitLeave(read, candidates, verdict, controller) : this.#leaveGiven(read, candidates, verdict)
+  }
+
+  async #awaitLeave(read: PendingRead, candidates: readonly Candidate[], verdict: Promise<Verdict>, controller: AbortController): Promise<readonly Candidate[] | undefined> {
+    const given = await read.outOfTime(verdict, () => controller.abort())
+    return read.isSettled || this.isOver(read) ? undefined : this.#leaveGiven(read, candidates, given)
+  }
+
+  #leaveGiven(read: PendingRead, candidates: readonly Candidate[], refusal: Verdict): readonly Candidate[] | undefined {
+    if (refusal === undefined) return this.#counted(read, candidates)
+    read.fail(refusal, 'authorize')
+    return undefined
+  }
+
+  // Last, so that a read that somebody refused is not counted.
+  #counted(read: PendingRead, candidates: readonly Candidate[]): readonly Candidate[] | undefined {
+    const refusal = read.scope.count()
+    if (refusal === undefined) return candidates
+    read.fail({ code: 'denied', reason: refusal }, 'scope')
     return undefined
   }
 
@@ -228,9 +266,9 @@ export class Core {
     const instance = this.identities.baseOf(space) ?? this.resolver.instances().find(({ number }) => number === space)
     if (instance === undefined || !this.identities.spaces(scope, instance).includes(space)) return false
     const [id = ''] = key.split('\n')
-    for (let link: ScopeState | undefined = scope; link !== undefined; link = link.parent) {
-      if (link.grant === undefined) continue
-      const { allow, deny } = link.grant
+    for (const { grant } of scope.held) {
+      if (grant === undefined) continue
+      const { allow, deny } = grant
       if (!this.#locations(allow, instance).overlaps({ id })) return false
       if (deny !== undefined && this.#locations(deny, instance).coversWhole(id)) return false
     }
@@ -279,8 +317,7 @@ export class Core {
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) return 'denied-location'
     const ended = scope.ended
     if (ended !== undefined && ended !== 'closed') return ended
-    const narrowed = this.#asAgent(scope, candidates)
-    return typeof narrowed === 'string' ? narrowed : (scope.count() ?? narrowed)
+    return this.#asAgent(scope, candidates)
   }
 
   // With the identity that the scope's agent has at each backend, at the place where its own versions are.
@@ -292,11 +329,7 @@ export class Core {
   }
 
   #isDenied(scope: ScopeState, { instance, place }: Candidate): boolean {
-    for (let link: ScopeState | undefined = scope; link !== undefined; link = link.parent) {
-      const deny = link.grant?.deny
-      if (deny !== undefined && this.#locations(deny, instance).overlaps(place)) return true
-    }
-    return false
+    return scope.held.some(({ grant }) => grant?.deny !== undefined && this.#locations(grant.deny, instance).overlaps(place))
   }
 
   #locations(names: NameSet, instance: ProviderInstance): LocationSet {
@@ -398,7 +431,8 @@ export class Core {
     this.audit?.emit(type === 'revoke' ? { type, ...said } : { type, ...said })
   }
 
-  #tellRefresh({ instance, name }: Candidate, result: { ok: boolean; attempts: number; failure?: CleanFailure }, duration: number): void {
+  /** Of a call that ran behind. */
+  tellRefresh({ instance, name }: Candidate, result: { ok: boolean; attempts: number; failure?: CleanFailure }, duration: number): void {
     if (this.audit === undefined) return
     const { failure, attempts } = result
     this.audit.emit({
@@ -415,6 +449,10 @@ export class Core {
       ...(this.environment === undefined ? {} : { environment: this.environment }),
     })
   }
+}
+
+function accessOf({ name, scope: { agent, tool, labels } }: PendingRead): Access {
+  return Object.freeze({ name, ...(agent === undefined ? {} : { agent }), ...(tool === undefined ? {} : { tool }), ...(labels === undefined ? {} : { labels }) })
 }
 
 // A provider's words: they must not forge a line of a log.

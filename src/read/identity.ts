@@ -107,6 +107,8 @@ export class Identities {
     if (narrowed?.isExact !== true) return false
     for (const link of scope.links()) {
       if (link.identity !== identity.scope) break
+      // What a tool of other secrets is granted, this backend knows nothing of.
+      if (link.beside?.needsBackend === true) return false
       if (link.grant?.enforcement === 'backend' && this.#reachOf(link, instance) !== narrowed.reach) return false
     }
     return true
@@ -114,7 +116,7 @@ export class Identities {
 
   /** Is there a provider that this scope can reach, and that the process alone holds to the grant? */
   isEnforcedEverywhere(scope: ScopeState): boolean {
-    if (scope.ended !== undefined || scope.agent === undefined) return false
+    if (scope.ended !== undefined || scope.identity.agent === undefined) return false
     const identity = this.#of(scope)
     try {
       const reachable = this.#settings.resolver().reachable(effectiveGrant(scope).allow)
@@ -160,7 +162,7 @@ export class Identities {
   }
 
   #narrowed(scope: ScopeState, instance: ProviderInstance, provider: SecretProvider): Narrowed | undefined {
-    if (scope.agent === undefined || provider.narrow === undefined) return undefined
+    if (scope.identity.agent === undefined || provider.narrow === undefined) return undefined
     const identity = this.#of(scope)
     if (identity.narrowed.has(instance)) return identity.narrowed.get(instance)
     const made = this.#make(identity, instance, provider)
@@ -240,14 +242,19 @@ export class Identities {
 
 function watchEnd(clock: Clock, scope: ScopeState): void {
   const weak = new WeakRef(scope)
-  setBackgroundTimer(
-    clock,
-    () => {
-      const still = weak.deref()
-      if (still !== undefined && still.ended === undefined) watchEnd(clock, still)
-    },
-    Math.min(longestDelay, Math.max(1, scope.limit - clock.now())),
-  )
+  let timer: { clear(): void } | undefined
+  const arm = (delay: number): void => {
+    timer = setBackgroundTimer(
+      clock,
+      () => {
+        const still = weak.deref()
+        if (still !== undefined && still.ended === undefined) arm(still.limit - clock.now())
+      },
+      Math.min(longestDelay, Math.max(1, delay)),
+    )
+  }
+  arm(scope.limit - clock.now())
+  scope.whenEnded(() => timer?.clear())
 }
 
 const textOf = ({ allow, deny, isExact }: Reach): string => JSON.stringify([allow, deny, isExact])

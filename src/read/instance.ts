@@ -1,4 +1,5 @@
 /** A provider as one root uses it: made at the first read, with its own pause. */
+import { outside } from '../access/ambient.js'
 import { checkObject, checkString, copyPlain, suggest } from '../errors/check.js'
 import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
@@ -46,7 +47,7 @@ export class ProviderInstance {
   /** One load however many callers; one that failed is tried again by the next read. */
   load(): Promise<SecretProvider> {
     if (this.#provider !== undefined) return Promise.resolve(this.#provider)
-    this.#loading ??= this.#load()
+    this.#loading ??= outside(() => this.#load())
     return this.#loading
   }
 

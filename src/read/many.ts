@@ -63,6 +63,9 @@ function byProviders({ core }: View, reads: readonly PendingRead[]): Iterable<re
 
 async function find(view: View, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<readonly Waiting[]> {
   const prepared = await Promise.all(reads.map(async (one) => ({ one, candidates: (await view.core.prepare(one, options)) ?? [] })))
+  // Those that were let through at once waited for those that somebody was asked about.
+  const longest = Math.max(0, ...reads.map(({ added }) => added))
+  for (const one of reads) one.addTime(longest - one.added)
   for (const { address, name } of prepared.flatMap(({ candidates }) => candidates)) {
     const key = nameOf(address)
     const own = view.core.policyOf(name)

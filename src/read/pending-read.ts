@@ -1,8 +1,8 @@
 /** One read on its way: its promise, what can end it, and the one event that tells of it. */
 import { activeTrace, type Trace } from '../audit/trace.js'
-import type { ReadEvent } from '../audit/events.js'
+import type { AuditEvent, ReadEvent } from '../audit/events.js'
 import type { ScopeState } from '../access/scope.js'
-import { createError, failureOf, fixOf, isSecretError, type CleanFailure, type SecretError } from '../errors/secret-error.js'
+import { createError, failureOf, fixOf, isSecretError, type CleanFailure, type ErrorContext, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import type { Core } from './core.js'
 import type { CheckedRead } from './read-options.js'
@@ -14,6 +14,20 @@ export interface Progress {
   version?: string | undefined
   cache?: ReadEvent['cache'] | undefined
   attempts?: number | undefined
+  /** Where there is no candidate: of whom many were asked for. */
+  provider?: string | undefined
+}
+
+/** What an operation is for that is no read of one value: how errors and events tell of it. */
+export interface Purpose {
+  readonly verb?: ErrorContext['verb']
+  readonly tell?: (event: ReadEvent) => AuditEvent
+}
+
+/** Those under way, which end together. */
+export interface Siblings {
+  add(read: PendingRead): unknown
+  delete(read: PendingRead): unknown
 }
 
 export class PendingRead {
@@ -27,15 +41,20 @@ export class PendingRead {
   readonly startedAt: number
   readonly #core: Core
   readonly #trace: Trace | undefined
-  readonly #siblings: Set<PendingRead>
+  readonly #siblings: Siblings
+  readonly #purpose: Purpose
+  /** Is told once how it ends, before those who wait for it are. */
+  onEnd: ((outcome: ReadEvent['outcome']) => void) | undefined
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void
   #timer: { clear(): void } | undefined
+  #added = 0
   #signal: AbortSignal | undefined
   readonly #onAbort = (): void => this.abort()
 
-  constructor(core: Core, scope: ScopeState, siblings: Set<PendingRead>, name: string) {
+  constructor(core: Core, scope: ScopeState, siblings: Siblings, name: string, purpose: Purpose = {}) {
     this.#core = core
+    this.#purpose = purpose
     this.scope = scope
     this.name = name
     this.#siblings = siblings
@@ -51,9 +70,13 @@ export class PendingRead {
     siblings.add(this)
   }
 
+  get verb(): string {
+    return this.#purpose.verb ?? 'read'
+  }
+
   /** Epoch milliseconds. */
   get deadline(): number {
-    return this.startedAt + this.#core.timeout
+    return this.startedAt + this.#core.timeout + this.#added
   }
 
   /** Ends with the reason of the signal when that aborts, as it may have done already. A signal is the reader's own object: its members may throw. */
@@ -65,6 +88,39 @@ export class PendingRead {
     })
     if (isAborted === true) this.abort()
     if (isAborted === undefined) this.fail({ code: 'invalid-config', fix: 'options.signal cannot be listened to; expected the signal of an AbortController' })
+  }
+
+  /**
+   * Waits for somebody's leave, which is not part of the read's time.
+   * @param end Is called when the read ends meanwhile: then nobody waits for it any more.
+   * @returns What the promise gives; undefined when the read has ended.
+   */
+  async outOfTime<Value>(promise: Promise<Value>, end: () => void): Promise<Value | undefined> {
+    const since = this.#core.clock.now()
+    this.#timer?.clear()
+    const before = this.onEnd
+    const ended = new Promise<undefined>((resolve) => {
+      this.onEnd = (outcome) => {
+        before?.(outcome)
+        end()
+        resolve(undefined)
+      }
+    })
+    if (this.isSettled) end()
+    const value = await Promise.race([promise, ended])
+    this.onEnd = before
+    this.addTime(Math.max(0, this.#core.clock.now() - since))
+    return value
+  }
+
+  /** @param milliseconds What it waited for others, or for a leave. */
+  addTime(milliseconds: number): void {
+    this.#added += milliseconds
+  }
+
+  /** Milliseconds that were added to its time. */
+  get added(): number {
+    return this.#added
   }
 
   /** Calls `late` when the read's time is over, unless it has settled. */
@@ -118,7 +174,7 @@ export class PendingRead {
   }
 
   #describe(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): SecretError {
-    const { candidate, attempts } = this.progress
+    const { candidate, attempts, provider } = this.progress
     const isRefusedHere = deniedBy === 'scope'
     return createError(failure, {
       secret: this.name,
@@ -126,7 +182,8 @@ export class PendingRead {
       tool: this.scope.tool,
       deniedBy,
       attempts,
-      provider: isRefusedHere ? undefined : candidate?.instance.name,
+      verb: this.#purpose.verb,
+      provider: isRefusedHere ? undefined : (candidate?.instance.name ?? provider),
       reference: isRefusedHere || candidate === undefined ? undefined : this.#core.resolver.reference(candidate),
     })
   }
@@ -136,15 +193,18 @@ export class PendingRead {
     this.isSettled = true
     this.#siblings.delete(this)
     this.#timer?.clear()
+    this.onEnd?.(outcome)
     if (this.#core.audit !== undefined) this.#tell(outcome, error)
     attempt(() => this.#signal?.removeEventListener('abort', this.#onAbort))
     return true
   }
 
   #tell(outcome: ReadEvent['outcome'], error: SecretError | undefined): void {
-    const { candidate, version, cache, attempts } = this.progress
+    const { candidate, version, cache, attempts, provider } = this.progress
     const now = this.#core.clock.now()
-    const event = this.#core.event<ReadEvent>(this.scope, now, this.#trace, { type: 'read', name: this.name, outcome, duration: Math.max(0, now - this.startedAt) })
+    const duration = Math.max(0, now - this.startedAt)
+    const event = this.#core.event<ReadEvent>(this.scope, now, this.#trace, { type: 'read', name: this.name, outcome, duration })
+    if (provider !== undefined) event.provider = provider
     if (candidate !== undefined) {
       if (candidate.instance.name !== undefined) event.provider = candidate.instance.name
       event.reference = this.#core.resolver.reference(candidate)
@@ -155,7 +215,7 @@ export class PendingRead {
     if (error?.deniedBy !== undefined) event.deniedBy = error.deniedBy
     if (error?.reason !== undefined) event.reason = error.reason
     if (error?.requestId !== undefined) event.requestId = error.requestId
-    this.#core.audit?.emit(event)
+    this.#core.audit?.emit(this.#purpose.tell?.(event) ?? event)
   }
 }
 

@@ -1,5 +1,6 @@
-/** `cache` of the options and of a secret's policy, checked and in milliseconds. */
+/** `cache` of the options and of a secret's policy, checked and in milliseconds; and where may be read. */
 import { checkCount, checkDuration, checkObject } from '../errors/check.js'
+import { invalidConfig } from '../errors/secret-error.js'
 import type { CachePolicy } from './cache.js'
 
 const durations = ['ttl', 'staleWhileRevalidate', 'staleIfError', 'negativeTtl'] as const
@@ -28,6 +29,12 @@ function overlay(base: CachePolicy, given: Readonly<Record<string, unknown>>, op
   const policy: { -readonly [Key in keyof CachePolicy]: number } = { ...base }
   for (const key of durations) if (given[key] !== undefined) policy[key] = checkDuration(given[key], `${option}.${key}`)
   return policy
+}
+
+export function checkOutsideTools(value: unknown, option: string): 'allow' | 'deny' {
+  if (value === undefined) return 'allow'
+  if (value !== 'allow' && value !== 'deny') throw invalidConfig(option, 'is not understood', "'allow' or 'deny'")
+  return value
 }
 
 /** For names that are answered by one version: fresh only as long as for each of them. */

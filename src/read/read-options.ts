@@ -42,6 +42,7 @@ export const readKeys = {
   getSecrets: ['maxAge', 'fresh', 'signal', 'partial'],
   useSecret: [...oneRead, 'isRejected'],
   describeSecret: ['version', 'stage', 'signal'],
+  watchSecret: ['signal'],
 } as const
 
 const shapes = ['text', 'json', 'bytes', 'redacted']
@@ -76,7 +77,7 @@ export function checkRead(value: unknown, kind: keyof typeof readKeys): CheckedR
   return checked
 }
 
-function checkPin(value: unknown, option: string): string {
+export function checkPin(value: unknown, option: string): string {
   const pin = checkString(value, option)
   if (pin.length > 512 || hidden.test(pin)) throw invalidConfig(option, 'is too long, or has a control or direction character', 'at most 512 characters without controls')
   return pin
@@ -87,7 +88,7 @@ function checkShape(value: unknown, option: string): NonNullable<AnyRead['as']> 
   return value as NonNullable<AnyRead['as']>
 }
 
-function checkSignal(value: unknown, option: string): AbortSignal {
+export function checkSignal(value: unknown, option: string): AbortSignal {
   const signal = value as Partial<AbortSignal> | null
   if (
     typeof signal !== 'object' ||

@@ -60,6 +60,11 @@ export class Resolver {
     for (const instance of this.instances()) instance.onLoad = (provider) => this.#checkLoaded(instance, provider)
   }
 
+  /** Names that `secrets` or `references` mention. */
+  get declared(): ReadonlySet<string> {
+    return this.#declared
+  }
+
   /** Searched in order. */
   get main(): readonly ProviderInstance[] {
     return this.#main

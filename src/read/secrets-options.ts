@@ -1,4 +1,5 @@
 /** The options of `createSecrets`, as types. `secrets.ts` holds them against what was given. */
+import type { Access } from '../access/authorize.js'
 import type { AuditSink } from '../audit/events.js'
 import type { Clock } from '../clock.js'
 import type { Duration } from '../duration.js'
@@ -52,6 +53,13 @@ export interface SecretsOptions<Name extends string = string> {
   /** The core alone retries. Default 2 attempts; `false` is one. */
   retry?: { attempts?: number } | false
   audit?: AuditSink | readonly AuditSink[]
+  /**
+   * After the scope, before the cache, for hits too: approval, throttling, fail-closed audit. `undefined` goes on without a wait; a rejection is `denied`.
+   * What it waits for is not part of `timeout`. `signal` aborts when nobody waits for its answer any more.
+   */
+  authorize?: (access: Access, signal: AbortSignal) => undefined | Promise<void>
+  /** `'deny'`: inside an app that runs tools, every view refuses reads where there is no ambient scope and no `bindScope`. Default `'allow'`. */
+  outsideTools?: 'allow' | 'deny'
   /** Else `KEYWARD_ENV`, else none. */
   environment?: string
   /** Default: the system's. */

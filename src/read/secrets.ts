@@ -1,19 +1,22 @@
 /** `createSecrets`: from options, checked at the door, to the root view. */
+import { outside } from '../access/ambient.js'
 import type { AuditSink } from '../audit/events.js'
+import type { Authorize } from '../access/authorize.js'
 import { checkGrant, type CheckedGrant, type Grant } from '../access/grant.js'
 import { checkName, prefixOf } from '../access/name.js'
 import { References } from '../access/reference.js'
 import { narrow, ScopeState } from '../access/scope.js'
-import { systemClock, type Clock } from '../clock.js'
-import { checkCount, checkDuration, checkList, checkObject, checkString, checkTable, printable, suggest } from '../errors/check.js'
+import { systemClock, within, type Clock } from '../clock.js'
+import { checkCount, checkDuration, checkFunction, checkList, checkObject, checkString, checkTable, printable, suggest } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { ProviderSetup } from '../provider.js'
 import type { SecretName } from '../register.js'
 import type { CachePolicy } from './cache.js'
 import { Core } from './core.js'
 import { checkProviderName, chooseProvider, ProviderInstance } from './instance.js'
-import { checkCache, checkSecretCache } from './policy.js'
+import { checkCache, checkOutsideTools, checkSecretCache } from './policy.js'
 import { Resolver } from './resolver.js'
+import { rootCalls } from './root-calls.js'
 import type { SecretsOptions } from './secrets-options.js'
 import type { RootSecrets, Scope } from './types.js'
 import { openScope, View } from './view.js'
@@ -27,9 +30,7 @@ export interface RootContext {
   origin?: string | undefined
 }
 
-const optionKeys = ['provider', 'providers', 'references', 'secrets', 'cache', 'timeout', 'retry', 'audit', 'environment', 'clock']
-/** Declared for later versions. Ignoring them would weaken what their user asked for. */
-const laterKeys = ['authorize', 'outsideTools']
+const optionKeys = ['provider', 'providers', 'references', 'secrets', 'cache', 'timeout', 'retry', 'audit', 'authorize', 'outsideTools', 'environment', 'clock']
 const policyKeys = ['description', 'origins', 'methods', 'paths', 'inject', 'rotateEvery', 'cache']
 
 /**
@@ -56,6 +57,8 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
     timeout: options['timeout'] === undefined ? 10_000 : checkDuration(options['timeout'], path('timeout')),
     attempts: checkRetry(options['retry'], path('retry')),
     sinks: checkSinks(options['audit'], path('audit')),
+    authorize: options['authorize'] === undefined ? undefined : (checkFunction(options['authorize'], path('authorize')) as Authorize),
+    isForTools: checkOutsideTools(options['outsideTools'], path('outsideTools')) === 'deny',
   })
   const setup = (name: () => string | undefined): ProviderSetup => ({
     environment,
@@ -84,10 +87,9 @@ function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, Che
     return scope
   }
   let closing: Promise<void> | undefined
-  const close = (): Promise<void> => (closing ??= closeRoot(core, state))
-  const members = { ...new View(core, state).functions(), environment: core.environment, agent, close, [Symbol.asyncDispose]: close }
-  for (const member of [...Object.values(members), close]) if (typeof member === 'function') Object.freeze(member)
-  return Object.freeze(members)
+  const close = (): Promise<void> => (closing ??= outside(() => closeRoot(core, state)))
+  const view = new View(core, state)
+  return view.publish({ ...view.functions(), ...rootCalls(core, state), environment: core.environment, agent, close, [Symbol.asyncDispose]: close })
 }
 
 async function closeRoot(core: Core, state: ScopeState): Promise<void> {
@@ -100,19 +102,12 @@ async function closeRoot(core: Core, state: ScopeState): Promise<void> {
       core.warn('The provider failed to close', instance.name)
     }
   }
-  // Whatever hangs, closing ends; and a provider that hangs takes no sink its time to flush.
-  await within(core.clock, core.timeout / 2, Promise.all(core.resolver.instances().map(closeInstance)))
-  await within(core.clock, core.timeout / 2, core.audit?.close())
+  // Whatever hangs, closing ends; and a lease or a provider that hangs takes no sink its time to flush.
+  await within(core.clock, core.timeout / 2, core.identities.settled())
+  core.identities.close()
+  await within(core.clock, core.timeout / 4, Promise.all([core.identities.settled(), ...core.resolver.instances().map(closeInstance)]))
+  await within(core.clock, core.timeout / 4, core.audit?.close())
   core.known.clear()
-}
-
-async function within(clock: Clock, milliseconds: number, promise: Promise<unknown> | undefined): Promise<void> {
-  let timer: { clear(): void } | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = clock.setTimer(resolve, milliseconds)
-  })
-  await Promise.race([promise, late])
-  timer?.clear()
 }
 
 function unknownAgent(name: unknown, agents: ReadonlyMap<string, CheckedGrant>): Error {
@@ -122,10 +117,8 @@ function unknownAgent(name: unknown, agents: ReadonlyMap<string, CheckedGrant>):
 
 function checkOptions(given: unknown, what: string, path: (key: string) => string): Readonly<Record<string, unknown>> {
   const table = checkTable(given, what)
-  for (const key of laterKeys) if (table[key] !== undefined) throw invalidConfig(path(key), 'is not part of this version of keyward', 'no such option')
   for (const key in table) {
-    if (!optionKeys.includes(key) && !laterKeys.includes(key))
-      throw invalidConfig(path(printable(key)), 'is not an option', `${suggest(key, optionKeys)}one of ${optionKeys.join(', ')}`)
+    if (!optionKeys.includes(key)) throw invalidConfig(path(printable(key)), 'is not an option', `${suggest(key, optionKeys)}one of ${optionKeys.join(', ')}`)
   }
   return table
 }

@@ -5,6 +5,7 @@ import type { CallContext, SecretProvider, SecretVersion } from '../provider.js'
 import { fillSafely } from './answer.js'
 import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy } from './cache.js'
 import { Call, type CallResult } from './call.js'
+import { Changes } from './changes.js'
 import { allowsStale, type Failed } from './cool-down.js'
 import { Dispatcher } from './dispatcher.js'
 import type { ProviderInstance } from './instance.js'
@@ -44,6 +45,7 @@ export interface Flight {
 /** What the store tells: each value, for the redactor, and each call that ran behind. */
 export interface StoreListener {
   batchRefused(instance: ProviderInstance): void
+  watchFailed(instance: ProviderInstance): void
   lease: LeaseSettings['told']
   fetched(candidate: Candidate, version: HeldVersion): void
   refreshed(candidate: Candidate, result: { ok: true; attempts: number } | ({ ok: false } & Failed), duration: number): void
@@ -70,6 +72,7 @@ export class Store {
   readonly #freshTimers = new Set<{ clear(): void }>()
   readonly #dispatchers = new Map<number, Dispatcher>()
   readonly leases: Leases
+  readonly changes: Changes
   /** Of which the answer is known to come with a lease: each owner has its own. */
   readonly #leased = new Set<string>()
   readonly #owners = new WeakMap<HeldVersion, LeaseOwner>()
@@ -80,6 +83,10 @@ export class Store {
     this.#timeout = settings.timeout
     this.#attempts = settings.attempts
     this.#listener = listener
+    this.changes = new Changes(
+      (space, id) => this.#markPushed(space, id),
+      (instance) => listener.watchFailed(instance),
+    )
     this.leases = new Leases({
       clock,
       cache,
@@ -96,6 +103,11 @@ export class Store {
     if (number === 0 || !this.#leased.has(nameOf(address))) return address
     const key = address.key.includes('\n') ? address.key : `${address.key}\n\n`
     return { space: address.space, key: `${key}\n${number}` }
+  }
+
+  /** Is what lies there handed out with a lease, to each owner another? */
+  isKnownLeased(address: Address): boolean {
+    return isOwned(address) || this.#leased.has(nameOf(address))
   }
 
   /** Did a call bring what is another owner's alone? */
@@ -183,6 +195,21 @@ export class Store {
     return [...this.cache.addresses(), ...Array.from(this.#flights.values(), ({ address }) => address)]
   }
 
+  // What a provider pushes: it says that something changed, and not what.
+  #markPushed(space: number, id: string | undefined): void {
+    this.markAll((address) => address.space === space && (id === undefined || address.key === id || address.key.startsWith(`${id}\n`)))
+  }
+
+  /** A version, kept as a read would keep it, for somebody who is no reader. */
+  async bring(candidate: Candidate, demand: Demand): Promise<Outcome> {
+    const acquired = this.acquire(candidate, demand)
+    if (!('flight' in acquired)) return acquired
+    const { flight, cache } = acquired
+    const begun = await flight
+    const outcome = await begun.outcome
+    return this.settled(candidate, demand, outcome.ok ? { ...outcome, version: begun.version } : outcome, cache)
+  }
+
   /** Marks the one version that somebody was handed. What was fetched since stays, however often this is said. */
   reject(address: Address, version: HeldVersion): void {
     if (version.isMarked) return
@@ -193,6 +220,7 @@ export class Store {
 
   close(): void {
     this.leases.close()
+    this.changes.close()
     for (const flight of this.#running) flight.stop({ code: 'closed' })
     for (const timer of this.#freshTimers) timer.clear()
     this.#flights.clear()
@@ -201,7 +229,9 @@ export class Store {
   }
 
   /** Ends what a provider instance still does and all that is held of it. */
-  endInstance({ number }: ProviderInstance): void {
+  endInstance(instance: ProviderInstance): void {
+    const { number } = instance
+    this.changes.end(instance)
     for (const flight of this.#running) if (flight.address?.space === number) flight.stop({ code: 'closed' })
     this.#dispatchers.delete(number)
     this.cache.endSpace(number)
@@ -302,7 +332,7 @@ export class Store {
     const version = new HeldVersion()
     const { attempts, isBehind, isProbe } = settings
     const timeout = this.#timeout
-    const isAlone = isProbe || isOwned(address) || this.#leased.has(nameOf(address))
+    const isAlone = isProbe || this.isKnownLeased(address)
     const call = this.#dispatcherOf(instance, candidate.provider).begin(request, { clock: this.#clock, timeout, attempts, isBehind, isAlone, asker: owner.number })
     const flight: Flight = {
       address,
@@ -322,6 +352,7 @@ export class Store {
   #dispatcherOf(instance: ProviderInstance, provider: SecretProvider): Dispatcher {
     const known = this.#dispatchers.get(instance.number)
     if (known !== undefined) return known
+    this.changes.follow(instance, provider)
     const dispatcher = new Dispatcher(provider, () => this.#listener.batchRefused(instance))
     this.#dispatchers.set(instance.number, dispatcher)
     return dispatcher
@@ -343,6 +374,7 @@ export class Store {
       if (isCurrent) this.#keep(place, flight, now)
       else flight.version.isFresh = false
       if (result.ok) this.#hold(candidate, flight, result)
+      this.changes.tell(address.space, candidate.place.id, flight.version)
       return { ok: true, attempts: result.attempts }
     }
     flight.version.isFresh = false

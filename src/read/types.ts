@@ -1,7 +1,7 @@
 /** The types of what `createSecrets` returns. Every member of a view is a property, not a method, and names are `in`: so a narrow scope is refused where a wider one is needed. */
 import type { Duration } from '../duration.js'
 import type { SecretError } from '../errors/secret-error.js'
-import type { JsonValue } from '../provider.js'
+import type { JsonValue, SecretValue, SecretWrite } from '../provider.js'
 import type { Grant, Granted } from '../access/grant.js'
 import type { AgentAllow, AgentName, SecretName } from '../register.js'
 
@@ -76,6 +76,13 @@ export interface Secrets<in Name extends string = SecretName> {
     // `& Use` lets the parameter of `isRejected` be inferred.
     options?: Options & Only<Options, Use> & Use,
   ) => Promise<Result>
+  /**
+   * Yields now, and after each new version, which `getSecret` then answers with. Ends on `signal`, revocation or `close()`. Never mints a lease.
+   *
+   * By push where the provider pushes, else by asking the backend to describe the secret about as often as its `ttl`, a second at least. A consumer that is slow
+   * is told of the newest. One `read` in the audit, when it begins; a look that fails is a `refresh`. Its timers do not keep the process alive.
+   */
+  readonly watchSecret: (name: Name, options?: { signal?: AbortSignal }) => AsyncIterable<SecretDescription>
   /** Marks what the cache holds as old: one name, or all that this view may read. Nothing is lost to `staleIfError`. */
   readonly invalidate: (name?: Name) => void
   /** A narrower view. Nothing it grants was not granted here; nothing on it leads back here. The grant is copied; a malformed one throws `invalid-config`, another agent's name `denied`. */
@@ -98,6 +105,35 @@ export interface RootSecrets<in Name extends string = SecretName> extends Secret
   readonly environment: string | undefined
   /** The scope that the config declares for this agent: the same one until it is revoked, expired or used up, then a new one. */
   readonly agent: <const Agent extends AgentName>(name: Agent) => Scope<Name & Granted<AgentAllow<Agent>>>
+  /**
+   * A new version. Where the reference pins a field, that field alone is changed, by read and compare-and-set; `unsupported` where the provider cannot. A pinned
+   * version or stage is `denied`. Text put to a record backend is stored as `{ value }`. In a list, writes go to the first provider.
+   *
+   * Called once; with an `idempotencyKey`, again as `retry.attempts` says. `ifVersion` that does not hold is `conflict`; what else the provider cannot honour is
+   * `unsupported`. What this process holds of the secret is marked as old, also where nobody knows whether the write landed (`timeout`, `unavailable`, an
+   * abort): a read that begins after it asks the backend. The value is copied at once and known to the redactor before it leaves. Ends within `timeout`.
+   * Rejects with a `SecretError`, or with the reason of `signal`.
+   */
+  readonly putSecret: (name: Name, value: SecretValue, options?: Omit<SecretWrite, 'value'> & { signal?: AbortSignal }) => Promise<{ version?: string }>
+  /**
+   * Called once. What this process holds of the secret ends, also where nobody knows whether it was deleted: it is not served for an outage either. A pinned
+   * version or stage is `denied`; a secret that is not there is `not-found`. `unsupported` where the reference pins a field.
+   */
+  readonly deleteSecret: (name: Name, options?: { signal?: AbortSignal }) => Promise<void>
+  /**
+   * Names that begin with `prefix` (default: all), as they would be read: by way of the references, those of an earlier provider before those of a later. What no
+   * name leads to is left out, and a provider that cannot list is passed over; `unsupported` where none can. Pages are asked for as they are used, each
+   * step within `timeout`; each iteration is a listing of its own. It ends with the loop, on `signal` and on `close()`, and the audit then hears of one
+   * `read` of `prefix*`.
+   */
+  readonly listSecrets: (options?: { prefix?: string; signal?: AbortSignal }) => AsyncIterable<SecretDescription>
+  /**
+   * Reachable, authenticated, may read what the config asks for: by provider. Never throws, and ends within `timeout`. A name that `secrets` or `references`
+   * declare is looked for as a read would, without handing a value over; where a provider cannot describe and gives leases, nothing is asked for.
+   * Several names that fail are in `errors`. What is not finished when `signal` aborts is a `timeout` with reason `aborted`; options that are wrong
+   * are the error of every provider.
+   */
+  readonly check: (options?: { signal?: AbortSignal }) => Promise<Record<string, { ok: true } | { ok: false; error: SecretError }>>
   /** Stops timers, revokes leases, flushes sinks, closes what this root made (an injected instance belongs to its maker), all within `timeout`. */
   readonly close: () => Promise<void>
 }

@@ -4,9 +4,10 @@
  */
 import type { HitTemplate } from '../audit/audit.js'
 import { activeTrace } from '../audit/trace.js'
+import { ambient, mirror, type AmbientScope } from '../access/ambient.js'
 import { checkGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
-import { narrow, type ScopeState } from '../access/scope.js'
+import { narrow, ScopeState, type Beside, type Refusal } from '../access/scope.js'
 import { within } from '../clock.js'
 import { printable } from '../errors/check.js'
 import { pin } from '../redaction/redacted.js'
@@ -17,6 +18,7 @@ import { getSecrets } from './many.js'
 import { PendingRead } from './pending-read.js'
 import { checkRead, isChecked, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import { viewOf } from './tool.js'
 import type { Scope, Secrets } from './types.js'
 import { asText, textsOf, ValueFailure } from './value.js'
 
@@ -31,29 +33,41 @@ interface Handle {
 /** Handles kept before those of versions that are gone are looked for. */
 const handlesBeforePruning = 64
 
+/** By the object that a user holds. */
+const views = new WeakMap<object, View>()
+
+/** What is behind an object that `createSecrets`, `loadSecrets`, `agent` or `scope` of this copy of the package returned; undefined for any other. */
+export const viewBehind = (secrets: object): View | undefined => views.get(secrets)
+
 export class View {
   readonly core: Core
   readonly scope: ScopeState
+  /** `getSecret` of this very view, wherever it is called. */
+  readonly read: (name: string, options?: unknown) => Promise<unknown>
   readonly #handles = new Map<string, Handle>()
   readonly #pending = new Set<PendingRead>()
+  /** How to end what watches through this view. */
+  readonly watches = new Set<() => void>()
   #pruneAt = handlesBeforePruning
+  /** This view inside tools that were not made from it. */
+  #inside: WeakMap<Beside, View> | undefined
 
   constructor(core: Core, scope: ScopeState) {
     this.core = core
     this.scope = scope
     scope.whenEnded((code, reason) => {
       this.#handles.clear()
+      for (const end of this.watches) end()
       for (const read of this.#pending) read.fail({ code, reason }, code === 'denied' ? 'scope' : undefined)
     })
+    this.read = this.#reader()
   }
 
-  /** The functions of the view, for users: closures, so that nothing on them leads further. */
-  functions(): Secrets {
+  #reader(): View['read'] {
     const handles = this.#handles
-    const { core } = this
-    const { audit } = core
-    const hasNoEnd = this.scope.limit === Infinity
-    const getSecret = (name: string, options?: unknown): Promise<unknown> => {
+    const { audit } = this.core
+    const hasNoEnd = this.scope.isUnlimited
+    return (name, options) => {
       if (options === undefined) {
         const handle = handles.get(name)
         if (handle !== undefined && ((hasNoEnd && handle.version.isUnlimited) || this.#isWithin(handle))) {
@@ -70,14 +84,52 @@ export class View {
       }
       return this.#read(name, options)
     }
+  }
+
+  /** The functions of the view, for users: closures, so that nothing on them leads further. */
+  functions(): Secrets {
+    const { read } = this
+    const { isForTools } = this.core
+    const getSecret = (name: string, options?: unknown): Promise<unknown> => {
+      const tool = ambient.storage?.getStore()
+      return tool === undefined && !isForTools ? read(name, options) : this.reading(tool).read(name, options)
+    }
     return {
       getSecret,
-      getSecrets: (names: readonly string[], options?: unknown) => getSecrets(this, names, options),
-      useSecret: (name: string, use: unknown, options?: unknown) => pin(this.#use(name, use, options), shown(name)),
-      describeSecret: async (name: string, options?: unknown) => (await import('./describe.js')).describeSecret(this, name, options),
-      invalidate: (name?: string) => this.invalidate(name),
-      scope: (grant: unknown) => this.narrow(grant),
+      getSecrets: (names: readonly string[], options?: unknown) => getSecrets(this.reading(), names, options),
+      useSecret: (name: string, use: unknown, options?: unknown) => pin(this.reading().#use(name, use, options), shown(name)),
+      describeSecret: (name: string, options?: unknown) => this.reading().#describe(name, options),
+      watchSecret: (name: string, options?: unknown) => this.reading().#watch(name, options),
+      invalidate: (name?: string) => this.here().invalidate(name),
+      scope: (grant: unknown) => this.here().narrow(grant),
     } as unknown as Secrets
+  }
+
+  /** This view as it is for the code that runs now: inside a tool it is refused whatever the tool is refused. */
+  here(tool = ambient.storage?.getStore()): View {
+    return tool === undefined || tool === null ? this : this.#insideOf(tool)
+  }
+
+  /** The same for a read, which has no place outside of tools where the app says so. */
+  reading(tool = ambient.storage?.getStore()): View {
+    return tool === undefined && this.core.isForTools ? this.#refusing('outside-tools') : this.here(tool)
+  }
+
+  #insideOf(tool: AmbientScope): View {
+    const own = viewOf(tool)
+    if (own?.scope.descendsFrom(this.scope) === true) return own
+    const beside = own?.scope ?? mirror(tool)
+    if (this.scope.isHeldAgainst(beside)) return this
+    this.#inside ??= new WeakMap()
+    let view = this.#inside.get(beside)
+    if (view === undefined) this.#inside.set(beside, (view = new View(this.core, new ScopeState(this.core.clock, this.scope, undefined, beside))))
+    return view
+  }
+
+  #refusing(why: Refusal): View {
+    const scope = new ScopeState(this.core.clock, this.scope)
+    scope.end(why)
+    return new View(this.core, scope)
   }
 
   /** A read that has passed access as far as that needs no provider; or one that has failed. */
@@ -92,9 +144,28 @@ export class View {
     return { read, options: read.options ?? plainRead }
   }
 
+  #watch(name: unknown, options: unknown): AsyncIterable<unknown> {
+    const iterate = (): AsyncIterator<unknown> => {
+      const iterator = this.#iterate(name, options)
+      const next = async (): Promise<IteratorResult<unknown>> => (await iterator).next()
+      return Object.freeze({ next: Object.freeze(next), return: Object.freeze(async () => ((await iterator).return as () => Promise<IteratorResult<unknown>>)()) })
+    }
+    return Object.freeze({ [Symbol.asyncIterator]: Object.freeze(iterate) })
+  }
+
+  async #iterate(name: unknown, options: unknown): Promise<AsyncIterator<unknown>> {
+    const { watchSecret } = await import('./watch.js')
+    return watchSecret(this, name, options)
+  }
+
   async #use(name: unknown, use: unknown, options: unknown): Promise<unknown> {
     const { useSecret } = await import('./use.js')
     return useSecret(this, name, use, options)
+  }
+
+  async #describe(name: unknown, options: unknown): Promise<unknown> {
+    const { describeSecret } = await import('./describe.js')
+    return describeSecret(this, name, options)
   }
 
   #takeOptions(read: PendingRead, options: unknown, kind: Parameters<typeof checkRead>[1]): void {
@@ -143,6 +214,13 @@ export class View {
     return openScope(core, narrow(core.clock, scope, checkGrant(grant)))
   }
 
+  /** Freezes what a user holds of this view, and remembers whose it is. */
+  publish<Members extends object>(members: Members): Members {
+    for (const { value } of Object.values(Object.getOwnPropertyDescriptors(members))) if (typeof value === 'function') Object.freeze(value)
+    views.set(members, this)
+    return Object.freeze(members)
+  }
+
   #read(name: unknown, given: unknown): Promise<unknown> {
     const { read, options } = this.open(name, given, 'getSecret')
     if (!read.isSettled) this.#start(read, options)
@@ -150,7 +228,7 @@ export class View {
   }
 
   #start(read: PendingRead, options: CheckedRead): void {
-    const isShared = options === plainRead && !this.scope.isCounted
+    const isShared = options === plainRead && !this.scope.isCounted && !this.core.isAsked
     if (!isShared) return void this.#run(read, options, undefined)
     const handle: Handle = { version: new HeldVersion(), promise: read.promise }
     this.#remember(read.name, handle)
@@ -226,15 +304,20 @@ export function shown(name: unknown): string {
   }
 }
 
+/** The view of a new scope. */
+export function openView(core: Core, state: ScopeState): View {
+  core.audit?.emit(core.event(state, core.clock.now(), activeTrace(), { type: 'scope' }))
+  return new View(core, state)
+}
+
 /** The frozen object of a scope. */
 export function openScope(core: Core, state: ScopeState): Scope {
-  core.audit?.emit(core.event(state, core.clock.now(), activeTrace(), { type: 'scope' }))
+  const view = openView(core, state)
   let revoking: Promise<void> | undefined
   const revoke = (): Promise<void> => (revoking ??= revokeScope(core, state))
-  const members = { ...new View(core, state).functions(), agent: state.agent, revoke, [Symbol.asyncDispose]: revoke }
-  for (const member of [...Object.values(members), revoke]) if (typeof member === 'function') Object.freeze(member)
+  const members = { ...view.functions(), agent: state.agent, revoke, [Symbol.asyncDispose]: revoke }
   Object.defineProperty(members, 'enforcement', { get: Object.freeze(() => (core.identities.isEnforcedEverywhere(state) ? 'backend' : 'process')), enumerable: true })
-  return Object.freeze(members) as unknown as Scope
+  return view.publish(members) as unknown as Scope
 }
 
 async function revokeScope(core: Core, state: ScopeState): Promise<void> {

@@ -153,7 +153,7 @@ describe('a config that does not hold', () => {
     ['a sink that is none', environment({ audit: [() => undefined, canary] }), 'environments.production.audit[1] is not an audit sink'],
     ['secrets in an environment', environment({ secrets: { A: canary } }), 'environments.production.secrets belongs to all environments'],
     ['a clock', environment({ clock: {} }), 'environments.production.clock is not part of a config'],
-    ['authorize', environment({ authorize: () => undefined }), 'environments.production.authorize is not part of this version'],
+    ['an authorize that is no function', environment({ authorize: canary }), 'environments.production.authorize is not a function'],
     ['outsideTools', environment({ outsideTools: 'deny' }), 'environments.production.outsideTools is not part of this version'],
     ['the second environment', { environments: { development: { provider: 'env' }, 'eu west': { provider: 'env', timeout: canary } } }, 'environments["eu west"].timeout'],
   ]

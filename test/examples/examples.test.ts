@@ -61,6 +61,16 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'production: search/api-key comes from env, reference SEARCH_SERVICE_KEY (32 characters)',
   ],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
+  'approve-by-a-person.ts': [
+    'biller read SEARCH_KEY',
+    'May biller read STRIPE_KEY?',
+    'biller read STRIPE_KEY',
+    'biller read STRIPE_KEY',
+    'May biller read PAYROLL_KEY?',
+    'biller was refused PAYROLL_KEY by authorize: not-approved',
+  ],
+  'throttle-an-agent.ts': ['read 1: ok', 'read 2: ok', 'read 3: ok', /^read 4: too-many-reads, again in \d+ s$/, /^read 5: too-many-reads, again in \d+ s$/],
+  'fail-closed-audit.ts': ['while the log is down: denied, by authorize', 'biller reads STRIPE_KEY', 'biller reads STRIPE_KEY'],
   'survive-an-outage.ts': [
     'down: the read was answered; served stale: true',
     'down: OTHER fails with unavailable, after 0 calls of its own',

@@ -1,0 +1,62 @@
+/** The scope of a tool as the store holds it: for all copies of the package, and with nothing on it that leads to a view. */
+import type { AmbientScope } from '../access/ambient.js'
+import { effectiveGrant, patternsOf } from '../access/effective.js'
+import type { View } from './view.js'
+
+/** The view of a tool; undefined where another copy of the package made it. Not a member of the class, which is in reach of whoever has a tool. */
+export let viewOf: (tool: AmbientScope) => View | undefined
+
+export class Tool implements AmbientScope {
+  readonly #view: View
+
+  static {
+    viewOf = (tool) => (#view in tool ? tool.#view : undefined)
+  }
+
+  constructor(view: View) {
+    this.#view = view
+    Object.freeze(this)
+  }
+
+  get agent(): string | undefined {
+    return this.#view.scope.agent
+  }
+  get tool(): string | undefined {
+    return this.#view.scope.tool
+  }
+  get labels(): AmbientScope['labels'] {
+    return this.#view.scope.labels
+  }
+  get versions(): boolean {
+    return this.#view.scope.versions
+  }
+  get needsBackend(): boolean {
+    return this.#view.scope.needsBackend
+  }
+  get isCounted(): boolean {
+    return this.#view.scope.isCounted
+  }
+  get isUnlimited(): boolean {
+    return this.#view.scope.isUnlimited
+  }
+  get ended(): string | undefined {
+    return this.#view.scope.ended
+  }
+  get readsLeft(): number {
+    return Math.min(...this.#view.scope.held.map(({ readsLeft }) => readsLeft))
+  }
+  takeRead(): void {
+    for (const held of this.#view.scope.held) held.takeRead()
+  }
+  grant(): ReturnType<AmbientScope['grant']> {
+    const { allow, deny } = effectiveGrant(this.#view.scope)
+    return { allow: patternsOf(allow), deny: patternsOf(deny) }
+  }
+  whenEnded(run: () => void): void {
+    this.#view.scope.whenEnded(run)
+  }
+  getSecret(name: unknown, options: unknown): Promise<unknown> {
+    return this.#view.read(name as string, options)
+  }
+}
+Object.freeze(Object.freeze(Tool).prototype)

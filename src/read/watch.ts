@@ -1,0 +1,258 @@
+/**
+ * `watchSecret`: tells of each new version. By push where the provider pushes, else by asking `describe` about as often as the secret's `ttl`. Nothing is
+ * yielded before `getSecret` answers with that version, or a newer one. Reads no value that could mint a lease.
+ */
+import { longestDelay, setBackgroundTimer } from '../clock.js'
+import type { CleanFailure } from '../errors/secret-error.js'
+import { versionDetails } from './answer.js'
+import type { HeldVersion, VersionDetails } from './cache.js'
+import type { CallResult } from './call.js'
+import type { Core } from './core.js'
+import { describe } from './describe.js'
+import type { PendingRead } from './pending-read.js'
+import { plainRead } from './read-options.js'
+import type { Candidate } from './resolver.js'
+import type { Demand } from './store.js'
+import type { SecretDescription } from './types.js'
+import type { View } from './view.js'
+
+/** What is known of the newest version. */
+interface Sight {
+  readonly candidate: Candidate
+  readonly details: VersionDetails | undefined
+  /** Where one was fetched. */
+  readonly version: HeldVersion | undefined
+}
+
+/** Milliseconds between two looks where nothing is kept and so no `ttl` says. */
+const uncachedGap = 60_000
+/** Milliseconds between two looks at least, and after one that failed; doubled up to the usual gap. */
+const shortestGap = 1_000
+
+export function watchSecret(view: View, name: unknown, options: unknown): AsyncIterator<SecretDescription, undefined> {
+  return new Watch(view, name, options)
+}
+
+class Watch implements AsyncIterator<SecretDescription, undefined> {
+  readonly #view: View
+  readonly #core: Core
+  readonly #steps: AsyncGenerator<SecretDescription, undefined>
+  #isOver = false
+  /** Of the step that waits. */
+  #wake: (() => void) | undefined
+  #hasNews = false
+  readonly #ends: (() => void)[] = []
+
+  constructor(view: View, name: unknown, options: unknown) {
+    this.#view = view
+    this.#core = view.core
+    this.#steps = this.#run(name, options)
+  }
+
+  next(): Promise<IteratorResult<SecretDescription, undefined>> {
+    return this.#steps.next()
+  }
+
+  async return(): Promise<IteratorResult<SecretDescription, undefined>> {
+    // A step that waits has to end first: a generator takes one request after the other.
+    this.#end()
+    await this.#steps.return(undefined)
+    return { done: true, value: undefined }
+  }
+
+  async *#run(name: unknown, given: unknown): AsyncGenerator<SecretDescription, undefined> {
+    const { read, options } = this.#view.open(name, given, 'watchSecret')
+    // Where it ends before anybody waits for it.
+    read.promise.catch(() => undefined)
+    this.#follow(options.signal)
+    try {
+      const candidates = await this.#admitted(read)
+      let seen = candidates === undefined ? undefined : await this.#first(read, candidates)
+      if (seen === undefined || candidates === undefined) {
+        // An abort ends the loop as any other end does; what access or the provider refuses is thrown.
+        if (!this.#isOver) await read.promise
+        return undefined
+      }
+      this.#listen(candidates, () => seen)
+      let failures = 0
+      yield this.#told(seen)
+      while (!this.#isOver) {
+        const usual = this.#gap(seen.candidate)
+        const isNews = await this.#wait(failures === 0 ? usual : Math.min(usual, shortestGap * 2 ** (failures - 1)))
+        if (this.#isOver) break
+        const next = await this.#look(candidates, seen, isNews ? 0 : usual / 2)
+        failures = next === 'failed' ? failures + 1 : 0
+        if (next === 'failed' || next === 'same' || this.#isOver) continue
+        seen = next
+        yield this.#told(seen)
+      }
+      return undefined
+    } finally {
+      this.#end()
+    }
+  }
+
+  async #admitted(read: PendingRead): Promise<readonly Candidate[] | undefined> {
+    return read.isSettled ? undefined : await this.#core.prepare(read, read.options ?? plainRead)
+  }
+
+  /** What is there now: told as the one read that a watch is. */
+  async #first(read: PendingRead, candidates: readonly Candidate[]): Promise<Sight | undefined> {
+    try {
+      for (const { instance, provider } of candidates) this.#core.store.changes.follow(instance, provider)
+      const sight = await this.#see(candidates, read.deadline, 0, read)
+      if (read.isSettled || this.#core.isOver(read)) return undefined
+      if (!('candidate' in sight)) {
+        read.fail(sight, sight.code === 'denied' ? 'backend' : undefined)
+        return undefined
+      }
+      read.progress.candidate = sight.candidate
+      read.progress.version = sight.details?.version
+      read.succeed(undefined)
+      return sight
+    } catch (error) {
+      read.failWith(error)
+      return undefined
+    }
+  }
+
+  /** Looks whether there is a new version, and has it fetched before anybody hears of it. */
+  async #look(candidates: readonly Candidate[], seen: Sight, maxAge: number): Promise<Sight | 'same' | 'failed'> {
+    const { clock, store, timeout } = this.#core
+    const beganAt = clock.now()
+    // Of what is leased there is news when a reader was handed another lease, and only then.
+    if (store.isKnownLeased(seen.candidate.address)) {
+      const held = store.cache.get(seen.candidate.address, beganAt)
+      return held === undefined || held === seen.version ? 'same' : { candidate: seen.candidate, details: held.details, version: held }
+    }
+    const sight = await this.#see(candidates, beganAt + timeout, maxAge)
+    if (!('candidate' in sight)) {
+      // Gone: what is held must not be served as if it were not.
+      if (sight.code === 'not-found') store.mark(seen.candidate.address)
+      this.#core.tellRefresh(seen.candidate, { ok: false, attempts: 1, failure: sight }, clock.now() - beganAt)
+      return 'failed'
+    }
+    if (isSame(sight, seen)) return 'same'
+    const policy = this.#core.policyOf(sight.candidate.name)
+    const held = store.cache.get(sight.candidate.address, clock.now())
+    // Where nothing is held, no older version can be served; and what might be leased is fetched by readers alone.
+    if (sight.version !== undefined || policy === false || held === undefined) return sight
+    if (held.isFresh && !held.isMarked && held.version !== undefined && held.version === sight.details?.version) return { ...sight, version: held }
+    store.mark(sight.candidate.address)
+    const brought = await store.bring(sight.candidate, this.#demand(sight.candidate, beganAt + timeout))
+    this.#core.tellRefresh(sight.candidate, brought.ok ? { ok: true, attempts: brought.attempts } : brought, clock.now() - beganAt)
+    if (!brought.ok || brought.cache === 'stale') return 'failed'
+    const fetched: Sight = { candidate: sight.candidate, details: brought.version.details, version: brought.version }
+    // A backend that answers from a copy may describe what it does not give yet.
+    return isSame(fetched, seen) && fetched.details?.version !== undefined ? 'failed' : fetched
+  }
+
+  /** The first candidate that has the secret, as a read would find it; what kept it from being found otherwise. */
+  async #see(candidates: readonly Candidate[], deadline: number, maxAge: number, read?: PendingRead): Promise<Sight | CleanFailure> {
+    let failure: CleanFailure = { code: 'not-found' }
+    for (const candidate of candidates) {
+      if (candidate.flaw !== undefined) throw candidate.flaw
+      if (read !== undefined) {
+        read.progress.candidate = candidate
+        if (!this.#core.isSupported(read, candidate)) return failure
+      }
+      const sight = await this.#seeAt(candidate, deadline, maxAge)
+      if ('candidate' in sight) return sight
+      failure = sight
+      if (failure.code !== 'not-found' || failure.reason !== undefined) return failure
+    }
+    return failure
+  }
+
+  async #seeAt(candidate: Candidate, deadline: number, maxAge: number): Promise<Sight | CleanFailure> {
+    const { store, clock } = this.#core
+    const { provider, request, address } = candidate
+    const held = store.cache.get(address, clock.now())
+    // Its lease says all there is to say, and asking for more could mint another.
+    if (held?.isLeased === true) return { candidate, details: held.details, version: held }
+    if (provider.describe !== undefined) {
+      const ask = (): Promise<CallResult<VersionDetails | undefined>> =>
+        store.ask(candidate, async (context) => versionDetails((await provider.describe?.(request, context)) ?? {}, undefined), deadline, undefined, true)
+      const result = await store.changes.look(address, clock.now(), maxAge, ask)
+      return result.ok ? { candidate, details: result.answer, version: undefined } : result.failure
+    }
+    if (provider.renew !== undefined || provider.revoke !== undefined) return cannotWatch
+    const outcome = await store.bring(candidate, this.#demand(candidate, deadline))
+    return outcome.ok ? { candidate, details: outcome.version.details, version: outcome.version } : outcome.failure
+  }
+
+  #demand({ name }: Candidate, deadline: number): Demand {
+    return { policy: this.#core.policyOf(name), maxAge: Infinity, isFresh: false, deadline, owner: this.#core.identities.of(this.#view.scope) }
+  }
+
+  #told({ candidate, details }: Sight): SecretDescription {
+    return describe(this.#core, candidate, details, this.#core.store.cache.get(candidate.address, this.#core.clock.now()))
+  }
+
+  /** Up to a tenth less than the `ttl`, so that a fleet that started together does not ask together. */
+  #gap({ name }: Candidate): number {
+    const policy = this.#core.policyOf(name)
+    return Math.max(shortestGap, policy === false ? uncachedGap : policy.ttl) * (1 - Math.random() * 0.1)
+  }
+
+  #listen(candidates: readonly Candidate[], seen: () => Sight | undefined): void {
+    const news = (version: HeldVersion | undefined): void => {
+      const before = seen()
+      if (version !== undefined && before !== undefined && isSame({ candidate: before.candidate, details: version.details, version }, before)) return
+      this.#hasNews = true
+      this.#wake?.()
+    }
+    for (const { address, place } of candidates) this.#ends.push(this.#core.store.changes.listen(address.space, place.id, news))
+  }
+
+  #follow(signal: AbortSignal | undefined): void {
+    const end = (): void => this.#end()
+    this.#view.watches.add(end)
+    this.#ends.push(() => this.#view.watches.delete(end))
+    if (signal === undefined) return
+    signal.addEventListener('abort', end, { once: true })
+    this.#ends.push(() => signal.removeEventListener('abort', end))
+    if (signal.aborted) this.#end()
+  }
+
+  /** True where there is news; false where the time is over. */
+  #wait(gap: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setBackgroundTimer(this.#core.clock, () => this.#wake?.(), Math.min(longestDelay, gap))
+      this.#wake = () => {
+        timer.clear()
+        this.#wake = undefined
+        resolve(this.#hasNews)
+        this.#hasNews = false
+      }
+      if (this.#isOver || this.#hasNews) this.#wake()
+    })
+  }
+
+  #end(): void {
+    this.#isOver = true
+    for (const end of this.#ends.splice(0)) end()
+    this.#wake?.()
+  }
+}
+
+const cannotWatch: CleanFailure = {
+  code: 'unsupported',
+  reason: 'watch',
+  fix: 'This provider cannot describe a secret without handing it out, which could mint a lease at each look: read it with getSecret, which renews it',
+}
+
+/** By the version's name where the backend gives one, else by all that is known. */
+function isSame(left: Sight, right: Sight): boolean {
+  if (left.candidate.address.space !== right.candidate.address.space || left.candidate.address.key !== right.candidate.address.key) return false
+  if (left.version?.isLeased === true || right.version?.isLeased === true) return left.version === right.version
+  if (left.details?.version !== undefined || right.details?.version !== undefined) return left.details?.version === right.details?.version
+  if (left.version !== undefined && right.version !== undefined) return left.version === right.version || isSameValue(left.version, right.version)
+  return JSON.stringify(left.details) === JSON.stringify(right.details)
+}
+
+function isSameValue({ stored: left }: HeldVersion, { stored: right }: HeldVersion): boolean {
+  if (left instanceof Uint8Array && right instanceof Uint8Array) return left.length === right.length && left.every((byte, index) => byte === right[index])
+  if (typeof left === 'string' || typeof right === 'string') return left === right
+  return JSON.stringify(left) === JSON.stringify(right)
+}
