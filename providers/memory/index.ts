@@ -1,7 +1,7 @@
 /** Secrets in memory, with versions: for tests. */
 import { checkObject, checkTable, printable } from '../../src/errors/check.js'
-import { invalidConfig, SecretNotFoundError } from '../../src/errors/secret-error.js'
-import type { ProviderFactory, SecretProvider, SecretRequest, SecretValue } from '../../src/provider.js'
+import { invalidConfig, SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
+import type { Clock, ProviderFactory, SecretProvider, SecretRequest, SecretValue, SecretVersion } from '../../src/provider.js'
 import { copyValue, type StoredVersion, VersionedMap } from './client.js'
 import { failure } from './failure.js'
 
@@ -10,13 +10,13 @@ export interface MemoryOptions {
   secrets?: Readonly<Record<string, string>>
 }
 
-/** A store that a test holds on to: what it sets and removes the provider's next call sees. */
+/** A store that a test holds on to: what it sets and removes the provider's next call sees, and its watchers are told of. */
 export interface MemoryStore {
   /** A new version, the newest from now on. Returns its name: `'1'`, `'2'`, … The value is copied. */
   set(id: string, value: SecretValue): string
   /** All versions of it. Numbering goes on where it stood. */
   remove(id: string): void
-  /** Every provider made by it reads this store. The newest setup's clock says when a version was made. */
+  /** Every provider made by it reads and writes this store. The newest setup's clock says when a version was made, each provider's own when one has expired. */
   readonly factory: ProviderFactory
 }
 
@@ -44,29 +44,61 @@ export function memoryStore(initial: Readonly<Record<string, SecretValue>> = {})
   for (const [id, value] of Object.entries(checkTable(initial, 'the secrets of memoryStore'))) map.set(id, value as SecretValue)
   return {
     set: (id, value) => map.set(id, value),
-    remove: (id) => map.remove(id),
+    remove: (id) => void map.remove(id),
     factory: (setup) => {
       map.useClock(setup.clock)
-      return createProvider(map)
+      return createProvider(map, setup.clock)
     },
   }
 }
 
-function createProvider(map: VersionedMap): SecretProvider {
+function createProvider(map: VersionedMap, clock: Clock): SecretProvider {
   return {
     name: 'memory',
     supports: { version: true },
-    async get(request, context) {
-      context.signal.throwIfAborted()
+    async get(request, { signal }) {
+      signal.throwIfAborted()
       const stored = find(map, request)
+      const { expiresAt } = stored.details
+      if (expiresAt !== undefined && expiresAt <= clock.now()) throw new SecretNotFoundError({ code: 'not-found', reason: 'expired', at: new Date(expiresAt) })
       return { value: copyValue(stored.value), ...describeVersion(stored) }
     },
-    async describe(request, context) {
-      context.signal.throwIfAborted()
+    async describe(request, { signal }) {
+      signal.throwIfAborted()
       return describeVersion(find(map, request))
+    },
+    async *list(prefix, { signal }) {
+      signal.throwIfAborted()
+      for (const id of map.ids(prefix)) {
+        signal.throwIfAborted()
+        // One that was removed since the list began is left out.
+        const stored = map.find(id)
+        if (stored !== undefined) yield { id, ...describeVersion(stored) }
+      }
+    },
+    async put(request, { stage, ...write }, { signal }) {
+      signal.throwIfAborted()
+      demandWhole(request)
+      if (stage !== undefined) throw new SecretError({ code: 'unsupported', fix: 'Secrets in memory have no stages: leave `stage` out' })
+      return { version: map.write(request.id, write) }
+    },
+    async delete(request, { signal }) {
+      signal.throwIfAborted()
+      demandWhole(request)
+      if (!map.remove(request.id)) throw missing()
+    },
+    watch: (changed) => map.watch(changed),
+    async check({ signal }) {
+      signal.throwIfAborted()
     },
     failure,
   }
+}
+
+/** A write makes a version and a removal takes them all: of one that is there neither has a say. */
+function demandWhole({ version, stage }: SecretRequest): void {
+  if (version !== undefined || stage !== undefined)
+    throw new SecretError({ code: 'unsupported', fix: 'Secrets in memory are put and deleted as a whole: leave version and stage out' })
 }
 
 function find(map: VersionedMap, { id, version }: SecretRequest): StoredVersion {
@@ -74,9 +106,18 @@ function find(map: VersionedMap, { id, version }: SecretRequest): StoredVersion 
   if (stored !== undefined) return stored
   // The secret lives here: a version that it lacks is not to be searched for elsewhere.
   if (map.has(id)) throw new SecretNotFoundError({ code: 'not-found', reason: 'no-such-version', fix: 'Ask for a version that `set` returned, or for none to have the newest' })
-  throw new SecretNotFoundError({ code: 'not-found', fix: 'Add it to `secrets` of memory(), or `set` it on the memoryStore' })
+  throw missing()
 }
 
-function describeVersion({ version, createdAt }: StoredVersion): { version: string; createdAt?: Date } {
-  return createdAt === undefined ? { version } : { version, createdAt: new Date(createdAt) }
+function missing(): SecretError {
+  return new SecretNotFoundError({ code: 'not-found', fix: 'Add it to `secrets` of memory(), or `set` it on the memoryStore' })
+}
+
+function describeVersion({ version, createdAt, details: { contentType, expiresAt } }: StoredVersion): Omit<SecretVersion, 'value'> {
+  return {
+    version,
+    ...(createdAt === undefined ? {} : { createdAt: new Date(createdAt) }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+  }
 }

@@ -38,7 +38,36 @@ export async function expectFailure(promise: Promise<unknown>, code: SecretError
 
 /** A call of the provider itself that has to fail, and what the provider makes of its error. */
 export async function failureOfCall(provider: SecretProvider, promise: Promise<unknown>, what: string): Promise<Failure | SecretError> {
-  const error = await rejectionOf(promise, what)
+  return failureOf(provider, await rejectionOf(promise, what), what)
+}
+
+/** What a call of the provider itself gives, or what the provider makes of its error. */
+export async function outcomeOf<Result>(provider: SecretProvider, promise: Promise<Result>, what: string): Promise<Outcome<Result>> {
+  try {
+    return { result: await within(promise, patience, what) }
+  } catch (error) {
+    if (error instanceof Overdue) throw error
+    return { failure: failureOf(provider, error, what) }
+  }
+}
+export type Outcome<Result> = { result: Result; failure?: undefined } | { result?: undefined; failure: Failure | SecretError }
+
+/** A call of the provider itself that may be refused as `unsupported`, or as one of the other codes. Returns undefined where it was. */
+export async function unlessRefused<Result>(
+  provider: SecretProvider,
+  promise: Promise<Result>,
+  what: string,
+  codes: readonly SecretErrorCode[] = ['unsupported'],
+): Promise<{ result: Result } | undefined> {
+  const outcome = await outcomeOf(provider, promise, what)
+  if (outcome.failure === undefined) return outcome
+  const { code } = outcome.failure
+  expect(codes.includes(code), `${what} fails with "${code}": what cannot be done is "unsupported"`)
+  return undefined
+}
+
+/** What the provider makes of an error, which it has to know. */
+export function failureOf(provider: SecretProvider, error: unknown, what: string): Failure | SecretError {
   if (isSecretError(error)) return error
   const failure = provider.failure(error)
   expect(
@@ -62,6 +91,16 @@ export async function within<Result>(promise: Promise<Result>, milliseconds: num
   }
 }
 class Overdue extends Error {}
+
+/** Resolves once it holds, or when that takes longer. */
+export async function until(holds: () => boolean, milliseconds: number): Promise<void> {
+  const end = Date.now() + milliseconds
+  while (!holds() && Date.now() < end) await pause(10)
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, milliseconds))
+}
 
 /** As the core makes text of what a provider returns. */
 export function textOf(value: SecretValue, what: string): string {

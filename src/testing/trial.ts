@@ -5,9 +5,12 @@ import type { CallContext, ProviderFactory, ProviderSetup, SecretProvider, Secre
 import type { SecretsOptions } from '../read/secrets-options.js'
 import type { RootSecrets } from '../read/types.js'
 import { randomLetters } from './canary.js'
-import { expect, within } from './expect.js'
+import { expect, expectFailure, within } from './expect.js'
 import type { ConformanceHarness } from './harness.js'
 
+export type CaseTable = Readonly<Record<string, (trial: Trial) => Promise<void>>>
+/** Thrown by a case that is about what the provider does not have. Its message says what. */
+export class DoesNotApply extends Error {}
 export type FailureKind = Parameters<NonNullable<ConformanceHarness['fail']>>[0]
 type Location = SecretRequest & { field?: string }
 
@@ -60,6 +63,42 @@ export class Trial {
     return this.provider.locate?.(name) ?? { id: name }
   }
 
+  /** An optional member of the provider: without it the case does not apply. */
+  part<Member extends keyof SecretProvider>(member: Member): NonNullable<SecretProvider[Member]> {
+    const found = this.provider[member]
+    if (found === undefined) throw new DoesNotApply(`the provider has no \`${member}\``)
+    return found
+  }
+
+  /** The ids of names. Where `locate` sends them to fields of one secret, a case of several secrets does not apply. */
+  ids<Label extends string>(...labels: readonly Label[]): Readonly<Record<Label, string>> {
+    const ids = Object.fromEntries(labels.map((label) => [label, this.locate(this.name(label)).id])) as Record<Label, string>
+    if (new Set(Object.values(ids)).size < labels.length) throw new DoesNotApply('`locate` sends the names of this case to one secret')
+    return ids
+  }
+
+  /** What the provider does not support has to fail without a call. */
+  async expectUnsupported(promise: Promise<unknown>, what: string): Promise<void> {
+    const before = this.asked
+    await expectFailure(promise, 'unsupported', what)
+    expect(this.asked === before, `${what} made a call`)
+  }
+
+  /** Stores whole secrets, by id. */
+  async seed(secrets: Readonly<Record<string, string>>): Promise<void> {
+    await this.#harness.seed(secrets)
+  }
+
+  /** Gives a whole secret another value, by id, where the harness can. */
+  async change(id: string, value: string): Promise<void> {
+    await this.#demand('rotate').call(this.#harness, id, value)
+  }
+
+  /** Is run when the case ends. */
+  atEnd(end: () => Promise<void>): void {
+    this.#ends.push(end)
+  }
+
   async place(values: Readonly<Record<string, string>>): Promise<void> {
     const stored: Record<string, string> = {}
     for (const [name, value] of Object.entries(values)) {
@@ -71,15 +110,23 @@ export class Trial {
 
   async rotate(name: string, value: string): Promise<void> {
     const { id, field } = this.locate(name)
-    await this.#demand('rotate').call(this.#harness, id, inField(field, value))
+    await this.change(id, inField(field, value))
   }
 
   async remove(name: string): Promise<void> {
-    await this.#demand('remove').call(this.#harness, this.locate(name).id)
+    await this.removeId(this.locate(name).id)
   }
 
   async deny(name: string): Promise<void> {
-    await this.#demand('deny').call(this.#harness, this.locate(name).id)
+    await this.denyId(this.locate(name).id)
+  }
+
+  async removeId(id: string): Promise<void> {
+    await this.#demand('remove').call(this.#harness, id)
+  }
+
+  async denyId(id: string): Promise<void> {
+    await this.#demand('deny').call(this.#harness, id)
   }
 
   /** Makes the backend fail until the returned function is called, at the end of the case at the latest. */
@@ -103,11 +150,16 @@ export class Trial {
   /** Asks the provider itself. */
   get(name: string, which: Omit<SecretRequest, 'id'> = {}): Promise<SecretVersion> {
     const { field: _, ...request } = this.locate(name)
-    return within(this.provider.get({ ...request, ...which }, this.context()), callTimeout + 5_000, 'a get of the provider')
+    return this.stored({ ...request, ...which })
   }
 
-  context(): CallContext {
-    return { signal: AbortSignal.timeout(callTimeout), timeout: callTimeout }
+  /** Asks the provider itself, for a whole secret. */
+  stored(request: SecretRequest): Promise<SecretVersion> {
+    return within(this.provider.get(request, this.context()), callTimeout + 5_000, 'a get of the provider')
+  }
+
+  context(signal: AbortSignal = AbortSignal.timeout(callTimeout)): CallContext {
+    return { signal, timeout: callTimeout }
   }
 
   /** Ends everything, the last begun first, whatever fails meanwhile. */
@@ -160,20 +212,23 @@ export class Trial {
   }
 }
 
-/** Runs one case, and ends what it began however it ended. */
-export async function runTrial(caseName: string, harness: ConformanceHarness, run: (trial: Trial) => Promise<void>): Promise<void> {
+/** Runs one case, and ends what it began however it ended. Returns why it did not apply, where it did not. */
+export async function runTrial(caseName: string, harness: ConformanceHarness, run: CaseTable[string]): Promise<string | undefined> {
   const given = await harness.provider()
   const provider = typeof given === 'function' ? await given(setup) : given
   const trial = new Trial(caseName, harness, given, provider)
   const errors: unknown[] = []
+  let skip: string | undefined
   try {
     await run(trial)
   } catch (error) {
-    errors.push(error)
+    if (error instanceof DoesNotApply) skip = error.message
+    else errors.push(error)
   }
   errors.push(...(await trial.close()))
   if (errors.length > 1) throw new AggregateError(errors, `${messageOf(errors[0])} (and ${errors.length - 1} more while closing)`)
   if (errors.length === 1) throw errors[0]
+  return skip
 }
 
 function messageOf(error: unknown): string {

@@ -7,11 +7,25 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProviderFactory } from '../../src/provider.js'
 import { registry } from '../../src/registry.js'
 import { conformanceCases, type ConformanceHarness } from '../../src/testing/index.js'
+import { scriptableHarness } from '../providers/scriptable/harness.js'
+import type { ScriptableOptions } from '../providers/scriptable/index.js'
+import { createSetup } from '../providers/setup.js'
+import { startWholeService } from './whole-service-server.js'
+import { wholeService } from './whole-service.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const documentation = await readFile(join(root, 'docs/providers.md'), 'utf8')
 const block = /## Write your own[^]*?\n```ts\n([^]*?)```/.exec(documentation)?.[1] ?? ''
 const body = block.slice(block.indexOf('const refusals'))
+
+/** What the service cannot, and why its cases do not apply. */
+const absent: Readonly<Record<string, string>> = {
+  batch: 'the provider has no `batch`',
+  'list abort': 'the provider has no `list`',
+  watch: 'the provider has no `watch`',
+  lease: 'get answers without a lease',
+  'outage of other calls': 'the provider has no call beside `get`',
+}
 
 type SecretsService = (options: { address: string; token: string }) => ProviderFactory
 
@@ -41,9 +55,39 @@ describe('the provider of docs/providers.md', () => {
     for (const conformanceCase of conformanceCases(createHarness)) {
       it(conformanceCase.name, async () => {
         await conformanceCase.run()
-        expect(conformanceCase.skip).toBeUndefined()
+        expect(conformanceCase.skip).toBe(absent[conformanceCase.name])
       })
     }
+  })
+})
+
+describe('the provider of docs/providers.md that has every optional part', () => {
+  it('is that of test/examples/whole-service.ts', async () => {
+    const source = await readFile(join(root, 'test/examples/whole-service.ts'), 'utf8')
+    const documented = /## Every optional part[^]*?\n```ts\n([^]*?)```/.exec(documentation)?.[1] ?? ''
+    expect(documented).toBe(source.slice(source.indexOf('\n') + 1))
+  })
+
+  it('has every member of the contract', async () => {
+    const provider = await wholeService({ address: 'http://127.0.0.1:1', token: 'not-a-real-token' })(createSetup())
+    const members = 'name supports get batch concurrency describe list put delete renew revoke locate canonical narrow watch check failure close'.split(' ')
+    expect(Object.keys(provider).toSorted()).toEqual(members.toSorted())
+  })
+
+  describe.each([
+    ['conforms', {}, ['lease']],
+    ['conforms where all is leased', { leasePrefix: '' }, []],
+  ])('%s', (_, options, without) => {
+    const skipped: string[] = []
+    for (const conformanceCase of conformanceCases(() => wholeServiceHarness(options))) {
+      it(conformanceCase.name, async () => {
+        await conformanceCase.run()
+        if (conformanceCase.skip !== undefined) skipped.push(conformanceCase.name)
+      })
+    }
+    it('has every case that it can', () => {
+      expect(skipped).toEqual(without)
+    })
   })
 })
 
@@ -54,6 +98,11 @@ describe('docs/providers.md', () => {
     expect(listed).toEqual(options)
   })
 })
+
+async function wholeServiceHarness(options: ScriptableOptions): Promise<ConformanceHarness> {
+  const { address, token, backend, close } = await startWholeService(options)
+  return { ...scriptableHarness(options, undefined, backend), provider: async () => wholeService({ address, token }), close }
+}
 
 /** A service on this machine, which fails as it is told. */
 async function createHarness(): Promise<ConformanceHarness> {

@@ -24,7 +24,7 @@ export class Backend {
     this.#secrets.delete(id)
   }
 
-  async read({ id, version }: SecretRequest, { signal }: CallContext): Promise<SecretVersion> {
+  async read({ id, version, stage = 'current' }: SecretRequest, { signal }: CallContext): Promise<SecretVersion> {
     await turn()
     if (this.failing === 'timeout') await hang(signal)
     if (this.failing === 'unavailable') throw new BackendError(503)
@@ -34,8 +34,8 @@ export class Backend {
     const values = this.#secrets.get(id) ?? []
     const index = version === undefined ? values.length - 1 : Number(version) - 1
     const value = values[index]
-    if (value === undefined) throw new BackendError(404)
-    return { value, version: String(index + 1), stages: index === values.length - 1 ? ['current'] : [] }
+    if (value === undefined || stage !== 'current') throw new BackendError(404)
+    return { value, version: String(index + 1), stages: index === values.length - 1 ? [stage] : [] }
   }
 }
 

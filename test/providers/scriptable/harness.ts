@@ -6,8 +6,11 @@ import { createScriptable, type Scriptable, type ScriptableOptions } from './ind
 export type PartChange = (sound: Required<SecretProvider>, scriptable: Scriptable) => SecretProvider
 
 /** The whole kit's harness over the scriptable backend. */
-export function scriptableHarness(options: ScriptableOptions = {}, change?: PartChange): Required<Omit<ConformanceHarness, 'skips'>> {
-  const scriptable = createScriptable(options)
+export function scriptableHarness(
+  options: ScriptableOptions = {},
+  change?: PartChange,
+  scriptable: Scriptable = createScriptable(options),
+): Required<Omit<ConformanceHarness, 'skips'>> {
   return {
     provider: async () => (change === undefined ? scriptable.factory : change(scriptable.provider as Required<SecretProvider>, scriptable)),
     async seed(secrets) {
