@@ -37,6 +37,7 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     provider: 'src/provider.ts',
+    'agents/index': 'src/agents/index.ts',
     'testing/index': 'src/testing/index.ts',
     'providers/memory': 'providers/memory/index.ts',
     'providers/env': 'providers/env/index.ts',

@@ -10,6 +10,7 @@ const {
   read,
   readValue = read,
   events,
+  within = (run) => run(),
 } = await openPeer(async (id) => {
   calls += 1
   return `value of ${id}`
@@ -20,12 +21,16 @@ async function readMany(read, name) {
   for (let index = 0; index < readsPerSample; index += 1) await read(name)
 }
 
-// Neighbours, so that no peer has a table of one entry.
-for (let index = 0; index < 50; index += 1) await read(`bench/neighbour/${index}`)
-assert.equal(await readValue(name), `value of ${name}`)
 const warmUps = 200
-for (let index = 0; index < warmUps; index += 1) await readMany(read, name)
-const { samples, p50 } = await measure(() => readMany(read, name), { min_cpu_time: 6e8 })
+async function measureReads() {
+  // Neighbours, so that no peer has a table of one entry.
+  for (let index = 0; index < 50; index += 1) await read(`bench/neighbour/${index}`)
+  assert.equal(await readValue(name), `value of ${name}`)
+  for (let index = 0; index < warmUps; index += 1) await readMany(read, name)
+  return await measure(() => readMany(read, name), { min_cpu_time: 6e8 })
+}
+
+const { samples, p50 } = await within(measureReads)
 assert.equal(calls, 51, 'a cached read called the backend')
 if (events !== undefined && events.count > 0) {
   assert.equal(events.newest.cache, 'hit')

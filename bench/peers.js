@@ -1,4 +1,4 @@
-/** Whom keyward is measured against, and how it is set up itself. Each runs in a process of its own. */
+/** Whom keyward is measured against, and how it is set up itself. Each runs in a process of its own. `rows`: those that it is in, where not in all. */
 export const unit = 'map'
 
 export const peers = {
@@ -8,6 +8,10 @@ export const peers = {
   'keyward-scope': { label: 'keyward, through a scope', module: 'keyward', hasScope: true },
   'keyward-sink': { label: 'keyward, with an audit sink', module: 'keyward', hasSink: true },
   'keyward-scope-sink': { label: 'keyward, through a scope with an audit sink', module: 'keyward', hasScope: true, hasSink: true },
+  'map-context': { label: 'the Map, inside an `AsyncLocalStorage`', module: 'map', hasContext: true, rows: ['A'] },
+  'keyward-tool': { label: 'keyward, inside a tool', module: 'keyward', hasScope: true, place: 'inside', rows: ['A'] },
+  'keyward-tool-sink': { label: 'keyward, inside a tool with an audit sink', module: 'keyward', hasScope: true, hasSink: true, place: 'inside', rows: ['A'] },
+  'keyward-after-tool': { label: 'keyward, through a scope after a tool has run', module: 'keyward', hasScope: true, place: 'after', rows: ['A'] },
   'powertools-parameters': { label: '@aws-lambda-powertools/parameters', module: 'powertools-parameters' },
   'middy-secrets-manager': { label: '@middy/secrets-manager', module: 'middy-secrets-manager' },
   'lru-cache': { label: 'lru-cache `.fetch`', module: 'lru-cache' },

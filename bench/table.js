@@ -23,10 +23,8 @@ function peerRow({ kind, label, quiet, typical, quietRatio, typicalRatio, calls,
     label,
     `${quiet.toFixed(1)} / ${typical.toFixed(1)}`,
     `${quietRatio.toFixed(2)} / ${typicalRatio.toFixed(2)}${verdict(quietRatio, read)}`,
-    `${calls}`,
-    `${cold.toFixed(1)}`,
-    `${coldRatio.toFixed(2)}${verdict(coldRatio, together, ', one call', calls === 1)}`,
-    `${bytes.toFixed(0)}${verdict(bytes, entry)}`,
+    ...(calls === undefined ? ['', '', ''] : [`${calls}`, `${cold.toFixed(1)}`, `${coldRatio.toFixed(2)}${verdict(coldRatio, together, ', one call', calls === 1)}`]),
+    bytes === undefined ? '' : `${bytes.toFixed(0)}${verdict(bytes, entry)}`,
   ]
   return `| ${cells.join(' | ')} |`
 }

@@ -77,8 +77,11 @@ export interface SecretProvider {
   /** Single gets that the core keeps in flight at once. */
   readonly concurrency?: number
   describe?(request: SecretRequest, context: CallContext): Promise<Omit<SecretVersion, 'value'>>
+  /** Ids that begin with the prefix, page after page as they are asked for. */
   list?(prefix: string, context: CallContext): AsyncIterable<Omit<SecretVersion, 'value'> & { id: string }>
+  /** A new version. A backend of records keeps text as `{ value }`, one of texts a record as its JSON. The core calls it again only with an idempotency key. */
   put?(request: SecretRequest, write: SecretWrite, context: CallContext): Promise<{ version?: string }>
+  /** The whole secret. One that is not there is `not-found`. */
   delete?(request: SecretRequest, context: CallContext): Promise<void>
   renew?(lease: Lease, context: CallContext): Promise<Lease>
   revoke?(lease: Lease, context: CallContext): Promise<void>

@@ -1,5 +1,10 @@
-/** The unit: what one would write by hand. Pinned: with the one pin of keyward's that awaiting looks at, to tell its price from that of the rest. */
-export function open({ backend, isPinned = false }) {
+/**
+ * The unit: what one would write by hand. Pinned: with the one pin of keyward's that awaiting looks at, to tell its price from that of the rest. In a context:
+ * to tell Node's price from that of the rest.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+export function open({ backend, isPinned = false, hasContext = false }) {
   const entries = new Map()
   const read = (name) => {
     const known = entries.get(name)
@@ -9,5 +14,5 @@ export function open({ backend, isPinned = false }) {
     entries.set(name, fetched)
     return fetched
   }
-  return { read }
+  return { read, ...(hasContext ? { within: (run) => new AsyncLocalStorage().run({}, run) } : {}) }
 }

@@ -102,7 +102,6 @@ export function mirror(tool: AmbientScope): Beside {
       const { ended } = tool
       return ended === undefined || ended === 'revoked' || ended === 'expired' ? ended : 'tool-ended'
     },
-    isHeldAgainst: () => false,
     adopt(child) {
       const weak = new WeakRef(child)
       tool.whenEnded(() => weak.deref()?.endWith('tool-ended'))

@@ -20,6 +20,9 @@ export function checkName(name: unknown, option = 'name'): string {
   return name
 }
 
+/** Could agent code say this? */
+export const isName = (text: string): boolean => flaw(text) === undefined
+
 function flaw(name: string): string | undefined {
   if (name === '') return 'is empty'
   if (name.length > longestName) return 'is too long'
@@ -80,5 +83,10 @@ export class NameSet {
 
   has(name: string): boolean {
     return this.exact.has(name) || this.prefixes.some((prefix) => name.startsWith(prefix))
+  }
+
+  /** Every name that begins so? */
+  holdsAll(beginning: string): boolean {
+    return this.prefixes.some((prefix) => beginning.startsWith(prefix))
   }
 }

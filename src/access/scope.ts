@@ -15,10 +15,7 @@ export interface Held {
 }
 
 /** What a scope can be held against beside its own chain: the scope of a tool, whatever root and whichever copy of the package it is of. */
-export interface Beside extends Pick<
-  ScopeState,
-  'agent' | 'tool' | 'labels' | 'versions' | 'needsBackend' | 'isCounted' | 'isUnlimited' | 'held' | 'ended' | 'isHeldAgainst' | 'adopt'
-> {}
+export interface Beside extends Pick<ScopeState, 'agent' | 'tool' | 'labels' | 'versions' | 'needsBackend' | 'isCounted' | 'isUnlimited' | 'held' | 'ended' | 'adopt'> {}
 
 export class ScopeState implements Beside, Held {
   readonly parent: ScopeState | undefined
@@ -121,10 +118,9 @@ export class ScopeState implements Beside, Held {
     return false
   }
 
-  /** Is this scope refused whatever the other one is refused? */
+  /** Was this scope made from the other one, or inside its tool? */
   isHeldAgainst(other: Beside): boolean {
-    for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent)
-      if (link === other || link.beside === other || link.beside?.isHeldAgainst(other) === true) return true
+    for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent) if (link === other || link.beside === other) return true
     return false
   }
 

@@ -13,10 +13,17 @@ interface Sink {
   hasFailed: boolean
 }
 
+/** Sinks are the app's and no tool's: what they read is not held against the tool that an event tells of. */
+export interface Surroundings {
+  isInside(): boolean
+  outside(run: () => void): void
+}
+
 export class Audit {
   readonly environment: string | undefined
   readonly #sinks: readonly Sink[]
   readonly #clock: Clock
+  readonly #surroundings: Surroundings
   #turn = 0
   #mayTrace = true
   readonly #endTurn = (): void => {
@@ -24,9 +31,10 @@ export class Audit {
     this.#mayTrace = true
   }
 
-  constructor(sinks: readonly AuditSink[], clock: Clock, environment: string | undefined) {
+  constructor(sinks: readonly AuditSink[], clock: Clock, environment: string | undefined, surroundings: Surroundings) {
     this.#sinks = sinks.map(asSink)
     this.#clock = clock
+    this.#surroundings = surroundings
     this.environment = environment
   }
 
@@ -55,6 +63,11 @@ export class Audit {
 
   /** Never throws and never waits. */
   emit(event: AuditEvent): void {
+    if (this.#surroundings.isInside()) this.#surroundings.outside(() => this.#emit(event))
+    else this.#emit(event)
+  }
+
+  #emit(event: AuditEvent): void {
     for (let index = 0; index < this.#sinks.length; index++) this.#deliver(this.#sinks[index]!, event)
   }
 

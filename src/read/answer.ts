@@ -1,17 +1,36 @@
 /** What a provider answered, taken over as a copy: it is somebody else's object. */
-import { durationMilliseconds } from '../duration.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { SecretVersion } from '../provider.js'
 import type { HeldVersion, VersionDetails } from './cache.js'
-import { leaseMargin } from './lease.js'
+import { leaseMargin, takeLease, type GivenLease } from './lease.js'
 import { store as copyValue } from './value.js'
 
-// An answer is somebody else's object: its getters may throw.
-export function fillSafely(...filling: Parameters<typeof fill>): CleanFailure | undefined {
+/** What became of an answer. A lease that came with it lives at the backend, whatever else is wrong with it. */
+export interface Filled {
+  readonly flaw?: CleanFailure | undefined
+  readonly lease?: GivenLease | undefined
+}
+
+/**
+ * Fills a version with a copy of an answer; a flaw is what keeps it from being handed out.
+ * @param sentAt Epoch milliseconds: the backend counts a lease from when it was asked.
+ */
+export function fillSafely(version: HeldVersion, answer: SecretVersion, sentAt: number, now: number): Filled {
+  const lease = leaseOf(answer)
   try {
-    return fill(...filling)
+    return { flaw: fill(version, answer, lease, sentAt, now), lease }
   } catch {
-    return broken('answer')
+    // An answer is somebody else's object: its getters may throw.
+    return { flaw: broken('answer'), lease }
+  }
+}
+
+/** The lease that came with an answer, if that is one. */
+export function leaseOf(answer: unknown): GivenLease | undefined {
+  try {
+    return takeLease((answer as SecretVersion).lease)
+  } catch {
+    return undefined
   }
 }
 
@@ -21,39 +40,31 @@ export const broken = (part: string): CleanFailure => ({
   fix: `The provider returned no usable ${part}: this is a fault of the provider`,
 })
 
-/** Takes over what a provider answered, as a copy; a flaw is what keeps it from being handed out. */
-function fill(version: HeldVersion, answer: SecretVersion, sentAt: number, now: number): CleanFailure | undefined {
+function fill(version: HeldVersion, answer: SecretVersion, given: GivenLease | undefined, sentAt: number, now: number): CleanFailure | undefined {
   if (typeof answer !== 'object' || answer === null) return broken('version')
   const stored = copyValue(answer.value)
   if (stored === undefined) return broken('value')
   if (answer.expiresAt !== undefined && !isDate(answer.expiresAt)) return broken('expiresAt')
-  const leaseLength = answer.lease === undefined ? undefined : durationMilliseconds(answer.lease?.duration)
-  if (answer.lease !== undefined && (leaseLength === undefined || typeof answer.lease.id !== 'string')) return broken('lease')
-  // Set back meanwhile, the clock would make the lease longer than it is.
-  const leaseEnd = leaseLength === undefined ? undefined : Math.min(sentAt, now) + leaseLength
+  if (given === undefined && answer.lease !== undefined) return broken('lease')
   version.stored = stored
-  version.details = versionDetails(answer, leaseEnd)
-  if (leaseEnd !== undefined && leaseLength !== undefined) version.extendLease(leaseEnd, leaseMargin(leaseLength), answer.lease?.renewable === true)
+  version.details = versionDetails(answer)
+  if (given !== undefined) version.extendLease(sentAt + given.duration, leaseMargin(given.duration), given.lease.renewable)
   version.fetched(now, 0)
   if (now < version.limit) return undefined
   version.stored = ''
   return { code: 'not-found', reason: 'expired', at: new Date(version.limit) }
 }
 
-/** Copies what a provider said beside the value. */
-export function versionDetails(
-  { version, stages, createdAt, expiresAt, nextRotationAt, lease }: Omit<SecretVersion, 'value'>,
-  leaseEnd: number | undefined,
-): VersionDetails | undefined {
-  if (version === undefined && stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined && lease === undefined) return undefined
+/** Copies what a provider said beside value and lease. */
+export function versionDetails({ version, stages, createdAt, expiresAt, nextRotationAt }: Omit<SecretVersion, 'value'>): VersionDetails | undefined {
+  if (version === undefined && stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined) return undefined
   return {
     ...(isPlain(version) ? { version } : {}),
     ...(Array.isArray(stages) ? { stages: stages.filter(isPlain) } : {}),
     ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
     ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
     ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
-    ...(lease === undefined || leaseEnd === undefined ? {} : { lease: { expiresAt: new Date(leaseEnd), renewable: lease.renewable === true } }),
-    ...(expiresAt === undefined && leaseEnd === undefined ? {} : { limit: Math.min(expiresAt?.getTime() ?? Infinity, leaseEnd ?? Infinity) }),
+    ...(expiresAt === undefined ? {} : { limit: expiresAt.getTime() }),
   }
 }
 

@@ -121,24 +121,20 @@ export class HeldVersion {
   get limit(): number {
     return this.details?.limit ?? Infinity
   }
-  setLimit(limit: number): void {
-    this.details = { ...this.details, limit }
-    this.#flags |= limited
-    // A leased version is fresh as long as it may be handed out.
-    if (this.isLeased) this.#freshFor = Math.floor(limit - this.fetchedAt)
-  }
-
   get isLeased(): boolean {
     return this.details?.lease !== undefined
   }
   /**
+   * Fresh as long as it may be handed out.
    * @param endsAt Epoch milliseconds.
    * @param margin Milliseconds before that in which it is not handed out.
    */
   extendLease(endsAt: number, margin: number, renewable: boolean): void {
     const expiry = this.details?.expiresAt?.getTime() ?? Infinity
-    this.details = { ...this.details, lease: { expiresAt: new Date(endsAt), renewable } }
-    this.setLimit(Math.min(endsAt - margin, expiry))
+    const limit = Math.min(endsAt - margin, expiry)
+    this.details = { ...this.details, lease: { expiresAt: new Date(endsAt), renewable }, limit }
+    this.#flags |= limited
+    this.#freshFor = Math.floor(limit - this.fetchedAt)
   }
 }
 
@@ -163,6 +159,7 @@ export class Cache {
   #dueAt = Infinity
   #delay = Infinity
   #seenAt = -Infinity
+  #wentBack = 0
   /** Is told by how many milliseconds the clock was set back. */
   onSetBack: ((by: number) => void) | undefined
 
@@ -321,15 +318,21 @@ export class Cache {
     if (next !== Infinity) this.#wakeBy(next)
   }
 
+  /** Milliseconds by which the clock was seen to go back, all in all. */
+  get wentBack(): number {
+    return this.#wentBack
+  }
+
   /**
    * A clock that was set back must not lengthen what is served: the times that were taken from it go back as far. An expiry is the backend's and stays.
    * @param expected Epoch milliseconds: what the clock shows at least, were it not set back.
    */
-  observe(now: number, expected = this.#seenAt): void {
-    const setBack = expected - now
+  observe(now: number, expected = -Infinity): void {
+    const setBack = Math.max(expected, this.#seenAt) - now
     this.#seenAt = now
-    if (!(setBack > 0) || expected === Infinity) return
+    if (!(setBack > 0) || setBack === Infinity) return
     this.#dueAt -= setBack
+    this.#wentBack += setBack
     for (const entries of this.#spaces.values()) for (const version of entries.values()) version.fetched(version.fetchedAt - setBack, version.freshUntil - version.fetchedAt)
     this.onSetBack?.(setBack)
   }

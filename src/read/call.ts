@@ -14,6 +14,8 @@ export interface CallSettings {
   readonly attempts: number
   /** Does nobody wait for it? Then its timers let the process end. */
   readonly isBehind: boolean
+  /** Is told of an answer that comes after the call was given up. */
+  readonly late?: ((answer: unknown) => void) | undefined
 }
 
 const retryable: ReadonlySet<string> = new Set(['unavailable', 'throttled'])
@@ -62,7 +64,7 @@ export class Call<Answer> {
       answer = Promise.reject(error)
     }
     answer.then(
-      (value) => this.#finish({ ok: true, answer: value, attempts: this.#attempts, sentAt }),
+      (value) => (this.#isSettled ? this.#settings.late?.(value) : this.#finish({ ok: true, answer: value, attempts: this.#attempts, sentAt })),
       (error: unknown) => this.#failed(error),
     )
   }

@@ -1,4 +1,5 @@
 /** What tells that a secret may have changed: a provider that pushes, a version that landed, a write of this process. */
+import { outside } from '../access/ambient.js'
 import type { SecretProvider } from '../provider.js'
 import { nameOf, type Address, type HeldVersion, type VersionDetails } from './cache.js'
 import type { CallResult } from './call.js'
@@ -43,7 +44,7 @@ export class Changes {
     // Before the call, which may push at once.
     this.#stops.set(number, () => void (isOver = true))
     try {
-      const stop = provider.watch(changed)
+      const stop = outside(() => provider.watch?.(changed))
       this.#stops.set(number, () => {
         isOver = true
         if (typeof stop === 'function') stop()

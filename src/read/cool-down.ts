@@ -16,10 +16,15 @@ export interface Failed {
   /** False: `failure` did not know the error. Such an error is not retried, and nothing stale is served for it. */
   readonly isKnown: boolean
   readonly attempts: number
+  /** The last attempt was none: it waited for its turn among calls until it was given up. Says nothing of the backend. */
+  readonly isUnasked?: true
 }
 
 const cooling: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'timeout', 'unauthenticated'])
 const forgiving: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'timeout'])
+
+/** Does a call that fails so, after its last attempt, begin a pause? */
+export const beginsPause = ({ code }: CleanFailure): boolean => cooling.has(code)
 
 /** May a stale copy answer for this failure? */
 export function allowsStale({ failure, isKnown }: Pick<Failed, 'failure' | 'isKnown'>): boolean {
@@ -53,7 +58,7 @@ export class CoolDown {
   /** How a call ended; undefined: the backend answered with a secret. */
   settle(failed: Failed | undefined, now: number, isProbe: boolean): void {
     if (isProbe) this.#isProbing = false
-    if (failed === undefined || !cooling.has(failed.failure.code)) {
+    if (failed === undefined || !beginsPause(failed.failure)) {
       this.#cause = undefined
       this.#pause = 0
       return

@@ -247,7 +247,8 @@ export class Core {
     }
     for (const { instance, address } of candidates) {
       const spaces = this.identities.spaces(scope, instance)
-      this.store.markAll(({ space, key }) => spaces.includes(space) && (key === address.key || key.startsWith(`${address.key}\n`)))
+      const isMeant = ({ space, key }: Address): boolean => spaces.includes(space) && (key === address.key || key.startsWith(`${address.key}\n`))
+      this.store.markAll(isMeant, this.identities.of(scope))
     }
     return name
   }
@@ -324,7 +325,7 @@ export class Core {
   #asAgent(scope: ScopeState, candidates: readonly Candidate[]): readonly Candidate[] | Refusal {
     const owner = this.identities.of(scope)
     const own = candidates.map((candidate) => this.identities.narrow(scope, candidate))
-    if (scope.needsBackend && candidates.some(({ instance }) => !this.identities.isEnforced(scope, instance))) return 'enforcement'
+    if (scope.needsBackend && candidates.some((candidate) => !('flaw' in candidate) && !this.identities.isEnforced(scope, candidate.instance))) return 'enforcement'
     return own.map((candidate) => ({ ...candidate, address: this.store.ownAddress(candidate.address, owner) }))
   }
 
@@ -375,11 +376,10 @@ export class Core {
     const result = isBounded ? await landed : await Promise.race([landed, new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))])
     if (!result.ok || !this.store.isForeign(result.version, demand.owner)) return this.store.settled(candidate, demand, result, cache)
     // What came is leased to whoever asked first: this reader gets a lease of its own.
-    const own = { ...candidate, address: this.store.ownAddress(candidate.address, demand.owner) }
-    const again = this.store.acquire(own, demand)
+    const again = this.store.acquire(candidate, demand)
     if (!('flight' in again)) return again
     if (!(again.flight instanceof Promise)) watcher?.joined(again.flight.version)
-    return this.#wait(read, own, demand, again, watcher)
+    return this.#wait(read, candidate, demand, again, watcher)
   }
 
   // Names that share a location are answered by one version, under the shortest of their policies.

@@ -37,9 +37,12 @@ async function ask(core: Core, read: PendingRead, candidate: Candidate, describe
   read.progress.attempts = result.attempts
   if (read.isSettled || core.isOver(read)) return
   if (!result.ok) return read.fail(result.failure, result.failure.code === 'denied' ? 'backend' : undefined)
-  const details = versionDetails(result.answer, undefined)
+  const details = versionDetails(result.answer)
   read.progress.version = details?.version
-  read.succeed(describe(core, candidate, details, core.store.cache.get(candidate.address, core.clock.now())))
+  const held = core.store.held(candidate, core.identities.of(read.scope), core.clock.now())
+  // The lease is this process's own, and no describing of the backend's tells of it.
+  const lease = held?.details?.lease
+  read.succeed(describe(core, candidate, lease === undefined ? details : { ...details, lease }, held))
 }
 
 export function describe(core: Core, candidate: Candidate, details: VersionDetails | undefined, held: HeldVersion | undefined): SecretDescription {

@@ -1,16 +1,19 @@
 /** How one provider instance is asked for versions: one by one within its `concurrency`, or gathered into what its `batch` takes. */
+import { outside } from '../access/ambient.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, RequestOutcome, SecretProvider, SecretRequest, SecretVersion } from '../provider.js'
 import { broken } from './answer.js'
 import { Call, classify, isRetryable, type CallResult, type CallSettings } from './call.js'
-import type { Failed } from './cool-down.js'
+import { beginsPause, type Failed } from './cool-down.js'
 import { Gate } from './gate.js'
 
 export interface DispatchSettings extends CallSettings {
-  /** For whom, as a number: single calls take turns between these. */
-  readonly asker: number
+  /** For which agent: single calls take turns between these. Undefined: for none. */
+  readonly asker: string | undefined
   /** A call on its own, whatever else is asked for: a probe, or a secret that each asker gets another version of. */
   readonly isAlone: boolean
+  /** The pause that the instance is in: a call that waited for its turn is not made during one. */
+  readonly pause: (() => Failed | undefined) | undefined
 }
 
 /** A call that is under way, or about to be. */
@@ -24,13 +27,21 @@ interface Item {
   readonly request: SecretRequest
   readonly settings: DispatchSettings
   readonly deadline: number
-  failed?: Failed
-  call?: { stop(failure: CleanFailure): void }
+  /** What the last call for several said of it, where it may be asked for once more. */
+  failed?: Failed | undefined
+  call?: Pick<Ongoing, 'stop'>
   resolve(result: CallResult<SecretVersion>): void
 }
 
 /** Items that want the same, answered by one request. */
 type Wanted = readonly Item[]
+interface Settled {
+  readonly items: Wanted
+  readonly result: CallResult<SecretVersion>
+}
+
+/** Codes of a batch as a whole that say nothing of its items: the identity may not batch, as an AWS policy can say, or this server has no such call. */
+const refusing: ReadonlySet<string> = new Set(['denied', 'unsupported', 'not-found'])
 
 export class Dispatcher {
   readonly #provider: SecretProvider
@@ -40,13 +51,16 @@ export class Dispatcher {
   #gathered: Item[] = []
   #batches: boolean
 
-  /** @param onBatchRefused Is told once, when the backend refuses batches and single calls take over. */
-  constructor(provider: SecretProvider, onBatchRefused: () => void) {
+  /**
+   * @param gate Where single calls wait for their turn. Undefined: they do not.
+   * @param onBatchRefused Is told once, when the backend refuses batches and single calls take over.
+   */
+  constructor(provider: SecretProvider, gate: Gate | undefined, onBatchRefused: () => void) {
     this.#provider = provider
     this.#onBatchRefused = onBatchRefused
-    const { concurrency, batch } = provider
-    this.#gate = isCount(concurrency) ? new Gate(concurrency) : undefined
-    this.#limit = isCount(batch?.limit) ? batch.limit : 0
+    this.#gate = gate
+    const { batch } = provider
+    this.#limit = isCount(batch?.limit) || batch?.limit === Infinity ? batch.limit : 0
     this.#batches = this.#limit > 1
   }
 
@@ -66,18 +80,33 @@ export class Dispatcher {
     return { result, stop }
   }
 
-  #single(request: SecretRequest, settings: DispatchSettings): Call<SecretVersion> {
-    const { asker, clock } = settings
+  #single(request: SecretRequest, settings: DispatchSettings): Ongoing {
     const gate = this.#gate
-    if (gate === undefined) return new Call(this.#provider, (context) => this.#provider.get(request, context), settings)
-    return new Call(
+    const get = (context: CallContext): Promise<SecretVersion> => this.#provider.get(request, context)
+    if (gate === undefined) return new Call(this.#provider, get, settings)
+    const { asker, clock, pause } = settings
+    let isWaiting = false
+    let paused: Failed | undefined
+    const call: Call<SecretVersion> = new Call(
       this.#provider,
       (context) => {
         const begunAt = clock.now()
-        return gate.run(asker, context.signal, () => this.#provider.get(request, { ...context, timeout: Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt)) }))
+        isWaiting = true
+        return gate.run(asker, context.signal, async (hasWaited) => {
+          // Calls before this one may have shown meanwhile that the backend has to be left alone.
+          paused = hasWaited ? pause?.() : undefined
+          if (paused !== undefined) return call.stop(paused.failure) as never
+          isWaiting = false
+          const timeout = Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt))
+          // Whoever made room for it may have done so inside a tool.
+          return outside(() => get({ ...context, timeout }))
+        })
       },
       settings,
     )
+    // What ends in the queue says nothing of the backend: the last attempt was none.
+    const result = call.result.then((ended) => (ended.ok || !isWaiting ? ended : { ...ended, ...paused, attempts: ended.attempts - 1, isUnasked: true as const }))
+    return { result, stop: (failure) => call.stop(failure) }
   }
 
   #gather(item: Item): void {
@@ -101,23 +130,23 @@ export class Dispatcher {
     for (let start = 0; start < all.length; start += this.#limit) {
       const chunk = all.slice(start, start + this.#limit)
       // One alone needs no batch, and its answer says more.
-      if (chunk.length === 1 || !this.#batches) for (const items of chunk) this.#alone(items)
-      else this.#together(chunk)
+      if (chunk.length === 1 || !this.#batches) for (const items of chunk) void this.#alone(items)
+      else void this.#together(chunk)
     }
   }
 
-  #alone(items: Wanted): void {
+  /** @param spent Attempts that were made for them together with others. */
+  async #alone(items: Wanted, spent = 0): Promise<void> {
     const [first] = items
     if (first === undefined) return
     const { clock } = first.settings
     const call = this.#single(first.request, { ...first.settings, ...shared(items), timeout: Math.max(0, first.deadline - clock.now()) })
     for (const item of items) item.call = call
-    void call.result.then((result) => {
-      for (const item of items) item.resolve(result)
-    })
+    const result = await call.result
+    for (const item of items) item.resolve({ ...result, attempts: result.attempts + spent })
   }
 
-  #together(chunk: readonly Wanted[]): void {
+  async #together(chunk: readonly Wanted[]): Promise<void> {
     const [first] = chunk.flat()
     if (first === undefined) return
     let pending = chunk
@@ -132,44 +161,44 @@ export class Dispatcher {
     }
     const call = new Call(this.#provider, ask, { ...first.settings, ...shared(chunk.flat()) })
     for (const item of chunk.flat()) item.call = call
-    void call.result.then((result) => {
-      if (!result.ok) this.#failed(pending, result)
-    })
+    const result = await call.result
+    if (!result.ok) this.#failed(pending, result)
   }
 
   /** Asks once, settles what has an answer, and returns what may be asked for once more. */
   async #ask(pending: readonly Wanted[], context: CallContext, { clock }: DispatchSettings, attempts: number): Promise<readonly Wanted[]> {
     const sentAt = clock.now()
+    for (const item of pending.flat()) item.failed = undefined
     const requests = pending.flatMap(([item]) => (item === undefined ? [] : [{ ...item.request }]))
     const outcomes: unknown = await this.#provider.batch?.get(requests, context)
     if (!Array.isArray(outcomes) || outcomes.length !== pending.length) throw createError(broken('batch'), {})
-    return pending.filter((items, index) => {
-      const result = this.#resultOf(outcomes[index] as RequestOutcome, sentAt, attempts)
-      const mayTryAgain = !result.ok && result.isKnown && isRetryable(result.failure)
-      for (const item of items) {
-        if (mayTryAgain) item.failed = result
-        else item.resolve(result)
-      }
-      return mayTryAgain
-    })
+    const left = context.timeout - Math.max(0, clock.now() - sentAt)
+    const results = pending.map((items, index): Settled => ({ items, result: this.#resultOf(() => outcomes[index] as RequestOutcome, sentAt, attempts) }))
+    // What has to wait for longer than there is time keeps none of the others from being asked for again.
+    const mayTryAgain = ({ result }: Settled): boolean => !result.ok && result.isKnown && isRetryable(result.failure) && (result.failure.retryAfter ?? 0) < left
+    for (const { items, result } of results.filter(mayTryAgain)) if (!result.ok) for (const item of items) item.failed = result
+    settle(results.filter((one) => !mayTryAgain(one)))
+    return results.filter(mayTryAgain).map(({ items }) => items)
   }
 
-  #resultOf(outcome: RequestOutcome, sentAt: number, attempts: number): CallResult<SecretVersion> {
+  #resultOf(take: () => RequestOutcome, sentAt: number, attempts: number): CallResult<SecretVersion> {
     try {
-      if (outcome.ok) return { ok: true, answer: outcome.secret, attempts, sentAt }
-      return { ok: false, ...classify(this.#provider, outcome.error), attempts }
+      const outcome = take()
+      const { ok } = outcome
+      if (ok) return { ok: true, answer: outcome.secret, attempts, sentAt }
+      // A provider may say neither, whatever its type.
+      if ((ok as unknown) === false) return { ok: false, ...classify(this.#provider, outcome.error), attempts }
     } catch {
-      return { ok: false, failure: broken('outcome'), isKnown: true, attempts }
+      // A getter of it throws.
     }
+    return { ok: false, failure: broken('outcome'), isKnown: true, attempts }
   }
 
   #failed(pending: readonly Wanted[], failed: Failed): void {
-    const { code } = failed.failure
-    // The identity may read and not batch, as an AWS policy can say: then each is asked for on its own, from now on.
-    if ((code === 'denied' || code === 'unsupported') && failed.isKnown) {
+    if (refusing.has(failed.failure.code) && failed.isKnown) {
       if (this.#batches) this.#onBatchRefused()
       this.#batches = false
-      for (const items of pending) this.#alone(items)
+      for (const items of pending) void this.#alone(items, failed.attempts)
       return
     }
     for (const item of pending.flat()) item.resolve({ ok: false, ...(item.failed !== undefined && isRetryable(failed.failure) ? item.failed : failed) })
@@ -177,7 +206,8 @@ export class Dispatcher {
 
   #accepts(request: SecretRequest): boolean {
     try {
-      return this.#provider.batch?.accepts?.({ ...request }) ?? true
+      const { batch } = this.#provider
+      return batch?.accepts === undefined || Boolean(outside(() => batch.accepts?.({ ...request })))
     } catch {
       // What it cannot say anything of is asked for on its own.
       return false
@@ -187,7 +217,17 @@ export class Dispatcher {
 
 const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
 
+/** What bounds the single calls of a provider; undefined where nothing does. */
+export const createGate = ({ concurrency }: SecretProvider): Gate | undefined => (isCount(concurrency) ? new Gate(concurrency) : undefined)
+
 /** What a call for several may do: as much as for any of them. */
 function shared(items: Wanted): Pick<CallSettings, 'attempts' | 'isBehind'> {
-  return { attempts: Math.max(...items.map(({ settings }) => settings.attempts)), isBehind: items.every(({ settings }) => settings.isBehind) }
+  const attempts = items.reduce((most, { settings }) => Math.max(most, settings.attempts), 1)
+  return { attempts, isBehind: items.every(({ settings }) => settings.isBehind) }
+}
+
+// In whatever order a backend tells its outcomes: a failure that begins a pause comes after the answers that would end it.
+function settle(results: readonly Settled[]): void {
+  const pauses = ({ result }: Settled): boolean => !result.ok && beginsPause(result.failure)
+  for (const { items, result } of [...results.filter((one) => !pauses(one)), ...results.filter(pauses)]) for (const item of items) item.resolve(result)
 }

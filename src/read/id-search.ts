@@ -90,10 +90,10 @@ export class IdSearch {
   }
 }
 
-/** Without those that another one covers. */
+/** Without those that another one covers: in this order they stand behind it. */
 function shortest(prefixes: readonly string[]): readonly string[] {
   const kept: string[] = []
-  for (const prefix of prefixes.toSorted((left, right) => left.length - right.length)) if (!kept.some((one) => prefix.startsWith(one))) kept.push(prefix)
+  for (const prefix of prefixes.toSorted()) if (kept.length === 0 || !prefix.startsWith(kept.at(-1) ?? '')) kept.push(prefix)
   return kept
 }
 

@@ -2,7 +2,8 @@
  * What an agent's scope has of its own: an identity at each backend that can narrow one, and the leases that were handed to it. Made at the first read
  * that needs it, once for each scope that names an agent; scopes of its tools ride on it. Ended with the scope.
  */
-import { effectiveGrant } from '../access/effective.js'
+import { outside } from '../access/ambient.js'
+import { effectiveGrant, type EffectiveGrant } from '../access/effective.js'
 import type { ScopeState } from '../access/scope.js'
 import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
@@ -19,8 +20,7 @@ interface Narrowed {
   readonly provider: SecretProvider
   /** Do the backend's credentials read no more than the grant? */
   readonly isExact: boolean
-  /** Ids that were granted, and those that were denied, as one text. */
-  readonly reach: string
+  readonly reach: Reach
 }
 
 /** What a grant comes to in the ids of one backend. */
@@ -28,6 +28,16 @@ interface Reach {
   readonly allow: readonly string[]
   readonly deny: readonly string[]
   readonly isExact: boolean
+  /** The same, as one text. */
+  readonly text: string
+}
+
+/** What is left to end of an identity, apart from whose it is: to be found also when its scope is forgotten. */
+interface Remains {
+  /** By the instance that the config names; undefined: its provider cannot narrow this grant. */
+  readonly narrowed: Map<ProviderInstance, Narrowed | undefined>
+  /** Looks for the end of the scope's time. */
+  timer?: { clear(): void }
 }
 
 export interface IdentitySettings {
@@ -44,8 +54,7 @@ class Identity implements LeaseOwner {
   readonly number: number
   /** Of which nothing here keeps hold once it is forgotten and no lease is left. */
   readonly scope: ScopeState
-  /** By the instance that the config names; undefined: its provider cannot narrow this grant. */
-  readonly narrowed = new Map<ProviderInstance, Narrowed | undefined>()
+  readonly remains: Remains = { narrowed: new Map() }
   hasEnded = false
 
   constructor(number: number, scope: ScopeState) {
@@ -56,6 +65,9 @@ class Identity implements LeaseOwner {
   get agent(): string | undefined {
     return this.scope.agent
   }
+  get narrowed(): Remains['narrowed'] {
+    return this.remains.narrowed
+  }
 }
 
 export class Identities {
@@ -63,8 +75,12 @@ export class Identities {
   readonly #identities = new WeakMap<ScopeState, Identity>()
   /** Everything narrowed that has not ended, by its number. */
   readonly #instances = new Map<number, ProviderInstance>()
-  readonly #endings = new Set<Promise<void>>()
-  readonly #forgotten = new FinalizationRegistry<Identity['narrowed']>((narrowed) => void this.#close(narrowed))
+  /** What is ending at a backend, and whose it was: weakly, since a backend that hangs must not keep it. */
+  readonly #endings = new Map<Promise<void>, WeakRef<ScopeState> | undefined>()
+  readonly #forgotten = new FinalizationRegistry<Remains>((remains) => this.#track(undefined, this.#close(remains)))
+  /** What never changes of a scope, once the provider is loaded. */
+  readonly #grants = new WeakMap<ScopeState, EffectiveGrant>()
+  readonly #reaches = new WeakMap<ScopeState, Map<ProviderInstance, Reach>>()
   #next = 1
   #nextInstance = 1_000_000
 
@@ -84,10 +100,10 @@ export class Identities {
     const isRoot = own.parent === undefined
     const identity = new Identity(isRoot ? 0 : this.#next++, own)
     this.#identities.set(own, identity)
-    own.whenEnded(() => this.#end(identity))
-    this.#forgotten.register(own, identity.narrowed)
+    this.#forgotten.register(own, identity.remains)
     // Its end has to be seen also where nobody reads any more.
-    if (own.limit !== Infinity) watchEnd(this.#settings.clock, own)
+    if (own.limit !== Infinity) watchEnd(this.#settings.clock, own, identity.remains)
+    own.whenEnded(() => this.#end(identity))
     return identity
   }
 
@@ -109,22 +125,22 @@ export class Identities {
       if (link.identity !== identity.scope) break
       // What a tool of other secrets is granted, this backend knows nothing of.
       if (link.beside?.needsBackend === true) return false
-      if (link.grant?.enforcement === 'backend' && this.#reachOf(link, instance) !== narrowed.reach) return false
+      if (link.grant?.enforcement === 'backend' && this.#reachOf(link, instance).text !== narrowed.reach.text) return false
     }
     return true
   }
 
-  /** Is there a provider that this scope can reach, and that the process alone holds to the grant? */
+  /** Does each backend that this scope can reach hold its agent to what this scope may read, and no more? */
   isEnforcedEverywhere(scope: ScopeState): boolean {
-    if (scope.ended !== undefined || scope.identity.agent === undefined) return false
-    const identity = this.#of(scope)
+    const identity = this.#identities.get(scope.identity)
+    if (scope.ended !== undefined || identity?.agent === undefined) return false
     try {
-      const reachable = this.#settings.resolver().reachable(effectiveGrant(scope).allow)
+      const reachable = this.#settings.resolver().reachable(this.#grantOf(scope))
       return (
         reachable.length > 0 &&
         reachable.every((instance) => {
           const narrowed = identity.narrowed.get(instance)
-          return narrowed?.isExact === true && this.#reachOf(scope, instance) === narrowed.reach
+          return narrowed?.isExact === true && this.#reachOf(scope, instance).text === narrowed.reach.text
         })
       )
     } catch {
@@ -133,10 +149,15 @@ export class Identities {
     }
   }
 
-  /** Every instance through which a scope may have read from this one. */
+  /** Every instance through which a scope may have read from this one: an agent's by its own identity where it has one, those of no agent by all. */
   spaces(scope: ScopeState, instance: ProviderInstance): readonly number[] {
-    const own = this.#of(scope).narrowed.get(instance)
-    if (own !== undefined) return [own.instance.number]
+    if (scope.identity.agent !== undefined) {
+      const narrowed = this.#identities.get(scope.identity)?.narrowed
+      const own = narrowed?.get(instance)
+      if (own !== undefined) return [own.instance.number]
+      // Before its first read it has nothing there.
+      return instance.loaded?.narrow === undefined || narrowed?.has(instance) === true ? [instance.number] : []
+    }
     return [instance.number, ...Array.from(this.#instances.values(), ({ base, number }) => (base === instance ? number : []))].flat()
   }
 
@@ -146,19 +167,28 @@ export class Identities {
 
   /** Settles when all that has to end has: leases and tokens at the backend. */
   async settled(): Promise<void> {
-    await Promise.all(this.#endings)
+    await Promise.all(this.#endings.keys())
+  }
+
+  /** The same for what ended with a scope, or with the one whose identity it used. */
+  async settledOf(scope: ScopeState): Promise<void> {
+    const isOf = (weak: WeakRef<ScopeState> | undefined): boolean => {
+      const other = weak?.deref()
+      return other !== undefined && (other.descendsFrom(scope) || scope.descendsFrom(other))
+    }
+    await Promise.all(Array.from(this.#endings).flatMap(([ending, of]) => (isOf(of) ? ending : [])))
   }
 
   /** Ends something, and settles when what had to end with it has. */
   async ended(end: () => void): Promise<void> {
-    const before = new Set(this.#endings)
+    const before = new Set(this.#endings.keys())
     end()
-    await Promise.all([...this.#endings].filter((ending) => !before.has(ending)))
+    await Promise.all([...this.#endings.keys()].filter((ending) => !before.has(ending)))
   }
 
   /** Ends what is left, also of scopes that were forgotten. */
   close(): void {
-    for (const instance of this.#instances.values()) this.#track(this.#closeInstance(instance))
+    for (const instance of this.#instances.values()) this.#track(undefined, this.#closeInstance(instance))
   }
 
   #narrowed(scope: ScopeState, instance: ProviderInstance, provider: SecretProvider): Narrowed | undefined {
@@ -173,7 +203,7 @@ export class Identities {
   #make({ scope }: Identity, instance: ProviderInstance, provider: SecretProvider): Narrowed | undefined {
     const { clock, narrowed: told } = this.#settings
     const beganAt = clock.now()
-    const reach = this.#grantOf(scope, instance)
+    const reach = this.#reachOf(scope, instance)
     const grant: ProviderGrant = {
       agent: scope.agent ?? '',
       allow: [...reach.allow],
@@ -181,13 +211,15 @@ export class Identities {
       ...(scope.limit === Infinity ? {} : { expiresAt: scope.limit }),
     }
     try {
-      const answer = provider.narrow?.(grant)
-      if (answer === undefined) return undefined
+      const answer = outside(() => provider.narrow?.(grant))
+      // Itself is no identity of its own, and would end for everybody with this scope.
+      if (answer === undefined || answer.provider === provider) return undefined
       const own = checkProvider(answer.provider)
+      const isExact = reach.isExact && answer.enforcement === 'backend'
       const narrowed = new ProviderInstance(this.#nextInstance++, instance.name, own, instance)
       this.#instances.set(narrowed.number, narrowed)
       told(scope, instance, undefined, clock.now() - beganAt)
-      return { instance: narrowed, provider: own, isExact: reach.isExact && answer.enforcement === 'backend', reach: textOf(reach) }
+      return { instance: narrowed, provider: own, isExact, reach }
     } catch (error) {
       const { failure } = classify(provider, error)
       told(scope, instance, failure, clock.now() - beganAt)
@@ -195,33 +227,50 @@ export class Identities {
     }
   }
 
-  #grantOf(scope: ScopeState, instance: ProviderInstance): Reach {
-    const { allow, deny } = effectiveGrant(scope)
-    const resolver = this.#settings.resolver()
-    const locations = resolver.locations(allow, instance)
-    const granted = locations.ids()
-    const denied = resolver.locations(deny, instance).ids(locations)
-    return { allow: granted.ids, deny: denied.ids, isExact: granted.isExact && denied.isExact }
+  #grantOf(scope: ScopeState): EffectiveGrant {
+    const known = this.#grants.get(scope)
+    if (known !== undefined) return known
+    const grant = effectiveGrant(scope)
+    this.#grants.set(scope, grant)
+    return grant
   }
 
-  #reachOf(scope: ScopeState, instance: ProviderInstance): string {
-    return textOf(this.#grantOf(scope, instance))
+  #reachOf(scope: ScopeState, instance: ProviderInstance): Reach {
+    const reaches = this.#reaches.get(scope) ?? new Map<ProviderInstance, Reach>()
+    this.#reaches.set(scope, reaches)
+    const known = reaches.get(instance)
+    if (known !== undefined) return known
+    const { allow, deny } = this.#grantOf(scope)
+    const resolver = this.#settings.resolver()
+    const locations = resolver.locations(allow, instance)
+    const granted = locations.granted()
+    const denied = resolver.locations(deny, instance).denied(locations)
+    const reach = { allow: granted.ids, deny: denied.ids, isExact: granted.isExact && denied.isExact }
+    const described = { ...reach, text: JSON.stringify([reach.allow, reach.deny, reach.isExact]) }
+    reaches.set(instance, described)
+    return described
   }
 
   #end(identity: Identity): void {
     if (identity.hasEnded) return
     identity.hasEnded = true
-    this.#track(this.#endNow(identity))
+    identity.remains.timer?.clear()
+    outside(() => {
+      // At once: nothing is begun with it any more, and nothing that it read is served.
+      for (const one of identity.narrowed.values()) if (one !== undefined) this.#settings.store.endInstance(one.instance)
+      this.#track(identity.scope, this.#endNow(identity))
+    })
   }
 
   async #endNow(identity: Identity): Promise<void> {
     // Leases first: without its identity the backend lets nobody end them.
-    await this.#settings.store.leases.end(identity)
-    await this.#close(identity.narrowed)
+    await this.#settings.store.endOwner(identity)
+    await this.#close(identity.remains)
   }
 
-  async #close(narrowed: Identity['narrowed']): Promise<void> {
-    await Promise.all(Array.from(narrowed.values(), (one) => (one === undefined ? undefined : this.#closeInstance(one.instance))))
+  async #close({ narrowed, timer }: Remains): Promise<void> {
+    timer?.clear()
+    await Promise.all(Array.from(narrowed.values()).flatMap((one) => (one === undefined ? [] : this.#closeInstance(one.instance))))
   }
 
   async #closeInstance(instance: ProviderInstance): Promise<void> {
@@ -234,27 +283,24 @@ export class Identities {
     }
   }
 
-  #track(ending: Promise<void>): void {
-    this.#endings.add(ending)
+  #track(scope: ScopeState | undefined, ending: Promise<void>): void {
+    this.#endings.set(ending, scope === undefined ? undefined : new WeakRef(scope))
     void ending.then(() => this.#endings.delete(ending))
   }
 }
 
-function watchEnd(clock: Clock, scope: ScopeState): void {
+function watchEnd(clock: Clock, scope: ScopeState, remains: Remains): void {
   const weak = new WeakRef(scope)
-  let timer: { clear(): void } | undefined
-  const arm = (delay: number): void => {
-    timer = setBackgroundTimer(
-      clock,
-      () => {
-        const still = weak.deref()
-        if (still !== undefined && still.ended === undefined) arm(still.limit - clock.now())
-      },
-      Math.min(longestDelay, Math.max(1, delay)),
-    )
+  const arm = (left: number): void => {
+    const delay = Math.min(longestDelay, Math.max(1, left))
+    const look = (): void => {
+      const still = weak.deref()
+      if (still === undefined || still.ended !== undefined) return
+      // A timer that ran for all that was left is right, and a clock that shows less was set back meanwhile.
+      if (delay >= left) still.end('expired')
+      else arm(Math.min(left - delay, still.limit - clock.now()))
+    }
+    remains.timer = setBackgroundTimer(clock, look, delay)
   }
   arm(scope.limit - clock.now())
-  scope.whenEnded(() => timer?.clear())
 }
-
-const textOf = ({ allow, deny, isExact }: Reach): string => JSON.stringify([allow, deny, isExact])

@@ -12,6 +12,8 @@ export class ProviderInstance {
   /** What the config names: this one, or that of which this is an agent's own identity. */
   readonly base: ProviderInstance
   readonly coolDown = new CoolDown()
+  /** Then nothing is begun with it any more: that of an agent ends with the agent's scope. */
+  hasEnded = false
   /** Did the root make it, so that the root closes it? */
   readonly isOwned: boolean
   #provider: SecretProvider | undefined
@@ -52,8 +54,9 @@ export class ProviderInstance {
   }
 
   async #load(): Promise<SecretProvider> {
+    let made: SecretProvider | undefined
     try {
-      const provider = checkProvider(await this.#make?.())
+      const provider = (made = checkProvider(await this.#make?.()))
       checkProviderName(provider.name, "the factory's provider: name")
       this.#name ??= provider.name
       this.#onLoad?.(provider)
@@ -61,6 +64,8 @@ export class ProviderInstance {
       return provider
     } catch (error) {
       this.#loading = undefined
+      // Nobody else has it, and the next read makes another.
+      void closeQuietly(made)
       if (isSecretError(error)) throw error
       // What a factory throws may quote its options.
       const kind = error instanceof Error && /^\w{1,64}$/.test(error.name) ? error.name : 'an error'
@@ -83,6 +88,14 @@ export class ProviderInstance {
       // The reads that asked for it were told why; there is nothing to close.
       return undefined
     }
+  }
+}
+
+async function closeQuietly(provider: SecretProvider | undefined): Promise<void> {
+  try {
+    await provider?.close?.()
+  } catch {
+    // Why it could not be used is what is told.
   }
 }
 

@@ -2,12 +2,15 @@
  * Leases of this process: renewed at two thirds of their time while the secret is read, fetched anew where that is refused or at the maximum, and
  * revoked with their owner. The times are the backend's: https://developer.hashicorp.com/vault/docs/concepts/lease
  */
+import { outside } from '../access/ambient.js'
 import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import { durationMilliseconds } from '../duration.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, Lease } from '../provider.js'
-import type { Cache, HeldVersion } from './cache.js'
+import type { Address, Cache, HeldVersion } from './cache.js'
 import { Call, type CallResult } from './call.js'
+import { Gate } from './gate.js'
+import type { ProviderInstance } from './instance.js'
 import type { Candidate } from './resolver.js'
 
 /** Whom a leased version serves, and nobody else: an agent's scope, or the root. */
@@ -19,18 +22,38 @@ export interface LeaseOwner {
   readonly hasEnded: boolean
 }
 
-/** One lease that the backend has not ended yet. Times in epoch milliseconds. */
-interface LiveLease {
+/** A lease as the backend gave it, copied. */
+export interface GivenLease {
+  readonly lease: Lease
+  /** Milliseconds. */
+  readonly duration: number
+}
+
+/** Whose a lease is, and of what. */
+export interface LeaseSource {
   readonly owner: LeaseOwner
   readonly candidate: Candidate
-  readonly version: HeldVersion
+}
+
+/** One lease that the backend has not ended yet. Times in epoch milliseconds, durations in milliseconds. */
+interface LiveLease extends LeaseSource {
+  /** Where the version is kept. */
+  readonly place: Address
+  /** Weak: what the cache has dropped is not kept for the lease's sake. */
+  readonly version: WeakRef<HeldVersion>
   lease: Lease
-  /** Milliseconds, as the backend first gave it: what is shorter later has met its maximum. */
+  /** As the backend first gave it: what is shorter later has met its maximum. */
   readonly duration: number
   endsAt: number
+  /** When it is looked at next; Infinity: not again. */
   dueAt: number
+  /** What timers have to count before it is known to be over, whatever the clock shows. */
+  left: number
+  /** What the clock shows when the timer has run. */
+  wakesAt: number
+  timer: { clear(): void } | undefined
   isAtMaximum: boolean
-  isBusy: boolean
+  isRenewing: boolean
 }
 
 export type LeaseOutcome = Pick<CallResult<unknown>, 'ok' | 'attempts'> & { failure?: CleanFailure }
@@ -38,31 +61,34 @@ export type LeaseOutcome = Pick<CallResult<unknown>, 'ok' | 'attempts'> & { fail
 export interface LeaseSettings {
   readonly clock: Clock
   readonly cache: Cache
-  /** Milliseconds, for a renewal and for a revocation. */
+  /** Milliseconds, of a read: a revocation has half of it, so that an identity can be ended in the other half. */
   readonly timeout: number
   readonly attempts: number
   /** Makes a call that is not for a value, under the rules of failure. */
   ask<Answer>(candidate: Candidate, run: (context: CallContext) => Promise<Answer>): Promise<CallResult<Answer>>
   /** Asks for a new version behind, in place of this one. */
-  refresh(candidate: Candidate, owner: LeaseOwner, version: HeldVersion): void
+  refresh(source: LeaseSource, version: HeldVersion): void
   /** Is told of each renewal and revocation. */
   told(type: 'renew' | 'revoke', candidate: Candidate, owner: LeaseOwner, outcome: LeaseOutcome, duration: number): void
 }
 
-/** No lease is handed out with less than this left: a tenth of its time, at most 10 s. */
+/** No lease is handed out with less than this left: a tenth of the time that it was first given for, at most 10 s. */
 export const leaseMargin = (duration: number): number => Math.min(10_000, duration / 10)
 
 /** Between two looks at a lease. */
 const shortestDelay = 250
-
-/** Two thirds of what is left, up to a tenth of that earlier: a fleet that started together does not renew together. */
-const nextLook = (left: number): number => Math.max(shortestDelay, (left * 2 * (1 - Math.random() * 0.1)) / 3)
+/** A hundred years: what is longer has no end that a Date can tell. */
+const longestLease = 3_155_760_000_000
+/** Calls to one provider at once, where it does not say how many it takes. */
+const usualConcurrency = 16
 
 export class Leases {
   readonly #settings: LeaseSettings
-  readonly #live = new Set<LiveLease>()
-  #timer: { clear(): void } | undefined
-  #timerAt = Infinity
+  readonly #live = new Map<LeaseOwner, Set<LiveLease>>()
+  readonly #revocations = new Map<LeaseOwner, Set<Promise<void>>>()
+  readonly #calls = new Set<Call<void>>()
+  readonly #gates = new WeakMap<ProviderInstance, Gate>()
+  #isOver = false
 
   constructor(settings: LeaseSettings) {
     this.#settings = settings
@@ -70,137 +96,237 @@ export class Leases {
   }
 
   /**
-   * Keeps a lease that came with a version.
+   * Keeps a lease that came with a version; of an owner that has ended it is revoked.
    * @param sentAt Epoch milliseconds: the backend counts from when it was asked.
    */
-  hold(candidate: Candidate, version: HeldVersion, lease: Lease, owner: LeaseOwner, sentAt: number): void {
+  hold({ owner, candidate }: LeaseSource, place: Address, version: HeldVersion, { lease, duration }: GivenLease, sentAt: number): void {
+    if (owner.hasEnded) return this.#revokeLater(owner, candidate, lease)
     const now = this.#settings.clock.now()
-    const duration = durationMilliseconds(lease.duration) ?? 0
-    const endsAt = Math.min(sentAt, now) + duration
-    const live: LiveLease = { owner, candidate, version, lease: copyOf(lease), duration, endsAt, dueAt: now + nextLook(endsAt - now), isAtMaximum: false, isBusy: false }
-    this.#live.add(live)
-    version.noteRead()
-    if (owner.hasEnded) void this.#revoke(live)
-    else this.#wakeBy(live.dueAt, now)
+    const endsAt = sentAt + duration
+    const dueAt = now + nextLook(endsAt - now, leaseMargin(duration))
+    const live: LiveLease = {
+      owner,
+      candidate,
+      place,
+      version: new WeakRef(version),
+      lease,
+      duration,
+      endsAt,
+      dueAt,
+      left: duration,
+      wakesAt: now,
+      timer: undefined,
+      isAtMaximum: false,
+      isRenewing: false,
+    }
+    addTo(this.#live, owner, live)
+    this.#arm(live, now)
   }
 
   /** Ends every lease of an owner at the backend. Settles when the backend has answered, or the time is over. */
   async end(owner: LeaseOwner): Promise<void> {
-    await Promise.all(Array.from(this.#live, (live) => (live.owner === owner ? this.#revoke(live) : undefined)))
+    for (const live of this.#live.get(owner) ?? []) {
+      this.#forget(live)
+      // No longer in memory either.
+      const version = live.version.deref()
+      if (version !== undefined) this.#settings.cache.end(live.place, version)
+      this.#revokeLater(owner, live.candidate, live.lease)
+    }
+    await Promise.all(this.#revocations.get(owner) ?? [])
   }
 
-  /** Does this owner have leases that still count? */
-  has(owner: LeaseOwner): boolean {
-    const now = this.#settings.clock.now()
-    return [...this.#live].some((live) => live.owner === owner && now < live.endsAt)
+  /** Ends a lease that came with an answer that nobody was handed. */
+  discard({ owner, candidate }: LeaseSource, { lease }: GivenLease): void {
+    this.#revokeLater(owner, candidate, lease)
   }
 
   /** Renews nothing from here on. */
   close(): void {
-    this.#timer?.clear()
-    this.#timer = undefined
-    this.#timerAt = 0
+    for (const own of this.#live.values()) for (const live of own) this.#forget(live)
+  }
+
+  /** Revokes nothing from here on, and waits for no answer. */
+  giveUp(): void {
+    this.#isOver = true
+    for (const call of this.#calls) call.stop({ code: 'timeout' })
   }
 
   // A clock that was set back must not lengthen a lease: its times go back as far.
   #setBack(by: number): void {
-    this.#timerAt -= by
-    for (const live of this.#live) {
-      live.endsAt -= by
-      live.dueAt -= by
-      live.version.setLimit(live.version.limit - by)
-    }
-  }
-
-  #wakeBy(due: number, now: number): void {
-    if (due >= this.#timerAt) return
-    this.#timer?.clear()
-    const delay = Math.min(Math.max(1, due - now), longestDelay)
-    this.#timerAt = now + delay
-    this.#timer = setBackgroundTimer(this.#settings.clock, () => this.#look(), delay)
-  }
-
-  #look(): void {
-    const now = this.#settings.clock.now()
-    // The timer ran its whole delay: a clock that shows less was set back meanwhile.
-    this.#settings.cache.observe(now, this.#timerAt)
-    this.#timerAt = Infinity
-    let next = Infinity
-    for (const live of this.#live) {
-      if (now >= live.endsAt) {
-        this.#live.delete(live)
-        continue
+    for (const own of this.#live.values()) {
+      for (const live of own) {
+        live.endsAt -= by
+        live.dueAt -= by
+        live.wakesAt -= by
+        live.version.deref()?.extendLease(live.endsAt, leaseMargin(live.duration), live.lease.renewable)
       }
-      if (now >= live.dueAt && !live.isBusy) this.#attend(live, now)
-      next = Math.min(next, live.dueAt, live.endsAt)
     }
-    if (next !== Infinity) this.#wakeBy(next, now)
+  }
+
+  #isLive(live: LiveLease): boolean {
+    return this.#live.get(live.owner)?.has(live) === true
+  }
+
+  #forget(live: LiveLease): void {
+    live.timer?.clear()
+    removeFrom(this.#live, live.owner, live)
+  }
+
+  // A timer for each: what it counted is time that passed, whatever was done to the clock, and one for all would have to walk over all at each look.
+  #arm(live: LiveLease, now: number): void {
+    live.timer?.clear()
+    const delay = Math.min(Math.max(1, Math.ceil(Math.min(live.dueAt - now, live.left))), longestDelay)
+    live.wakesAt = now + delay
+    live.timer = setBackgroundTimer(this.#settings.clock, () => this.#wake(live, delay), delay)
+  }
+
+  #wake(live: LiveLease, waited: number): void {
+    const now = this.#settings.clock.now()
+    // But for the millisecond that timers may be early, a clock that shows less was set back meanwhile.
+    this.#settings.cache.observe(now, live.wakesAt - 1)
+    live.left -= waited
+    if (live.left <= 0) {
+      // A renewal that is under way may still bring it back.
+      if (!live.isRenewing) this.#forget(live)
+      return
+    }
+    if (now >= live.dueAt) this.#attend(live, now)
+    this.#arm(live, now)
   }
 
   #attend(live: LiveLease, now: number): void {
-    const { candidate, version, owner } = live
-    live.dueAt = now + nextLook(live.endsAt - now)
-    // What nobody read since is left to end; what is no longer served has been replaced.
-    if (!version.isFresh || !version.takeRead() || now >= version.limit) return
-    const { provider } = candidate
-    if (live.lease.renewable && provider.renew !== undefined && !live.isAtMaximum) void this.#renew(live, provider.renew.bind(provider), now)
-    else this.#settings.refresh(candidate, owner, version)
+    const { candidate, lease } = live
+    const version = live.version.deref()
+    const margin = leaseMargin(live.duration)
+    const left = live.endsAt - now
+    // What is not served any more has been replaced, or comes too late to be renewed.
+    const isServed = version?.isFresh === true && left > margin
+    live.dueAt = isServed || live.isRenewing ? now + nextLook(left, margin) : Infinity
+    // What nobody read since is left to end.
+    if (!isServed || live.isRenewing || now >= version.limit || !version.takeRead()) return
+    if (!lease.renewable || live.isAtMaximum || candidate.provider.renew === undefined) return this.#replace(live, version)
+    live.dueAt = now + nextLook(left, margin, 2)
+    void this.#renew(live, version, now)
   }
 
-  async #renew(live: LiveLease, renew: (lease: Lease, context: CallContext) => Promise<Lease>, beganAt: number): Promise<void> {
-    const { clock, cache, ask, told, refresh } = this.#settings
-    const { candidate, owner, version } = live
-    live.isBusy = true
-    const result = await ask(candidate, (context) => renew(copyOf(live.lease), context))
-    live.isBusy = false
+  async #renew(live: LiveLease, version: HeldVersion, beganAt: number): Promise<void> {
+    const { clock, cache, ask, told } = this.#settings
+    const { owner, candidate } = live
+    const wentBack = cache.wentBack
+    live.isRenewing = true
+    const result = await ask(candidate, this.#inTurn(live, async (context) => candidate.provider.renew?.({ ...live.lease }, context)))
+    live.isRenewing = false
     const now = clock.now()
-    const duration = result.ok ? durationOf(result.answer) : undefined
-    const failure: CleanFailure | undefined = result.ok ? (duration === undefined ? { code: 'invalid-value', reason: 'provider' } : undefined) : result.failure
+    cache.observe(now)
+    const given = result.ok ? takeLease(result.answer) : undefined
+    const failure = result.ok ? (given === undefined ? broken : undefined) : result.failure
     told('renew', candidate, owner, { ok: failure === undefined, attempts: result.attempts, ...(failure === undefined ? {} : { failure }) }, Math.max(0, now - beganAt))
-    if (!this.#live.has(live)) return
-    if (result.ok && duration !== undefined) {
-      live.lease = copyOf(result.answer)
-      live.endsAt = Math.min(result.sentAt, now) + duration
-      live.isAtMaximum = duration < live.duration * 0.99
-      version.extendLease(live.endsAt, leaseMargin(duration), live.lease.renewable)
-      cache.extended(version)
-    } else if (failure !== undefined && isRefusal(failure)) {
-      live.isAtMaximum = true
-      version.noteRead()
-      if (version.isFresh && now < version.limit) refresh(candidate, owner, version)
-    } else {
-      // The server is lost, not the lease: it is asked again while there is time.
-      version.noteRead()
+    if (!this.#isLive(live)) {
+      // Its owner has ended meanwhile, and the lease that was revoked was another one.
+      if (given !== undefined && given.lease.id !== live.lease.id) this.#revokeLater(owner, candidate, given.lease)
+      return
     }
-    live.dueAt = now + nextLook(result.ok ? live.endsAt - now : (live.endsAt - now) / 2)
-    this.#wakeBy(Math.min(live.dueAt, live.endsAt), now)
+    if (result.ok && given !== undefined) return this.#extend(live, version, given, Math.min(result.sentAt - (cache.wentBack - wentBack), now), now)
+    if (live.left <= 0) return this.#forget(live)
+    // Neither a lease that was refused nor a server that is lost is given up while there is time.
+    version.noteRead()
+    if (failure === undefined || !isRefusal(failure)) return
+    live.isAtMaximum = true
+    // The backend knows it no more.
+    if (failure.code === 'not-found') version.mark()
+    this.#replace(live, version)
   }
 
-  async #revoke(live: LiveLease): Promise<void> {
+  #extend(live: LiveLease, version: HeldVersion, { lease, duration }: GivenLease, sentAt: number, now: number): void {
+    const margin = leaseMargin(live.duration)
+    live.lease = lease
+    live.endsAt = sentAt + duration
+    live.left = duration
+    live.isAtMaximum = duration < live.duration * 0.99
+    version.extendLease(live.endsAt, margin, lease.renewable)
+    this.#settings.cache.extended(version)
+    live.dueAt = now + nextLook(live.endsAt - now, margin)
+    if (live.endsAt - now <= margin) this.#replace(live, version)
+    this.#arm(live, now)
+  }
+
+  // Until the new one is there it is as good as read: it is tried again while there is time.
+  #replace(live: LiveLease, version: HeldVersion): void {
+    version.noteRead()
+    this.#settings.refresh(live, version)
+  }
+
+  #revokeLater(owner: LeaseOwner, candidate: Candidate, lease: Lease): void {
+    if (this.#isOver) return
+    const revocation = this.#revoke(owner, candidate, lease)
+    addTo(this.#revocations, owner, revocation)
+    void revocation.then(() => removeFrom(this.#revocations, owner, revocation))
+  }
+
+  async #revoke(owner: LeaseOwner, candidate: Candidate, lease: Lease): Promise<void> {
     const { clock, timeout, attempts, told } = this.#settings
-    const { candidate, owner } = live
     const { provider } = candidate
     const beganAt = clock.now()
-    this.#live.delete(live)
-    live.version.end()
-    if (beganAt >= live.endsAt || provider.revoke === undefined) return
-    const call = new Call(provider, (context) => provider.revoke?.(copyOf(live.lease), context) ?? Promise.resolve(), { clock, timeout, attempts, isBehind: false })
+    if (provider.revoke === undefined) return told('revoke', candidate, owner, cannotRevoke, 0)
+    const run = this.#inTurn({ owner, candidate }, async (context) => provider.revoke?.({ ...lease }, context))
+    const call = new Call<void>(provider, run, { clock, timeout: timeout / 2, attempts, isBehind: false })
+    this.#calls.add(call)
     const result = await call.result
+    this.#calls.delete(call)
     told('revoke', candidate, owner, result, Math.max(0, clock.now() - beganAt))
+  }
+
+  // Thousands of leases may be due, or end, at once: that is no reason to call a backend thousands of times at once.
+  #inTurn<Answer>({ owner, candidate }: LeaseSource, run: (context: CallContext) => Promise<Answer>): (context: CallContext) => Promise<Answer> {
+    const { clock } = this.#settings
+    const { instance, provider } = candidate
+    let gate = this.#gates.get(instance.base)
+    if (gate === undefined) this.#gates.set(instance.base, (gate = new Gate(isCount(provider.concurrency) ? provider.concurrency : usualConcurrency)))
+    return (context) => {
+      const begunAt = clock.now()
+      // Whoever made room may have done so inside a tool.
+      return gate.run(owner.agent, context.signal, () => outside(() => run({ ...context, timeout: Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt)) })))
+    }
   }
 }
 
-// The lease is the provider's own object, and it may change what it was handed.
-const copyOf = ({ id, duration, renewable }: Lease): Lease => ({ id, duration, renewable })
-
-function durationOf(lease: unknown): number | undefined {
+/** A copy of what is the provider's own object; undefined where it is no lease. */
+export function takeLease(given: unknown): GivenLease | undefined {
   try {
-    const { id, duration } = lease as Lease
-    return typeof id === 'string' ? durationMilliseconds(duration) : undefined
+    const { id, duration, renewable } = given as Readonly<Partial<Record<keyof Lease, unknown>>>
+    const milliseconds = durationMilliseconds(duration)
+    if (typeof id !== 'string' || milliseconds === undefined) return undefined
+    return { lease: { id, duration: duration as Lease['duration'], renewable: renewable === true }, duration: Math.min(milliseconds, longestLease) }
   } catch {
     return undefined
   }
 }
+
+/**
+ * Milliseconds to the next look: two thirds of what is left, or shortly before it is not handed out any more, where that is sooner. Up to a tenth of that
+ * earlier: a fleet that started together does not renew together.
+ */
+function nextLook(left: number, margin: number, part = 1): number {
+  return Math.max(shortestDelay, (Math.min((left * 2) / 3, (left - margin) * 0.9) * (1 - Math.random() * 0.1)) / part)
+}
+
+/** Into the set that a map has for a key. */
+export function addTo<Key, Member>(sets: Map<Key, Set<Member>>, key: Key, member: Member): void {
+  const set = sets.get(key)
+  if (set === undefined) sets.set(key, new Set([member]))
+  else set.add(member)
+}
+
+export function removeFrom<Key, Member>(sets: Map<Key, Set<Member>>, key: Key, member: Member): void {
+  const set = sets.get(key)
+  set?.delete(member)
+  if (set?.size === 0) sets.delete(key)
+}
+
+const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
+
+const broken: CleanFailure = { code: 'invalid-value', reason: 'provider' }
+const cannotRevoke: LeaseOutcome = { ok: false, attempts: 0, failure: { code: 'unsupported', reason: 'revoke' } }
 
 const passing: ReadonlySet<string> = new Set(['unavailable', 'throttled', 'timeout', 'unauthenticated', 'closed'])
 const isRefusal = ({ code }: CleanFailure): boolean => !passing.has(code)

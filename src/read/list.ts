@@ -197,7 +197,7 @@ function listedBy(step: unknown): Listed | undefined {
     const { done, value } = step as IteratorResult<Omit<SecretVersion, 'value'> & { id: unknown }>
     if (done === true) return undefined
     const { id } = value
-    if (typeof id === 'string') listed = { id, details: versionDetails(value, undefined) }
+    if (typeof id === 'string') listed = { id, details: versionDetails(value) }
   } catch {
     // Told as what is broken, below.
   }

@@ -52,7 +52,7 @@ async function describe(core: Core, candidate: Candidate, ask: Ask): Promise<Fin
 // A description is somebody else's object: its getters may throw.
 function detailsOf(answer: unknown): VersionDetails | undefined | 'broken' {
   try {
-    return versionDetails(answer as object, undefined)
+    return versionDetails(answer as object)
   } catch {
     return 'broken'
   }
@@ -66,7 +66,7 @@ async function read(core: Core, candidate: Candidate, ask: Ask): Promise<Finding
   if (!result.ok) return { failure: result.failure, candidate, attempts }
   const version = new HeldVersion()
   const now = core.clock.now()
-  const flaw = fillSafely(version, result.answer, result.sentAt, now)
+  const { flaw } = fillSafely(version, result.answer, result.sentAt, now)
   if (flaw !== undefined) return { failure: flaw, candidate, attempts }
   for (const text of textsOf(version.stored)) core.known.add(text, name, now)
   const failure = place.field === undefined ? undefined : flawOf(() => fieldOf(version.stored, place.field ?? ''))

@@ -1,4 +1,5 @@
 /** From a name to the places where a read looks for it, and back from a grant to the locations it covers. */
+import type { EffectiveGrant } from '../access/effective.js'
 import { LocationSet, type Locator } from '../access/location.js'
 import type { NameSet } from '../access/name.js'
 import { formatReference, type Place, type References } from '../access/reference.js'
@@ -76,7 +77,10 @@ export class Resolver {
 
   /** The providers that a read of this name can reach. All have to be loaded before `candidates` is asked. */
   reach(name: string): readonly ProviderInstance[] {
-    const named = this.references.find(name)?.provider
+    return this.#reachOf(this.references.find(name)?.provider, name)
+  }
+
+  #reachOf(named: string | undefined, name: string): readonly ProviderInstance[] {
     if (named === undefined) return this.#main
     const instance = this.#byName(named)
     if (instance !== undefined) return [instance]
@@ -124,14 +128,20 @@ export class Resolver {
     }
   }
 
-  /** Every provider that a read of one of these names can reach. */
-  reachable({ exact, prefixes }: Pick<NameSet, 'exact' | 'prefixes'>): readonly ProviderInstance[] {
-    const found = new Set([...exact].flatMap((name) => this.reach(name)))
-    for (const prefix of prefixes) {
-      for (const name of this.#declared) if (name.startsWith(prefix)) for (const instance of this.reach(name)) found.add(instance)
-      const { rules } = this.references
-      for (const rule of rules) if (rule.prefix.startsWith(prefix)) for (const instance of this.reach(`${rule.prefix}x`)) found.add(instance)
-      for (const instance of this.reach(`${prefix}x`)) found.add(instance)
+  /** Every provider that a read of a name can reach that is granted and not denied. */
+  reachable({ allow, deny }: EffectiveGrant): readonly ProviderInstance[] {
+    const found = new Set<ProviderInstance>()
+    const add = (named: string | undefined, name: string): void => {
+      for (const instance of this.#reachOf(named, name)) found.add(instance)
+    }
+    const { exact, rules } = this.references
+    for (const name of [...allow.exact, ...exact.keys()]) if (allow.has(name) && !deny.has(name)) add(this.references.find(name)?.provider, name)
+    for (const prefix of allow.prefixes) {
+      // What the pattern leaves to the pattern around it, or to no reference at all, and what those within it take.
+      const around = rules.find((rule) => prefix.startsWith(rule.prefix))
+      const within = rules.filter((rule) => rule !== around && rule.prefix.startsWith(prefix))
+      if (!deny.holdsAll(prefix)) add(around?.place('x').provider, prefix)
+      for (const rule of within) if (!deny.holdsAll(rule.prefix)) add(rule.place('x').provider, rule.prefix)
     }
     return [...found]
   }

@@ -104,6 +104,7 @@ async function closeRoot(core: Core, state: ScopeState): Promise<void> {
   }
   // Whatever hangs, closing ends; and a lease or a provider that hangs takes no sink its time to flush.
   await within(core.clock, core.timeout / 2, core.identities.settled())
+  core.store.giveUp()
   core.identities.close()
   await within(core.clock, core.timeout / 4, Promise.all([core.identities.settled(), ...core.resolver.instances().map(closeInstance)]))
   await within(core.clock, core.timeout / 4, core.audit?.close())

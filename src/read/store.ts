@@ -1,15 +1,16 @@
 /** How one version is come by: from the cache, from a call in flight, from a new call, or not at all. Decides; knows no names, scopes or options. */
-import type { Clock } from '../clock.js'
+import { within, type Clock } from '../clock.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretProvider, SecretVersion } from '../provider.js'
-import { fillSafely } from './answer.js'
+import { fillSafely, leaseOf } from './answer.js'
 import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy } from './cache.js'
 import { Call, type CallResult } from './call.js'
 import { Changes } from './changes.js'
 import { allowsStale, type Failed } from './cool-down.js'
-import { Dispatcher } from './dispatcher.js'
+import { createGate, Dispatcher } from './dispatcher.js'
+import type { Gate } from './gate.js'
 import type { ProviderInstance } from './instance.js'
-import { Leases, type LeaseOwner, type LeaseSettings } from './lease.js'
+import { addTo, Leases, removeFrom, type GivenLease, type LeaseOwner, type LeaseSettings } from './lease.js'
 import type { Candidate } from './resolver.js'
 
 /** How a reader wants it. Times in milliseconds. */
@@ -37,6 +38,8 @@ export interface Flight {
   readonly deadline: number
   /** Of the reader that began it: what comes with a lease is for this one alone. */
   readonly owner: LeaseOwner
+  /** How far the clock had been set back when it began. */
+  readonly wentBack: number
   /** Of the first reader that keeps what comes. */
   policy: CachePolicy | false
   stop(failure: CleanFailure): void
@@ -67,10 +70,14 @@ export class Store {
   readonly #listener: StoreListener
   readonly #flights = new Map<string, Flight>()
   /** Also those that a mark took from `#flights`. */
-  readonly #running = new Set<{ readonly address?: Address; stop(failure: CleanFailure): void }>()
+  readonly #running = new Set<Flight | { readonly address: Pick<Address, 'space'>; stop(failure: CleanFailure): void }>()
+  /** Those of which it is known that they bring a lease. */
+  readonly #leasing = new Map<LeaseOwner, Set<Flight>>()
   readonly #freshCalls = new Map<string, FreshCall>()
   readonly #freshTimers = new Set<{ clear(): void }>()
   readonly #dispatchers = new Map<number, Dispatcher>()
+  /** By the instance that the config names: it is the backend that bears so many calls at once, and identities of its agents take turns with each other. */
+  readonly #gates = new Map<ProviderInstance, Gate | undefined>()
   readonly leases: Leases
   readonly changes: Changes
   /** Of which the answer is known to come with a lease: each owner has its own. */
@@ -93,7 +100,7 @@ export class Store {
       timeout: settings.timeout,
       attempts: settings.attempts,
       ask: (candidate, run) => this.ask(candidate, run, clock.now() + settings.timeout, settings.attempts, true),
-      refresh: (candidate, owner, version) => this.#refresh(candidate, owner, version.policy ?? false),
+      refresh: ({ candidate, owner }, version) => this.#refresh(candidate, owner, version.policy ?? false),
       told: (...said) => listener.lease(...said),
     })
   }
@@ -103,6 +110,16 @@ export class Store {
     if (number === 0 || !this.#leased.has(nameOf(address))) return address
     const key = address.key.includes('\n') ? address.key : `${address.key}\n\n`
     return { space: address.space, key: `${key}\n${number}` }
+  }
+
+  #own(candidate: Candidate, owner: LeaseOwner): Candidate {
+    const address = this.ownAddress(candidate.address, owner)
+    return address === candidate.address ? candidate : { ...candidate, address }
+  }
+
+  /** What is held for this owner, if it may still be served for anything. */
+  held({ address }: Pick<Candidate, 'address'>, owner: LeaseOwner, now: number): HeldVersion | undefined {
+    return this.cache.get(this.ownAddress(address, owner), now)
   }
 
   /** Is what lies there handed out with a lease, to each owner another? */
@@ -116,8 +133,10 @@ export class Store {
   }
 
   /** An answer at once, or the flight to wait for. After the wait `settled` says what the reader gets. */
-  acquire(candidate: Candidate, demand: Demand): Outcome | { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {
+  acquire(sought: Candidate, demand: Demand): Outcome | { flight: Flight | Promise<Flight>; cache: 'miss' | 'joined' } {
     const now = this.#clock.now()
+    // Since the reader was told where to look, a lease of somebody else may have come to lie there.
+    const candidate = this.#own(sought, demand.owner)
     const { address, instance } = candidate
     const key = nameOf(address)
     const held = demand.policy === false ? undefined : this.cache.get(address, now)
@@ -134,6 +153,7 @@ export class Store {
       return serveStale(held)
     }
     const joined = this.#flights.get(key)
+    joined?.version.noteRead()
     if (joined === undefined) return { flight: this.#begin(candidate, demand, { attempts: this.#attempts, isBehind: false, isProbe: false }), cache: 'miss' }
     if (joined.policy === false) joined.policy = demand.policy
     return { flight: joined, cache: 'joined' }
@@ -143,7 +163,7 @@ export class Store {
   settled(candidate: Candidate, demand: Demand, result: { ok: true; attempts: number; version: HeldVersion } | ({ ok: false } & Failed), cache: 'miss' | 'joined'): Outcome {
     if (result.ok) return { ok: true, version: result.version, cache, attempts: result.attempts }
     const now = this.#clock.now()
-    const held = demand.policy === false ? undefined : this.cache.get(candidate.address, now)
+    const held = demand.policy === false ? undefined : this.held(candidate, demand.owner, now)
     return this.#stale(held, demand, result, now) ?? { ...result, cache }
   }
 
@@ -160,12 +180,13 @@ export class Store {
     isBehind = false,
   ): Promise<CallResult<Answer>> {
     const now = this.#clock.now()
-    const pause = instance.coolDown.at(now)
+    const pause = instance.hasEnded ? closed : instance.coolDown.at(now)
     if (pause !== undefined) return { ok: false, ...pause }
     const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind })
-    this.#running.add(call)
+    const running = { address: { space: instance.number }, stop: (failure: CleanFailure) => call.stop(failure) }
+    this.#running.add(running)
     const result = await call.result
-    this.#running.delete(call)
+    this.#running.delete(running)
     // A call that was given up says nothing of the backend.
     if (result.ok || result.failure.code !== 'closed') instance.coolDown.settle(result.ok ? undefined : result, this.#clock.now(), false)
     return result
@@ -177,9 +198,18 @@ export class Store {
     this.#detach(nameOf(address))
   }
 
-  /** Marks everything that is meant. */
-  markAll(isMeant: (address: Address) => boolean): void {
-    for (const address of this.#addresses()) if (isMeant(address)) this.mark(address)
+  /**
+   * Marks everything that is meant.
+   * @param owner Whose leases are meant; the root means everybody's.
+   */
+  markAll(isMeant: (address: Address) => boolean, owner?: LeaseOwner): void {
+    for (const address of this.#addresses()) if (isMeant(address) && this.#isOpenTo(address, owner)) this.mark(address)
+  }
+
+  // What one agent calls old must not cost another its lease.
+  #isOpenTo(address: Address, owner: LeaseOwner | undefined): boolean {
+    if (owner === undefined || owner.number === 0) return true
+    return isOwned(address) ? address.key.endsWith(`\n${owner.number}`) : !this.#leased.has(nameOf(address))
   }
 
   /** Ends everything that is meant for good, not to be served for an outage either; what a call in flight will bring is not kept. */
@@ -211,28 +241,50 @@ export class Store {
   }
 
   /** Marks the one version that somebody was handed. What was fetched since stays, however often this is said. */
-  reject(address: Address, version: HeldVersion): void {
+  reject(given: Address, version: HeldVersion): void {
     if (version.isMarked) return
+    const owner = this.#owners.get(version)
+    const address = owner === undefined ? given : this.ownAddress(given, owner)
     const current = this.cache.get(address, this.#clock.now())
     version.mark()
     if (current === undefined || current === version) this.#detach(nameOf(address))
   }
 
+  /** Ends what an owner was handed, and what is still on its way: a call that is given up may have minted all the same. */
+  async endOwner(owner: LeaseOwner): Promise<void> {
+    const coming = Array.from(this.#leasing.get(owner) ?? [], ({ outcome }) => outcome)
+    const ended = this.leases.end(owner)
+    if (coming.length > 0) {
+      await within(this.#clock, this.#timeout / 4, Promise.all(coming))
+      await this.leases.end(owner)
+    }
+    await ended
+  }
+
+  /** Begins nothing more. What may bring a lease is waited for, so that it can be revoked, until `giveUp`. */
   close(): void {
     this.leases.close()
     this.changes.close()
-    for (const flight of this.#running) flight.stop({ code: 'closed' })
+    for (const one of this.#running) if (!('owner' in one) || this.#leasing.get(one.owner)?.has(one) !== true) one.stop({ code: 'closed' })
     for (const timer of this.#freshTimers) timer.clear()
     this.#flights.clear()
     this.#freshCalls.clear()
     this.cache.close()
   }
 
-  /** Ends what a provider instance still does and all that is held of it. */
+  giveUp(): void {
+    this.leases.giveUp()
+    for (const one of this.#running) one.stop({ code: 'closed' })
+  }
+
+  /** Ends what a provider instance still does and all that is held of it. Nothing is begun with it from here on. */
   endInstance(instance: ProviderInstance): void {
     const { number } = instance
+    instance.hasEnded = true
     this.changes.end(instance)
-    for (const flight of this.#running) if (flight.address?.space === number) flight.stop({ code: 'closed' })
+    for (const flight of this.#running) if (flight.address.space === number) flight.stop({ code: 'closed' })
+    // What has just landed is not kept either.
+    for (const known of [this.#flights, this.#leased, this.#freshCalls]) for (const key of known.keys()) if (key.startsWith(`${number} `)) known.delete(key)
     this.#dispatchers.delete(number)
     this.cache.endSpace(number)
   }
@@ -288,10 +340,15 @@ export class Store {
     if (pause === undefined) return undefined
     this.#freshCalls.delete(nameOf(candidate.address))
     this.#probe(candidate, demand)
+    return this.#spared(candidate, demand, pause)
+  }
+
+  // A flight whose call is not made.
+  #spared({ address }: Candidate, { owner, policy }: Demand, failed: Failed): Flight {
     const version = new HeldVersion()
     version.isFresh = false
-    const outcome = Promise.resolve({ ok: false, ...pause } as const)
-    return { address: candidate.address, owner: demand.owner, before: undefined, version, outcome, deadline: now, policy: demand.policy, stop: () => undefined }
+    const outcome = Promise.resolve({ ok: false, ...failed } as const)
+    return { address, owner, wentBack: 0, before: undefined, version, outcome, deadline: this.#clock.now(), policy, stop: () => undefined }
   }
 
   #beginFresh(candidate: Candidate, demand: Demand): Flight {
@@ -310,7 +367,7 @@ export class Store {
   // For a lease at its end, whether or not somebody asks just now.
   #refresh(candidate: Candidate, owner: LeaseOwner, policy: CachePolicy | false): void {
     const now = this.#clock.now()
-    const own = { ...candidate, address: this.ownAddress(candidate.address, owner) }
+    const own = this.#own(candidate, owner)
     if (this.#flights.has(nameOf(own.address)) || candidate.instance.coolDown.at(now) !== undefined) return
     this.#behind(own, { policy, maxAge: Infinity, isFresh: false, deadline: now + this.#timeout, owner }, this.#attempts)
   }
@@ -328,15 +385,21 @@ export class Store {
 
   #begin(candidate: Candidate, demand: Demand, settings: { attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
     const { address, request, instance } = candidate
+    if (instance.hasEnded) return this.#spared(candidate, demand, closed)
     const { owner } = demand
     const version = new HeldVersion()
     const { attempts, isBehind, isProbe } = settings
     const timeout = this.#timeout
     const isAlone = isProbe || this.isKnownLeased(address)
-    const call = this.#dispatcherOf(instance, candidate.provider).begin(request, { clock: this.#clock, timeout, attempts, isBehind, isAlone, asker: owner.number })
+    const pause = isProbe ? undefined : (): Failed | undefined => instance.coolDown.at(this.#clock.now())
+    // Nobody is handed what comes after the call was given up.
+    const late = (answer: unknown): void => this.#discard(candidate, owner, leaseOf(answer))
+    const call = this.#dispatcherOf(instance, candidate.provider).begin(request, { clock: this.#clock, timeout, attempts, isBehind, isAlone, asker: owner.agent, pause, late })
+    if (!isBehind) version.noteRead()
     const flight: Flight = {
       address,
       owner,
+      wentBack: this.cache.wentBack,
       before: this.cache.peek(address),
       version,
       policy: demand.policy,
@@ -346,6 +409,7 @@ export class Store {
     }
     this.#flights.set(nameOf(address), flight)
     this.#running.add(flight)
+    if (this.isKnownLeased(address)) addTo(this.#leasing, owner, flight)
     return flight
   }
 
@@ -353,9 +417,14 @@ export class Store {
     const known = this.#dispatchers.get(instance.number)
     if (known !== undefined) return known
     this.changes.follow(instance, provider)
-    const dispatcher = new Dispatcher(provider, () => this.#listener.batchRefused(instance))
+    const dispatcher = new Dispatcher(provider, this.#gateOf(instance, provider), () => this.#listener.batchRefused(instance))
     this.#dispatchers.set(instance.number, dispatcher)
     return dispatcher
+  }
+
+  #gateOf({ base }: ProviderInstance, provider: SecretProvider): Gate | undefined {
+    if (!this.#gates.has(base)) this.#gates.set(base, createGate(base.loaded ?? provider))
+    return this.#gates.get(base) ?? createGate(provider)
   }
 
   #land(candidate: Candidate, flight: Flight, result: CallResult<SecretVersion>, isProbe: boolean): { ok: true; attempts: number } | ({ ok: false } & Failed) {
@@ -365,19 +434,23 @@ export class Store {
     const isCurrent = this.#flights.get(key) === flight
     if (isCurrent) this.#flights.delete(key)
     this.#running.delete(flight)
-    const flaw = result.ok ? fillSafely(flight.version, result.answer, result.sentAt, now) : undefined
+    removeFrom(this.#leasing, flight.owner, flight)
+    this.cache.observe(now)
+    const sentAt = result.ok ? Math.min(result.sentAt - (this.cache.wentBack - flight.wentBack), now) : now
+    const { flaw, lease } = result.ok ? fillSafely(flight.version, result.answer, sentAt, now) : {}
     const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
-    instance.coolDown.settle(failed, now, isProbe)
+    if (isProbe || failed?.isUnasked !== true) instance.coolDown.settle(failed, now, isProbe)
     if (failed === undefined) {
       this.#listener.fetched(candidate, flight.version)
       const place = this.#placeOf(flight)
-      if (isCurrent) this.#keep(place, flight, now)
+      if (isCurrent && !(flight.version.isLeased && flight.owner.hasEnded)) this.#keep(place, flight, now)
       else flight.version.isFresh = false
-      if (result.ok) this.#hold(candidate, flight, result)
+      if (lease !== undefined) this.leases.hold({ owner: flight.owner, candidate }, place, flight.version, lease, sentAt)
       this.changes.tell(address.space, candidate.place.id, flight.version)
       return { ok: true, attempts: result.attempts }
     }
     flight.version.isFresh = false
+    this.#discard(candidate, flight.owner, lease)
     this.#endOrRemember(address, flight, failed, isCurrent, now)
     return { ok: false, failure: failed.failure, isKnown: failed.isKnown, attempts: failed.attempts }
   }
@@ -390,12 +463,8 @@ export class Store {
     return this.ownAddress(address, owner)
   }
 
-  #hold(candidate: Candidate, { version, owner }: Flight, { answer, sentAt }: { answer: SecretVersion; sentAt: number }): void {
-    try {
-      if (version.isLeased && answer.lease !== undefined) this.leases.hold(candidate, version, answer.lease, owner, sentAt)
-    } catch {
-      // An answer is somebody else's object: what it does not say twice cannot be renewed.
-    }
+  #discard(candidate: Candidate, owner: LeaseOwner, lease: GivenLease | undefined): void {
+    if (lease !== undefined) this.leases.discard({ candidate, owner }, lease)
   }
 
   #keep(address: Address, { version, policy }: Flight, now: number): void {
@@ -411,9 +480,9 @@ export class Store {
   }
 
   // Said by the backend itself: what is held from before ends for good, whoever asked.
-  #endOrRemember(address: Address, flight: Flight, { failure, isKnown }: Failed, isCurrent: boolean, now: number): void {
+  #endOrRemember(address: Address, flight: Flight, { failure, isKnown, isUnasked }: Failed, isCurrent: boolean, now: number): void {
     const { code } = failure
-    if (!isKnown || (code !== 'denied' && code !== 'not-found' && code !== 'unauthenticated')) return
+    if (!isKnown || isUnasked === true || (code !== 'denied' && code !== 'not-found' && code !== 'unauthenticated')) return
     this.cache.end(address, flight.before)
     if (code === 'not-found' && isCurrent && flight.policy !== false) this.cache.setNegative(address, failure, flight.policy.negativeTtl, now)
   }
@@ -426,6 +495,8 @@ export class Store {
     this.#flights.delete(key)
   }
 }
+
+const closed: Failed = { failure: { code: 'closed' }, isKnown: true, attempts: 0 }
 
 /** Does a lease's owner stand in the key, after id, version and stage? */
 const isOwned = ({ key }: Address): boolean => key.split('\n').length > 3

@@ -3,7 +3,7 @@ import type { AmbientScope } from '../access/ambient.js'
 import { effectiveGrant, patternsOf } from '../access/effective.js'
 import type { View } from './view.js'
 
-/** The view of a tool; undefined where another copy of the package made it. Not a member of the class, which is in reach of whoever has a tool. */
+/** The view of a tool; undefined where another copy of the package made it. A function of this module, and not in reach of whoever has a tool. */
 export let viewOf: (tool: AmbientScope) => View | undefined
 
 export class Tool implements AmbientScope {
@@ -59,4 +59,6 @@ export class Tool implements AmbientScope {
     return this.#view.read(name as string, options)
   }
 }
+// Whoever has a tool could make others by it.
+Reflect.deleteProperty(Tool.prototype, 'constructor')
 Object.freeze(Object.freeze(Tool).prototype)

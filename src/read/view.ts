@@ -203,7 +203,7 @@ export class View {
     const invalidated = name === undefined ? undefined : core.invalidate(name, scope)
     if (name === undefined) {
       core.requireOpen(scope)
-      core.store.markAll((address) => core.mayRead(scope, address))
+      core.store.markAll((address) => core.mayRead(scope, address), core.identities.of(scope))
     }
     core.audit?.emit(core.event(scope, core.clock.now(), activeTrace(), { type: 'invalidate', ...(invalidated === undefined ? {} : { name: invalidated }) }))
   }
@@ -278,7 +278,10 @@ export class View {
 
   // A flag that a timer flips would be late after a blocked loop or a suspended machine: a limit is held against the clock.
   #isWithin({ version }: Handle): boolean {
-    return version.isFresh && this.core.clock.now() < version.limit && this.scope.ended === undefined
+    if (!version.isFresh) return false
+    const now = this.core.clock.now()
+    this.core.store.cache.observe(now)
+    return now < version.limit && this.scope.ended === undefined
   }
 
   #remember(name: string, handle: Handle): void {
@@ -322,7 +325,7 @@ export function openScope(core: Core, state: ScopeState): Scope {
 
 async function revokeScope(core: Core, state: ScopeState): Promise<void> {
   // What ended by itself may still be ending at the backend.
-  if (state.ended !== undefined) return within(core.clock, core.timeout, core.identities.settled())
+  if (state.ended !== undefined) return within(core.clock, core.timeout, core.identities.settledOf(state))
   const ended = core.identities.ended(() => state.end('revoked'))
   core.audit?.emit(core.event(state, core.clock.now(), activeTrace(), { type: 'revoke' }))
   await within(core.clock, core.timeout, ended)

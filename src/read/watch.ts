@@ -122,7 +122,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     const beganAt = clock.now()
     // Of what is leased there is news when a reader was handed another lease, and only then.
     if (store.isKnownLeased(seen.candidate.address)) {
-      const held = store.cache.get(seen.candidate.address, beganAt)
+      const held = this.#held(seen.candidate)
       return held === undefined || held === seen.version ? 'same' : { candidate: seen.candidate, details: held.details, version: held }
     }
     const sight = await this.#see(candidates, beganAt + timeout, maxAge)
@@ -134,7 +134,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     }
     if (isSame(sight, seen)) return 'same'
     const policy = this.#core.policyOf(sight.candidate.name)
-    const held = store.cache.get(sight.candidate.address, clock.now())
+    const held = this.#held(sight.candidate)
     // Where nothing is held, no older version can be served; and what might be leased is fetched by readers alone.
     if (sight.version !== undefined || policy === false || held === undefined) return sight
     if (held.isFresh && !held.isMarked && held.version !== undefined && held.version === sight.details?.version) return { ...sight, version: held }
@@ -167,12 +167,12 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   async #seeAt(candidate: Candidate, deadline: number, maxAge: number): Promise<Sight | CleanFailure> {
     const { store, clock } = this.#core
     const { provider, request, address } = candidate
-    const held = store.cache.get(address, clock.now())
+    const held = this.#held(candidate)
     // Its lease says all there is to say, and asking for more could mint another.
     if (held?.isLeased === true) return { candidate, details: held.details, version: held }
     if (provider.describe !== undefined) {
       const ask = (): Promise<CallResult<VersionDetails | undefined>> =>
-        store.ask(candidate, async (context) => versionDetails((await provider.describe?.(request, context)) ?? {}, undefined), deadline, undefined, true)
+        store.ask(candidate, async (context) => versionDetails((await provider.describe?.(request, context)) ?? {}), deadline, undefined, true)
       const result = await store.changes.look(address, clock.now(), maxAge, ask)
       return result.ok ? { candidate, details: result.answer, version: undefined } : result.failure
     }
@@ -181,12 +181,16 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     return outcome.ok ? { candidate, details: outcome.version.details, version: outcome.version } : outcome.failure
   }
 
+  #held(candidate: Candidate): HeldVersion | undefined {
+    return this.#core.store.held(candidate, this.#core.identities.of(this.#view.scope), this.#core.clock.now())
+  }
+
   #demand({ name }: Candidate, deadline: number): Demand {
     return { policy: this.#core.policyOf(name), maxAge: Infinity, isFresh: false, deadline, owner: this.#core.identities.of(this.#view.scope) }
   }
 
   #told({ candidate, details }: Sight): SecretDescription {
-    return describe(this.#core, candidate, details, this.#core.store.cache.get(candidate.address, this.#core.clock.now()))
+    return describe(this.#core, candidate, details, this.#held(candidate))
   }
 
   /** Up to a tenth less than the `ttl`, so that a fleet that started together does not ask together. */

@@ -1,7 +1,7 @@
 /** `putSecret` and `deleteSecret`: access, the provider, and then the cache, whatever came of it. */
 import { invalidConfig, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretValue, SecretVersion, SecretWrite } from '../provider.js'
-import { fillSafely, versionDetails } from './answer.js'
+import { fillSafely, leaseOf, versionDetails } from './answer.js'
 import { Asker, failAs } from './asker.js'
 import { HeldVersion, type Address } from './cache.js'
 import type { CallResult } from './call.js'
@@ -10,7 +10,7 @@ import { withField } from './field.js'
 import { PendingRead, type Purpose } from './pending-read.js'
 import type { Candidate } from './resolver.js'
 import type { Root } from './root-calls.js'
-import { StoredRecord, textsOf, ValueFailure, type Stored } from './value.js'
+import { fieldOf, StoredRecord, textsOf, ValueFailure, type Stored } from './value.js'
 import { shown } from './view.js'
 import { checkSignalAlone, checkWrite, type CheckedWrite } from './write-options.js'
 
@@ -198,10 +198,11 @@ class Put extends Change {
       return this.fail({ code: 'unsupported', reason: 'bytes', fix: 'A field of JSON holds no bytes: put text, such as base64, or the whole secret' })
     const json = value instanceof StoredRecord ? value.json : JSON.stringify(value)
     this.#learn(value)
-    const { ifVersion } = this.#options
+    const { ifVersion, idempotencyKey } = this.#options
     for (let round = 1; ; round++) {
       const document = await this.#readDocument()
       if (document === undefined) return
+      if (idempotencyKey !== undefined && document.version !== null && holds(document.stored, field, json)) return this.#succeed({ version: document.version })
       if (ifVersion !== undefined && ifVersion !== document.version) return this.fail({ code: 'conflict' })
       const result = await this.#put(changed(document.stored, field, json), { ...document.kept, ...given(this.#options), ifVersion: document.version })
       if (this.operation.isSettled) return
@@ -213,8 +214,13 @@ class Put extends Change {
 
   /** What the field is a part of, from the backend itself; undefined when the write has ended. */
   async #readDocument(): Promise<{ stored: Stored; version: string | null; kept: Pick<SecretWrite, 'expiresAt' | 'contentType'> } | undefined> {
-    const { provider, request } = this.operation.progress.candidate as Candidate
+    const candidate = this.operation.progress.candidate as Candidate
+    const { provider, request } = candidate
+    const { store, identities } = this.core
     const result = await this.ask((context) => provider.get(request, context))
+    const lease = result.ok ? leaseOf(result.answer) : undefined
+    // Nobody is handed it.
+    if (lease !== undefined) store.leases.discard({ owner: identities.of(this.operation.scope), candidate }, lease)
     if (this.operation.isSettled) return undefined
     if (!result.ok) {
       const { code, reason } = result.failure
@@ -222,10 +228,11 @@ class Put extends Change {
       return this.fail(result.failure)
     }
     const version = new HeldVersion()
-    const flaw = fillSafely(version, result.answer, result.sentAt, this.core.clock.now())
+    const { flaw } = fillSafely(version, result.answer, result.sentAt, this.core.clock.now())
     if (flaw !== undefined) return this.fail(flaw)
     this.#learn(version.stored)
-    if (version.version === undefined || version.isLeased)
+    if (version.isLeased) return this.fail({ code: 'unsupported', reason: 'lease', fix: 'Each reader gets another document, and none of them can be changed' })
+    if (version.version === undefined)
       return this.fail({ code: 'unsupported', reason: 'version', fix: 'A field is changed by compare-and-set, and the provider gives no version: put the whole secret' })
     return { stored: version.stored, version: version.version, kept: keptOf(result.answer, version) }
   }
@@ -279,6 +286,16 @@ class Deletion extends Change {
   }
 }
 
+// With an idempotency key, what was put before need not be put again: the key would no longer stand for the same document.
+function holds(document: Stored, field: string, json: string): boolean {
+  try {
+    return JSON.stringify(fieldOf(document, field)) === JSON.stringify(JSON.parse(json))
+  } catch {
+    // It is not there, or what is stored is no document.
+    return false
+  }
+}
+
 function changed(document: Stored, field: string, json: string): Stored {
   try {
     return withField(document, field, json)
@@ -326,7 +343,7 @@ function valueOf(stored: Stored): SecretValue {
 // The write has landed, whatever its answer looks like.
 function versionOf(answer: unknown): string | undefined {
   try {
-    return versionDetails({ version: (answer as { version: string }).version }, undefined)?.version
+    return versionDetails({ version: (answer as { version: string }).version })?.version
   } catch {
     return undefined
   }

@@ -154,7 +154,7 @@ describe('a config that does not hold', () => {
     ['secrets in an environment', environment({ secrets: { A: canary } }), 'environments.production.secrets belongs to all environments'],
     ['a clock', environment({ clock: {} }), 'environments.production.clock is not part of a config'],
     ['an authorize that is no function', environment({ authorize: canary }), 'environments.production.authorize is not a function'],
-    ['outsideTools', environment({ outsideTools: 'deny' }), 'environments.production.outsideTools is not part of this version'],
+    ['an outsideTools that is none', environment({ outsideTools: canary }), "environments.production.outsideTools is not understood; expected 'allow' or 'deny'"],
     ['the second environment', { environments: { development: { provider: 'env' }, 'eu west': { provider: 'env', timeout: canary } } }, 'environments["eu west"].timeout'],
   ]
   it.each(cases)('%s', (_, config, ...expected) => {

@@ -106,8 +106,8 @@ describe('the message of a mistake in the options names the option and what is e
     ['a sink', { provider, audit: [() => {}, {}] }, ['audit[1]', 'write']],
     ['a clock', { provider, clock: {} }, ['clock', 'setTimer']],
     ['an environment', { provider, environment: '' }, ['environment']],
-    ['a later option', { provider, authorize: () => undefined }, ['authorize']],
-    ['another later option', { provider, outsideTools: 'deny' }, ['outsideTools']],
+    ['who is asked', { provider, authorize: true }, ['authorize', 'a function']],
+    ['where may be read', { provider, outsideTools: 'refuse' }, ['outsideTools', "'allow' or 'deny'"]],
     ['a later provider', { provider: 'vault' }, ['vault']],
   ])('%s', async (_what, options, said) => {
     const error = await errorOf(() => createSecrets<string>(options as SecretsOptions))

@@ -61,6 +61,15 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'production: search/api-key comes from env, reference SEARCH_SERVICE_KEY (32 characters)',
   ],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
+  'rotate-by-hand.ts': [
+    'memory: has all that the config asks for',
+    'search/api-key: version 1 was replaced by version 2',
+    'search/api-key: over version 1 once more is a conflict',
+    'database: the user is still app',
+    'listed: DB_PASSWORD, version 2',
+    'listed: database, version 2',
+    'listed: search/api-key, version 2',
+  ],
   'approve-by-a-person.ts': [
     'biller read SEARCH_KEY',
     'May biller read STRIPE_KEY?',

@@ -11,6 +11,7 @@ import { createSecrets, isSecretError, SecretError, type AuditEvent, type RootSe
 import type { SecretProvider, SecretVersion } from '../../src/provider.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { canary, leakIn, textsOf } from './encodings.js'
+import { rawError, thrown } from './thrown.js'
 
 const { value } = canary
 const known: readonly SecretErrorCode[] = [
@@ -27,45 +28,6 @@ const known: readonly SecretErrorCode[] = [
   'closed',
 ]
 const brand = Symbol.for('keyward.SecretError')
-
-/** A raw error as clients throw them: with the canary wherever it can be. */
-function rawError(): Error {
-  const error = new Error(`request failed: ${value}`, { cause: new Error(value, { cause: { body: value } }) })
-  error.stack = `Error: ${value}\n    at ${value}`
-  error.name = value
-  return Object.assign(error, {
-    status: 500,
-    body: value,
-    response: { headers: { authorization: `Bearer ${value}` }, data: value },
-    config: { token: value },
-    [Symbol('request')]: value,
-    [value]: 1,
-  })
-}
-
-const thrown: Readonly<Record<string, () => unknown>> = {
-  'an error': rawError,
-  'an error of several': () => new AggregateError([rawError()], value),
-  'a text': () => value,
-  'an object': () => ({ message: value, toString: () => value }),
-  'an object without a prototype': () => Object.assign(Object.create(null) as object, { message: value }),
-  'an error whose getters throw': () =>
-    Object.defineProperties(new Error('x'), {
-      message: {
-        get: () => {
-          throw rawError()
-        },
-      },
-      code: {
-        get: () => {
-          throw rawError()
-        },
-      },
-    }),
-  'a promise': () => Promise.resolve(value),
-  'a function': () => Object.assign(() => value, { message: value }),
-  'an abort': () => new DOMException(value, 'AbortError'),
-}
 
 const printed = (given: unknown): string => String(given)
 

@@ -1,18 +1,23 @@
 /** What belongs to later versions is not declared: nobody can write code that compiles and does nothing. */
 import { createSecrets, type RootSecrets, type Scope, type Secrets } from 'keyward'
 import type * as door from 'keyward'
+import type * as agents from 'keyward/agents'
 import type * as provider from 'keyward/provider'
 
-type Later = 'putSecret' | 'deleteSecret' | 'listSecrets' | 'check' | 'redact' | 'redactStream'
+type Later = 'redact' | 'redactStream'
+/** Of the root alone. */
+type Operators = 'putSecret' | 'deleteSecret' | 'listSecrets' | 'check'
 type Absent<Type, Key extends PropertyKey> = Extract<keyof Type, Key> extends never ? true : false
 
 export const absent: readonly [
-  Absent<Secrets, Later>,
-  Absent<Scope, Later | 'close' | 'environment'>,
+  Absent<Secrets, Later | Operators>,
+  Absent<Scope, Later | Operators | 'close' | 'environment'>,
   Absent<RootSecrets, Later>,
   Absent<typeof door, 'watchSecret' | 'getSecret' | 'guard' | 'bindScope' | 'scopedFetch' | 'placeholder' | 'withSecrets'>,
-] = [true, true, true, true]
+  Absent<typeof agents, 'guard' | 'scopedFetch' | 'placeholder' | 'withSecrets' | 'prepareTool' | 'runAt'>,
+] = [true, true, true, true, true]
 export const members: readonly [keyof Secrets, keyof RootSecrets] = ['getSecret', 'close']
+export const operators: Record<Operators & keyof RootSecrets, true> = { putSecret: true, deleteSecret: true, listSecrets: true, check: true }
 export type Provider = provider.SecretProvider
 
 /** What is there, so that an empty declaration file does not pass. */
@@ -30,18 +35,23 @@ export const present: Record<'getSecret' | 'getSecrets' | 'describeSecret' | 'us
 createSecrets<string>({ provider: 'env', authorize: () => undefined })
 // @ts-expect-error a verdict is a rejection, not a boolean
 createSecrets<string>({ provider: 'env', authorize: () => false })
-// @ts-expect-error a later option
 createSecrets<string>({ provider: 'env', outsideTools: 'deny' })
+// @ts-expect-error neither allowed nor denied
+createSecrets<string>({ provider: 'env', outsideTools: 'refuse' })
 
 export async function calls(root: RootSecrets<string>, scope: Scope<string>) {
-  // @ts-expect-error a later member
-  await root.putSecret('A', 'x')
-  // @ts-expect-error a later member
-  await root.deleteSecret('A')
-  // @ts-expect-error a later member
-  root.listSecrets()
-  // @ts-expect-error a later member
-  await root.check()
+  const { version } = await root.putSecret('A', 'x', { ifVersion: null, idempotencyKey: 'k', stage: 's', expiresAt: new Date(), contentType: 't', signal: AbortSignal.timeout(1) })
+  await root.putSecret('A', { user: 'u', ports: [1] }, version === undefined ? {} : { ifVersion: version })
+  await root.putSecret('A', new Uint8Array())
+  // @ts-expect-error a field that JSON has not
+  await root.putSecret('A', { a: undefined })
+  // @ts-expect-error a misspelt option
+  await root.putSecret('A', 'x', { ifversion: '1' })
+  await root.deleteSecret('A', { signal: AbortSignal.timeout(1) })
+  for await (const { name, provider, reference } of root.listSecrets({ prefix: 'A' })) void [name, provider, reference]
+  for (const [provider, result] of Object.entries(await root.check())) void [provider, result.ok ? undefined : result.error.code]
+  // @ts-expect-error the root's alone
+  await scope.putSecret('A', 'x')
   // @ts-expect-error a later member
   root.redact('x')
   // @ts-expect-error a later member

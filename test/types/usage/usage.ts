@@ -13,6 +13,7 @@ import {
   type SecretProvider,
   type ProviderFactory,
 } from 'keyward'
+import { bindScope, getSecret } from 'keyward/agents'
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two functions are the same type only where their conditional types are
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -103,6 +104,17 @@ export async function scopes() {
   await researcher.close()
   const scope: Scope<'STRIPE_KEY'> = secrets.agent('biller')
   await scope.revoke()
+}
+
+export async function tools(secrets: Secrets<'OPENAI_API_KEY' | 'STRIPE_KEY'>) {
+  expectType<string>()(await getSecret('STRIPE_KEY'), true)
+  expectType<JsonValue>()(await getSecret('STRIPE_KEY', { as: 'json' }), true)
+  // @ts-expect-error a name that the config does not know
+  await getSecret('STRPE_KEY')
+  const password = async (user: string, isFresh?: boolean) => `${user}${isFresh}${await secrets.getSecret('STRIPE_KEY')}`
+  expectType<typeof password>()(bindScope(password), true)
+  // @ts-expect-error nothing that can be called
+  bindScope('STRIPE_KEY')
 }
 
 export function untyped() {

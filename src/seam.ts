@@ -1,0 +1,57 @@
+/** What the rooms above the core may ask of a view: the agents' now, those of egress and the proxy later. Never exported to users. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { ambient, bring, type AmbientScope } from './access/ambient.js'
+import { checkGrant } from './access/grant.js'
+import { narrow } from './access/scope.js'
+import { createError, invalidConfig } from './errors/secret-error.js'
+import { pin } from './redaction/redacted.js'
+import { Tool } from './read/tool.js'
+import type { Secrets } from './read/types.js'
+import { openView, shown, viewBehind } from './read/view.js'
+
+export type GetSecret = Secrets['getSecret']
+
+/** Where code runs: in the scope of a tool, or (null) in none. */
+export type Place = AmbientScope | null
+
+/** One call of a tool. */
+export interface ToolCall {
+  readonly place: Place
+  /** Ends the scope at once: for reads in flight, for what the tool left behind, and for what was made in it. */
+  readonly end: () => void
+}
+
+/** Where the code that asks runs. */
+export function here(): Place {
+  return ambient.storage?.getStore() ?? null
+}
+
+/** Runs `run`, and all that it begins, in this place. */
+export function runAt<Result>(place: Place, run: () => Result): Result {
+  return (ambient.storage ?? bring(new AsyncLocalStorage())).run(place, run)
+}
+
+/**
+ * Checks once what a tool is granted. What is returned opens a scope for one call of it: narrower than the view, and inside another tool narrower than that one.
+ * @throws SecretError `invalid-config` where `secrets` is no view of this copy of the package, or the grant is malformed.
+ */
+export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly tool: string; readonly allow: readonly string[] }): () => ToolCall {
+  const view = viewBehind(secrets)
+  if (view === undefined)
+    throw invalidConfig('secrets', 'is no view of this copy of keyward', 'what createSecrets, loadSecrets, agent or scope returned; of one copy of the package: `npm ls keyward`')
+  const grant = checkGrant({ tool, allow }, 'options')
+  return () => {
+    const { core, scope } = view.here()
+    const own = openView(core, narrow(core.clock, scope, grant))
+    return { place: new Tool(own), end: () => own.scope.end('tool-ended') }
+  }
+}
+
+/** Reads through the view of the tool that runs here. */
+export function readHere(name: unknown, options: unknown): Promise<unknown> {
+  const place = here()
+  if (place !== null) return place.getSecret(name, options)
+  const fix =
+    'No tool runs here, or its scope was lost on the way, as in the callback of a pool or a queue: bind that callback with bindScope() where it is made, or read through a view'
+  return pin(Promise.reject(createError({ code: 'denied', reason: 'outside-tools', fix }, { secret: shown(name), deniedBy: 'scope' })), shown(name))
+}

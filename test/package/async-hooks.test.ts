@@ -1,0 +1,65 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createApp, type App } from './packed.js'
+import { importsOf } from './imports.js'
+import { root } from './root.js'
+
+/** Notes everything that code outside of Node asks for. `sync-hooks.mjs` is loaded before the app. */
+const hooks = `
+import { registerHooks } from 'node:module'
+globalThis.asked = []
+registerHooks({ resolve: (specifier, context, next) => { if (specifier.includes('async_hooks')) globalThis.asked.push(specifier); return next(specifier, context) } })
+`
+
+/** Reads in every way there is, through a scope and with all that is loaded later. */
+const core = `
+import { createSecrets } from 'keyward'
+const events = []
+const secrets = createSecrets({ provider: ['memory', 'dotenv'], audit: (event) => events.push(event), outsideTools: process.argv[2] })
+const scope = secrets.scope({ agent: 'researcher', allow: ['*'] })
+const settle = (read) => read.then(() => 'ok', ({ code, reason }) => [code, reason].join(' '))
+const outcomes = [
+  await settle(scope.getSecret('GREETING')), await settle(secrets.getSecret('GREETING')), await settle(secrets.getSecrets(['GREETING'])),
+  await settle(secrets.useSecret('GREETING', () => 1)), await settle(scope.describeSecret('GREETING')),
+]
+console.log(JSON.stringify({ outcomes, asked: globalThis.asked, isBrought: globalThis[Symbol.for('keyward.ambient.1')].storage !== undefined }))
+await secrets.close()
+`
+
+const agents = `
+import { bindScope } from 'keyward/agents'
+const before = globalThis[Symbol.for('keyward.ambient.1')].storage !== undefined
+bindScope(() => 1)()
+console.log(JSON.stringify({ asked: globalThis.asked, before, after: globalThis[Symbol.for('keyward.ambient.1')].storage !== undefined }))
+`
+
+let app: App
+beforeAll(async () => {
+  app = await createApp()
+  await Promise.all([app.write('sync-hooks.mjs', hooks), app.write('core.mjs', core), app.write('agents.mjs', agents), app.write('.env', 'GREETING="hello"\n')])
+})
+afterAll(() => app.remove())
+
+describe('node:async_hooks', () => {
+  it.each([
+    ['allow', 'ok'],
+    ['deny', 'denied outside-tools'],
+  ])('is asked for by nothing of the core, with outsideTools: %s', async (outsideTools, outcome) => {
+    const { outcomes, asked, isBrought } = JSON.parse(await app.node('--import', './sync-hooks.mjs', 'core.mjs', outsideTools)) as { outcomes: string[]; asked: string[]; isBrought: boolean }
+    expect(outcomes).toEqual(Array.from({ length: 5 }, () => outcome))
+    expect({ asked, isBrought }).toEqual({ asked: [], isBrought: false })
+  })
+
+  it('comes with keyward/agents; a store with the first tool or bound callback', async () => {
+    const { asked, before, after } = JSON.parse(await app.node('--import', './sync-hooks.mjs', 'agents.mjs')) as { asked: string[]; before: boolean; after: boolean }
+    expect({ asked: asked.map((specifier) => specifier.replace('node:', '')), before, after }).toEqual({ asked: ['async_hooks'], before: false, after: true })
+  })
+
+  it('stands in no file that is built but that of the agents', async () => {
+    const files = (await readdir(join(root, 'dist'), { recursive: true })).filter((path) => path.endsWith('.js'))
+    const importers = await Promise.all(files.map(async (path) => [path, importsOf(path, await readFile(join(root, 'dist', path), 'utf8'))] as const))
+    const asking = importers.filter(([, imports]) => imports.some(({ target }) => target.includes('async_hooks'))).map(([path]) => path)
+    expect(asking.map((path) => path.replaceAll('\\', '/'))).toEqual(['agents/index.js'])
+  })
+})
