@@ -1,5 +1,5 @@
 /** Secrets in memory, with versions: for tests. */
-import { checkObject, checkTable, printable } from '../../src/errors/check.js'
+import { checkBoolean, checkObject, checkTable, printable } from '../../src/errors/check.js'
 import { invalidConfig, SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { Clock, ProviderFactory, SecretProvider, SecretRequest, SecretValue, SecretVersion } from '../../src/provider.js'
 import { copyValue, type StoredVersion, VersionedMap } from './client.js'
@@ -10,7 +10,15 @@ export interface MemoryOptions {
   secrets?: Readonly<Record<string, string>>
 }
 
-/** A store that a test holds on to: what it sets and removes the provider's next call sees, and its watchers are told of. */
+export interface MemoryStoreOptions {
+  /**
+   * Are watchers told of each change, as a backend that pushes does? Then a change shows at once. Default `false`: it shows when the cache's `ttl` is over, as
+   * with a backend that is asked.
+   */
+  pushes?: boolean
+}
+
+/** A store that a test holds on to: what it sets and removes the provider's next call sees. */
 export interface MemoryStore {
   /** A new version, the newest from now on. Returns its name: `'1'`, `'2'`, … The value is copied. */
   set(id: string, value: SecretValue): string
@@ -37,22 +45,24 @@ export function memory(options: MemoryOptions = {}): ProviderFactory {
 /**
  * A store for tests that rotate and remove: `const store = memoryStore({ KEY: 'one' })`, `createSecrets({ provider: store.factory })`, `store.set('KEY', 'two')`.
  * @param initial Ids and values: text, bytes or records. Default: none.
- * @throws SecretError `invalid-config` for a value that is none of these.
+ * @throws SecretError `invalid-config` for a value that is none of these, and for options that are none.
  */
-export function memoryStore(initial: Readonly<Record<string, SecretValue>> = {}): MemoryStore {
+export function memoryStore(initial: Readonly<Record<string, SecretValue>> = {}, options: MemoryStoreOptions = {}): MemoryStore {
   const map = new VersionedMap()
+  const { pushes = false } = checkObject(options, 'the options of memoryStore', ['pushes'])
+  const doesPush = checkBoolean(pushes, 'the options of memoryStore.pushes')
   for (const [id, value] of Object.entries(checkTable(initial, 'the secrets of memoryStore'))) map.set(id, value as SecretValue)
   return {
     set: (id, value) => map.set(id, value),
     remove: (id) => void map.remove(id),
     factory: (setup) => {
       map.useClock(setup.clock)
-      return createProvider(map, setup.clock)
+      return createProvider(map, setup.clock, doesPush)
     },
   }
 }
 
-function createProvider(map: VersionedMap, clock: Clock): SecretProvider {
+function createProvider(map: VersionedMap, clock: Clock, pushes: boolean): SecretProvider {
   return {
     name: 'memory',
     supports: { version: true },
@@ -87,7 +97,7 @@ function createProvider(map: VersionedMap, clock: Clock): SecretProvider {
       demandWhole(request)
       if (!map.remove(request.id)) throw missing()
     },
-    watch: (changed) => map.watch(changed),
+    ...(pushes ? { watch: (changed) => map.watch(changed) } : {}),
     async check({ signal }) {
       signal.throwIfAborted()
     },

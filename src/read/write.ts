@@ -61,6 +61,7 @@ export function deleteSecret(root: Root, name: unknown, given: unknown): Promise
 
 function open({ core, state, pending }: Root, name: unknown, purpose: Purpose): PendingRead {
   const operation = new PendingRead(core, state, pending, shown(name), purpose)
+  if (core.isOver(operation)) return operation
   try {
     core.admit(name, state)
   } catch (error) {
@@ -153,7 +154,7 @@ abstract class Change {
     const fix = failure.fix ?? fixes[code]
     failAs(this.operation, {
       ...failure,
-      fix: unclear.has(code) && this.#hasAsked ? `${fix}. It may have been ${this.operation.verb} all the same: read it before you try again` : fix,
+      fix: unclear.has(code) && this.#hasAsked ? `${fix?.replace(/\.$/, '')}. It may have been ${this.operation.verb} all the same: read it before you try again` : fix,
     })
   }
 

@@ -12,7 +12,7 @@ const skipsOf = (backend: string, names: readonly string[]): Record<string, stri
 const outages = ['throttled', 'retry after', 'unavailable', 'unauthenticated', 'timeout']
 
 async function memoryHarness(): Promise<ConformanceHarness> {
-  const store = memoryStore()
+  const store = memoryStore({}, { pushes: true })
   return {
     provider: async () => store.factory,
     seed: async (secrets) => {

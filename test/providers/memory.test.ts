@@ -234,7 +234,7 @@ describe('a list', () => {
 
 describe('a watch', () => {
   it('is told the id of each change, of whichever provider, until it ends', async () => {
-    const store = memoryStore({ A: 'one' })
+    const store = memoryStore({ A: 'one' }, { pushes: true })
     const provider = await make(store.factory)
     const other = await make(store.factory)
     const seen: unknown[][] = [[], []]
@@ -258,7 +258,7 @@ describe('a watch', () => {
   })
 
   it('sees what has changed already, and nothing of a write that failed or was none', async () => {
-    const store = memoryStore({ A: 'one' })
+    const store = memoryStore({ A: 'one' }, { pushes: true })
     const provider = await make(store.factory)
     const seen: Promise<unknown>[] = []
     provider.watch?.((id) => void seen.push(read(provider, id ?? '')))
@@ -266,5 +266,11 @@ describe('a watch', () => {
     await provider.put?.({ id: 'A' }, { value: 'two', idempotencyKey: 'k' }, context)
     await expect(provider.put?.({ id: 'A' }, { value: 'three', ifVersion: '9' }, context)).rejects.toMatchObject({ code: 'conflict' })
     expect(await Promise.all(seen)).toEqual(['two'])
+  })
+
+  it('is offered by a store that pushes, and by no other', async () => {
+    expect((await make(memoryStore().factory)).watch).toBeUndefined()
+    expect((await make(memory())).watch).toBeUndefined()
+    expect(() => memoryStore({}, { push: true } as never)).toThrow('push')
   })
 })

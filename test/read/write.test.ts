@@ -291,8 +291,8 @@ describe('what is refused at the door', () => {
   it('after close', async () => {
     const { secrets, backend, told } = setUp()
     await secrets.close()
-    expect(await errorOf(secrets.putSecret('A', 'x'))).toMatchObject({ code: 'closed' })
-    expect(await errorOf(secrets.deleteSecret('A'))).toMatchObject({ code: 'closed' })
+    expect(await errorOf(secrets.putSecret('A', 'x'))).toMatchObject({ code: 'closed', message: expect.stringContaining('cannot be written: these secrets are closed') as string })
+    expect(await errorOf(secrets.deleteSecret('A'))).toMatchObject({ code: 'closed', message: expect.stringContaining('cannot be deleted') as string })
     expect(told()).toMatchObject([
       { type: 'write', outcome: 'closed' },
       { type: 'delete', outcome: 'closed' },
@@ -337,11 +337,11 @@ describe('compare and set', () => {
 describe('attempts', () => {
   it('are one, whatever `retry` says, where nothing tells one write from another', async () => {
     const { secrets, backend, told } = setUp({ retry: { attempts: 3 } })
-    backend.fail('put', 'unavailable', 1)
+    backend.fail('put', { code: 'unavailable', fix: 'Ask the operators.' }, 1)
     const error = await errorOf(secrets.putSecret('A', 'x'))
     expect(error).toMatchObject({ code: 'unavailable', attempts: 1 })
     expect(error.message).toContain('could not be written')
-    expect(error.message).toContain('It may have been written all the same')
+    expect(error.message).toContain('Ask the operators. It may have been written all the same: read it before you try again.')
     expect(told()).toMatchObject([{ outcome: 'unavailable', attempts: 1 }])
   })
 
