@@ -6,22 +6,25 @@ import { defineConfig, type Options } from 'tsup'
 type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 
 const source = fileURLToPath(new URL('src/', import.meta.url))
-const [core, checks] = [`${source}read/secrets.ts`, `${source}errors/check.ts`]
+const [core, engine, checks] = [`${source}read/secrets.ts`, `${source}read/engine.ts`, `${source}errors/check.ts`]
 
 /**
- * Keeps the core in one file, and the errors in another. Splitting makes a file of what each set of entries shares, and each file of a static import costs an
- * app about half a millisecond when it starts: so what is loaded later is made to reach all of the core, as it does when it runs.
+ * Makes three files of the core: the errors, what `createSecrets` needs at once, and the way of a read. Splitting makes a file of what each set of entries
+ * shares, and each file costs an app about half a millisecond when it starts: so what is loaded later is made to reach all of what it uses when it runs.
  */
 const together: Plugin = {
   name: 'together',
   setup(build) {
     const reached = new Map([
+      [engine, core],
       [`${source}provider.ts`, checks],
-      [`${source}testing/index.ts`, core],
+      [`${source}testing/index.ts`, engine],
       [`${source}agents/index.ts`, core],
     ])
     build.onResolve({ filter: /^\.\/[\w-]+\.js$/ }, ({ kind, importer, path }) => {
-      if (kind === 'dynamic-import') reached.set(join(dirname(importer), path.replace(/js$/, 'ts')), core)
+      if (kind !== 'dynamic-import') return undefined
+      const later = join(dirname(importer), path.replace(/js$/, 'ts'))
+      if (later !== engine) reached.set(later, later.startsWith(dirname(engine)) ? engine : core)
       return undefined
     })
     build.onResolve({ filter: /^together:/ }, ({ path }) => ({ path: path.slice('together:'.length), sideEffects: true }))
@@ -48,6 +51,7 @@ export default defineConfig({
   // One copy of each module for all entries: else `instanceof` fails, and each entry has a cache of its own.
   splitting: true,
   dts: false,
+  removeNodeProtocol: false,
   clean: true,
   esbuildPlugins: [together],
   esbuildOptions(options) {

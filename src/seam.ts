@@ -7,7 +7,8 @@ import { createError, invalidConfig } from './errors/secret-error.js'
 import { pin } from './redaction/redacted.js'
 import { Tool } from './read/tool.js'
 import type { Secrets } from './read/types.js'
-import { openView, shown, viewBehind } from './read/view.js'
+import { shown } from './read/shown.js'
+import { openView, viewBehind } from './read/view.js'
 
 export type GetSecret = Secrets['getSecret']
 
@@ -41,8 +42,8 @@ export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly
     throw invalidConfig('secrets', 'is no view of this copy of keyward', 'what createSecrets, loadSecrets, agent or scope returned; of one copy of the package: `npm ls keyward`')
   const grant = checkGrant({ tool, allow }, 'options')
   return () => {
-    const { core, scope } = view.here()
-    const own = openView(core, narrow(core.clock, scope, grant))
+    const { root, scope } = view.here()
+    const own = openView(root, narrow(root.clock, scope, grant))
     return { place: new Tool(own), end: () => own.scope.end('tool-ended') }
   }
 }

@@ -55,7 +55,14 @@ export function createBackend({ clock, quotas, seconds }) {
       if (state === 'hangs') return new Promise(() => undefined)
       const failed = failure(kind, now, second)
       return new Promise((resolve, reject) => {
-        clock.setTimer(() => (failed === undefined ? resolve(answer()) : reject(failed)), latency)
+        clock.setTimer(() => {
+          if (failed !== undefined) return reject(failed)
+          try {
+            resolve(answer())
+          } catch (error) {
+            reject(error)
+          }
+        }, latency)
       })
     },
   }

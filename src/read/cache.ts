@@ -4,7 +4,7 @@
  */
 import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import type { CleanFailure } from '../errors/secret-error.js'
-import type { Stored } from './value.js'
+import type { Stored } from './stored.js'
 
 /** Times in milliseconds. */
 export interface CachePolicy {
@@ -239,11 +239,6 @@ export class Cache {
       this.#negatives.delete(oldest)
       break
     }
-  }
-
-  /** Its end was put off. */
-  extended(version: HeldVersion): void {
-    this.#wakeBy(Math.min(version.freshUntil, version.limit))
   }
 
   /** Forgets a provider instance that has ended. */

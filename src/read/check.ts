@@ -9,7 +9,7 @@ import type { ProviderInstance } from './instance.js'
 import { look, type Finding } from './look.js'
 import { PendingRead } from './pending-read.js'
 import type { Candidate, Resolver } from './resolver.js'
-import type { Root } from './root-calls.js'
+import type { RootCall } from './root-calls.js'
 import { checkSignalAlone } from './write-options.js'
 
 type Checked = { ok: true } | { ok: false; error: SecretError }
@@ -18,7 +18,7 @@ type Checked = { ok: true } | { ok: false; error: SecretError }
 const defaultWidth = 8
 
 /** Never rejects. */
-export async function checkProviders(root: Root, given: unknown): Promise<Record<string, Checked>> {
+export async function checkProviders(root: RootCall, given: unknown): Promise<Record<string, Checked>> {
   const { resolver } = root.core
   const subjects = resolver.instances().map((instance) => new Subject(root, instance, pathOf(instance, resolver)))
   followAll(subjects, given)
@@ -65,7 +65,7 @@ class Subject {
   /** Questions that wait for an answer. */
   #open = 1
 
-  constructor(root: Root, instance: ProviderInstance, path: string) {
+  constructor(root: RootCall, instance: ProviderInstance, path: string) {
     this.instance = instance
     this.path = path
     const { core, state, pending } = root
@@ -170,12 +170,12 @@ class Subject {
 /** One name, looked for as a read would: through its providers in turn, until one has it. */
 class Walk {
   readonly done: Promise<void>
-  readonly #root: Root
+  readonly #root: RootCall
   readonly #name: string
   readonly #order: number
   readonly #subjects: readonly Subject[]
 
-  constructor(root: Root, name: string, order: number, subjects: readonly Subject[]) {
+  constructor(root: RootCall, name: string, order: number, subjects: readonly Subject[]) {
     this.#root = root
     this.#name = name
     this.#order = order

@@ -1,13 +1,11 @@
 /** What all views of one root share, and the way of one read: access, then cache, then provider. */
-import { Audit } from '../audit/audit.js'
-import type { AuditEvent, AuditSink } from '../audit/events.js'
-import type { Trace } from '../audit/trace.js'
-import { askLeave, type Access, type Authorize, type Verdict } from '../access/authorize.js'
-import { isInside, outside, outsideClock } from '../access/ambient.js'
-import type { LocationSet } from '../access/location.js'
-import { checkName, type NameSet } from '../access/name.js'
+import type { Audit } from '../audit/audit.js'
+import { askLeave, type Access, type Verdict } from '../access/authorize.js'
+import { outside } from '../access/ambient.js'
+import { LocationSet } from '../access/location.js'
+import type { NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
-import type { Clock } from '../clock.js'
+import { within, type Clock } from '../clock.js'
 import { cleanFailure, createError, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
@@ -17,24 +15,11 @@ import type { ProviderInstance } from './instance.js'
 import type { LeaseOutcome } from './lease.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
-import type { Candidate, Resolver } from './resolver.js'
+import { Reader, type Handle } from './reader.js'
+import { Resolver, type Candidate } from './resolver.js'
+import type { Root, RootSettings } from './root.js'
 import { Store, type Demand, type Found, type Outcome } from './store.js'
 import { textsOf } from './value.js'
-
-export interface CoreSettings {
-  readonly clock: Clock
-  readonly environment: string | undefined
-  /** Milliseconds. */
-  readonly timeout: number
-  readonly attempts: number
-  readonly maxEntries: number
-  readonly policy: CachePolicy | false
-  readonly policies: ReadonlyMap<string, CachePolicy | false>
-  readonly sinks: readonly AuditSink[]
-  readonly authorize?: Authorize | undefined
-  /** Is nothing read outside of tools but by what was bound? */
-  readonly isForTools: boolean
-}
 
 type LoginResult = Parameters<ProviderSetup['login']>[0]
 
@@ -63,18 +48,22 @@ export class Core {
   readonly known: KnownValues
   readonly store: Store
   readonly identities: Identities
-  resolver!: Resolver
-  readonly #settings: CoreSettings
+  readonly resolver: Resolver
+  readonly root: Root
+  readonly #settings: RootSettings
   readonly #denied = new WeakMap<NameSet, Map<ProviderInstance, LocationSet>>()
 
-  constructor(settings: CoreSettings) {
+  constructor(root: Root) {
+    const { settings } = root
+    this.root = root
     this.#settings = settings
-    this.clock = outsideClock(settings.clock)
+    this.clock = root.clock
     this.isForTools = settings.isForTools
     this.environment = settings.environment
     this.timeout = settings.timeout
     this.maxEntries = settings.maxEntries
-    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, { isInside, outside })
+    this.audit = root.audit
+    this.resolver = new Resolver(root.providers)
     this.known = new KnownValues(settings.maxEntries * 2)
     this.store = new Store(new Cache(this.clock, settings.maxEntries), this.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
@@ -93,6 +82,33 @@ export class Core {
     })
   }
 
+  /** The part of a view that reads. */
+  openReader(scope: ScopeState, handles: Map<string, Handle>): Reader {
+    return new Reader(this, scope, handles)
+  }
+
+  /** Ends everything but the audit, within three quarters of `timeout`. Whatever hangs, it ends; and a lease or a provider that hangs takes no sink its time to flush. */
+  async close(): Promise<void> {
+    this.store.close()
+    const closeInstance = async (instance: ProviderInstance): Promise<void> => {
+      try {
+        await instance.close()
+      } catch {
+        this.warn('The provider failed to close', instance.name)
+      }
+    }
+    await within(this.clock, this.timeout / 2, this.identities.settled())
+    this.store.giveUp()
+    this.identities.close()
+    await within(this.clock, this.timeout / 4, Promise.all([this.identities.settled(), ...this.resolver.instances().map(closeInstance)]))
+  }
+
+  event: Root['event'] = (...said) => this.root.event(...said)
+
+  warn(...said: Parameters<Root['warn']>): void {
+    this.root.warn(...said)
+  }
+
   /** Does the app want to be asked for each read, a hit too? */
   get isAsked(): boolean {
     return this.#settings.authorize !== undefined
@@ -100,27 +116,6 @@ export class Core {
 
   policyOf(name: string): CachePolicy | false {
     return this.#settings.policies.get(name) ?? this.#settings.policy
-  }
-
-  /** Access, as far as it needs no provider. Throws what refuses the read before anything else is done. */
-  admit(name: unknown, scope: ScopeState): string {
-    const { ended } = scope
-    if (ended === 'closed') throw createError({ code: 'closed' }, {})
-    const checked = checkName(name)
-    const refusal = ended ?? scope.refuses(checked)
-    if (refusal !== undefined) throw this.#refused(refusal, scope, checked)
-    return checked
-  }
-
-  /** Throws where a scope has ended. */
-  requireOpen(scope: ScopeState): void {
-    const { ended } = scope
-    if (ended === 'closed') throw createError({ code: 'closed' }, {})
-    if (ended !== undefined) throw this.#refused(ended, scope)
-  }
-
-  #refused(reason: Refusal, { agent, tool }: ScopeState, secret?: string): Error {
-    return createError({ code: 'denied', reason }, { secret, deniedBy: 'scope', agent, tool })
   }
 
   /**
@@ -237,13 +232,13 @@ export class Core {
 
   /** Marks what is held of a name in every provider that may hold it, pinned versions too. */
   invalidate(given: unknown, scope: ScopeState): string {
-    const name = this.admit(given, scope)
+    const name = this.root.admit(given, scope)
     // Nothing is held of a provider that is not there yet.
     if (this.resolver.reach(name).some(({ loaded }) => loaded === undefined)) return name
     const candidates = this.#placesOf(name, scope)
     if (typeof candidates === 'string') return name
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) {
-      throw this.#refused('denied-location', scope, name)
+      throw this.root.refused('denied-location', scope, name)
     }
     for (const { instance, address } of candidates) {
       const spaces = this.identities.spaces(scope, instance)
@@ -274,27 +269,6 @@ export class Core {
       if (deny !== undefined && this.#locations(deny, instance).coversWhole(id)) return false
     }
     return true
-  }
-
-  event<Event extends AuditEvent>(
-    scope: ScopeState,
-    time: number,
-    trace: Trace | undefined,
-    rest: Omit<Event, 'time' | 'environment' | 'agent' | 'tool' | 'labels' | 'trace'>,
-  ): Event {
-    const event = { ...rest, time } as unknown as Event
-    if (this.environment !== undefined) event.environment = this.environment
-    if (scope.agent !== undefined) event.agent = scope.agent
-    if (scope.tool !== undefined) event.tool = scope.tool
-    if (scope.labels !== undefined) event.labels = scope.labels
-    if (trace !== undefined) event.trace = trace
-    return event
-  }
-
-  /** A text of ours for whoever listens. */
-  warn(warning: string, provider: string | undefined): void {
-    const base = { type: 'warning' as const, warning: clean(warning), time: this.clock.now() }
-    this.audit?.emit({ ...base, ...(provider === undefined ? {} : { provider }), ...(this.environment === undefined ? {} : { environment: this.environment }) })
   }
 
   /** A login or renewal of a provider's own credentials, in its words as far as they are ours. */
@@ -337,7 +311,7 @@ export class Core {
     let known = this.#denied.get(names)
     if (known === undefined) this.#denied.set(names, (known = new Map()))
     let locations = known.get(instance)
-    if (locations === undefined) known.set(instance, (locations = this.resolver.locations(names, instance)))
+    if (locations === undefined) known.set(instance, (locations = new LocationSet(names, this.resolver.locator(instance))))
     return locations
   }
 
@@ -454,6 +428,3 @@ export class Core {
 function accessOf({ name, scope: { agent, tool, labels } }: PendingRead): Access {
   return Object.freeze({ name, ...(agent === undefined ? {} : { agent }), ...(tool === undefined ? {} : { tool }), ...(labels === undefined ? {} : { labels }) })
 }
-
-// A provider's words: they must not forge a line of a log.
-const clean = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ').slice(0, 1_000)

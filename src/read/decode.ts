@@ -1,7 +1,8 @@
 /** What a reader asked for beside text: JSON, bytes, a redacted form, a schema's output. Made anew for each read. */
 import { redacted } from '../redaction/redacted.js'
 import type { AnyRead, StandardSchemaV1 } from './types.js'
-import { asText, decodeUtf8, fieldOf, listNames, parse, StoredRecord, ValueFailure, withoutMark, type Stored } from './value.js'
+import { StoredRecord, type Stored } from './stored.js'
+import { asText, decodeUtf8, fieldOf, listNames, parse, ValueFailure, withoutMark } from './value.js'
 
 /** What a read gives as its options ask; a schema may take its time. */
 export function decode(stored: Stored, name: string, field: string | undefined, { as, schema }: { as: AnyRead['as'] | undefined; schema: StandardSchemaV1 | undefined }): unknown {

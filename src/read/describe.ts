@@ -6,16 +6,16 @@ import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretDescription } from './types.js'
-import type { View } from './view.js'
+import type { Reader } from './reader.js'
 
 /** Asks the provider where it can describe without the value; otherwise describes what a read gives. */
-export function describeSecret(view: View, name: unknown, given: unknown): Promise<unknown> {
+export function describeSecret(view: Reader, name: unknown, given: unknown): Promise<unknown> {
   const { read, options } = view.open(name, given, 'describeSecret')
   if (!read.isSettled) void run(view, read, options)
   return read.promise
 }
 
-async function run(view: View, read: PendingRead, options: CheckedRead): Promise<void> {
+async function run(view: Reader, read: PendingRead, options: CheckedRead): Promise<void> {
   try {
     const prepared = view.core.prepare(read, options)
     const candidates = prepared instanceof Promise ? await prepared : prepared

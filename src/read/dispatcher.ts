@@ -82,7 +82,7 @@ export class Dispatcher {
 
   #single(request: SecretRequest, settings: DispatchSettings): Ongoing {
     const gate = this.#gate
-    const get = (context: CallContext): Promise<SecretVersion> => this.#provider.get(request, context)
+    const get = (context: CallContext): Promise<SecretVersion> => this.#provider.get({ ...request }, context)
     if (gate === undefined) return new Call(this.#provider, get, settings)
     const { asker, clock, pause } = settings
     let isWaiting = false

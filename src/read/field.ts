@@ -1,5 +1,6 @@
 /** One field of a JSON object changed, and nothing else: what stands around it stays as it is, numbers that JavaScript cannot hold included. */
-import { decodeUtf8, parse, StoredRecord, ValueFailure, withoutMark, type Stored } from './value.js'
+import { StoredRecord, type Stored } from './stored.js'
+import { decodeUtf8, parse, ValueFailure, withoutMark } from './value.js'
 
 /**
  * The document with this field as the given JSON: a record stays a record, text stays text, bytes stay bytes.

@@ -34,7 +34,7 @@ export class Gate {
   // Async, so that it goes on in the context of its own caller, and not in that of the call that made room.
   async #wait<Answer>(asker: unknown, signal: AbortSignal, run: (hasWaited: boolean) => Promise<Answer>): Promise<Answer> {
     await this.#turn(asker, signal)
-    for (let passed = 0; passed < promisesToLearn; passed++) await undefined
+    for (let passed = 0; passed < promisesToLearn; passed++) await Promise.resolve()
     return this.#hold(signal, () => run(true))
   }
 

@@ -4,6 +4,7 @@
  */
 import { outside } from '../access/ambient.js'
 import { effectiveGrant, type EffectiveGrant } from '../access/effective.js'
+import { LocationSet } from '../access/location.js'
 import type { ScopeState } from '../access/scope.js'
 import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
@@ -242,9 +243,9 @@ export class Identities {
     if (known !== undefined) return known
     const { allow, deny } = this.#grantOf(scope)
     const resolver = this.#settings.resolver()
-    const locations = resolver.locations(allow, instance)
+    const locations = new LocationSet(allow, resolver.locator(instance))
     const granted = locations.granted()
-    const denied = resolver.locations(deny, instance).denied(locations)
+    const denied = new LocationSet(deny, resolver.locator(instance)).denied(locations)
     const reach = { allow: granted.ids, deny: denied.ids, isExact: granted.isExact && denied.isExact }
     const described = { ...reach, text: JSON.stringify([reach.allow, reach.deny, reach.isExact]) }
     reaches.set(instance, described)

@@ -4,14 +4,12 @@ import { checkObject, checkString, copyPlain, suggest } from '../errors/check.js
 import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
 import { availableKinds, registry, type ProviderKind } from '../registry.js'
-import { CoolDown } from './cool-down.js'
 
 export class ProviderInstance {
   /** Before the entries of this instance in the cache. */
   readonly number: number
   /** What the config names: this one, or that of which this is an agent's own identity. */
   readonly base: ProviderInstance
-  readonly coolDown = new CoolDown()
   /** Then nothing is begun with it any more: that of an agent ends with the agent's scope. */
   hasEnded = false
   /** Did the root make it, so that the root closes it? */

@@ -2,10 +2,9 @@
  * Leases of this process: renewed at two thirds of their time while the secret is read, fetched anew where that is refused or at the maximum, and
  * revoked with their owner. The times are the backend's: https://developer.hashicorp.com/vault/docs/concepts/lease
  */
-import { outside } from '../access/ambient.js'
 import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import { durationMilliseconds } from '../duration.js'
-import type { CleanFailure } from '../errors/secret-error.js'
+import { createError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, Lease } from '../provider.js'
 import type { Address, Cache, HeldVersion } from './cache.js'
 import { Call, type CallResult } from './call.js'
@@ -56,6 +55,12 @@ interface LiveLease extends LeaseSource {
   isRenewing: boolean
 }
 
+interface Renewal {
+  readonly given: GivenLease | undefined
+  readonly failure: CleanFailure | undefined
+  readonly sentAt: number
+}
+
 export type LeaseOutcome = Pick<CallResult<unknown>, 'ok' | 'attempts'> & { failure?: CleanFailure }
 
 export interface LeaseSettings {
@@ -87,7 +92,9 @@ export class Leases {
   readonly #live = new Map<LeaseOwner, Set<LiveLease>>()
   readonly #revocations = new Map<LeaseOwner, Set<Promise<void>>>()
   readonly #calls = new Set<Call<void>>()
-  readonly #gates = new WeakMap<ProviderInstance, Gate>()
+  // Apart: what is to be ended does not wait for renewals that hang.
+  readonly #renewing = new WeakMap<ProviderInstance, Gate>()
+  readonly #revoking = new WeakMap<ProviderInstance, Gate>()
   #isOver = false
 
   constructor(settings: LeaseSettings) {
@@ -132,7 +139,7 @@ export class Leases {
       if (version !== undefined) this.#settings.cache.end(live.place, version)
       this.#revokeLater(owner, live.candidate, live.lease)
     }
-    await Promise.all(this.#revocations.get(owner) ?? [])
+    await Promise.all([...(this.#revocations.get(owner) ?? [])])
   }
 
   /** Ends a lease that came with an answer that nobody was handed. */
@@ -200,51 +207,59 @@ export class Leases {
     const margin = leaseMargin(live.duration)
     const left = live.endsAt - now
     // What is not served any more has been replaced, or comes too late to be renewed.
-    const isServed = version?.isFresh === true && left > margin
-    live.dueAt = isServed || live.isRenewing ? now + nextLook(left, margin) : Infinity
+    const isServed = version?.isFresh === true && now < version.limit
+    live.dueAt = isServed ? now + nextLook(left, margin) : Infinity
     // What nobody read since is left to end.
-    if (!isServed || live.isRenewing || now >= version.limit || !version.takeRead()) return
+    if (!isServed || live.isRenewing || !version.takeRead()) return
     if (!lease.renewable || live.isAtMaximum || candidate.provider.renew === undefined) return this.#replace(live, version)
     live.dueAt = now + nextLook(left, margin, 2)
-    void this.#renew(live, version, now)
+    void this.#renew(live, version)
   }
 
-  async #renew(live: LiveLease, version: HeldVersion, beganAt: number): Promise<void> {
+  async #renew(live: LiveLease, version: HeldVersion): Promise<void> {
+    live.isRenewing = true
+    // Before the call, so that its time is the backend's alone: what waits here says nothing of that.
+    const renewal = await gateOf(this.#renewing, live.candidate).run(live.owner.agent, new AbortController().signal, async () => this.#askForMore(live, version))
+    live.isRenewing = false
+    if (!this.#isLive(live)) {
+      // Its owner has ended meanwhile, and the lease that was revoked was another one.
+      if (renewal?.given !== undefined && renewal.given.lease.id !== live.lease.id) this.#revokeLater(live.owner, live.candidate, renewal.given.lease)
+      return
+    }
+    if (renewal?.given !== undefined) return this.#extend(live, version, renewal.given, renewal.sentAt)
+    if (live.left <= 0) return this.#forget(live)
+    // Neither a lease that was refused nor a server that is lost is given up while there is time.
+    version.noteRead()
+    if (renewal?.failure === undefined || !isRefusal(renewal.failure)) return
+    live.isAtMaximum = true
+    // The backend knows it no more.
+    if (renewal.failure.code === 'not-found') version.mark()
+    this.#replace(live, version)
+  }
+
+  async #askForMore(live: LiveLease, version: HeldVersion): Promise<Renewal | undefined> {
     const { clock, cache, ask, told } = this.#settings
     const { owner, candidate } = live
+    const beganAt = clock.now()
+    if (!this.#isLive(live) || !version.isFresh || beganAt >= version.limit) return undefined
     const wentBack = cache.wentBack
-    live.isRenewing = true
-    const result = await ask(candidate, this.#inTurn(live, async (context) => candidate.provider.renew?.({ ...live.lease }, context)))
-    live.isRenewing = false
+    const result = await ask(candidate, async (context) => candidate.provider.renew?.({ ...live.lease }, context))
     const now = clock.now()
     cache.observe(now)
     const given = result.ok ? takeLease(result.answer) : undefined
     const failure = result.ok ? (given === undefined ? broken : undefined) : result.failure
     told('renew', candidate, owner, { ok: failure === undefined, attempts: result.attempts, ...(failure === undefined ? {} : { failure }) }, Math.max(0, now - beganAt))
-    if (!this.#isLive(live)) {
-      // Its owner has ended meanwhile, and the lease that was revoked was another one.
-      if (given !== undefined && given.lease.id !== live.lease.id) this.#revokeLater(owner, candidate, given.lease)
-      return
-    }
-    if (result.ok && given !== undefined) return this.#extend(live, version, given, Math.min(result.sentAt - (cache.wentBack - wentBack), now), now)
-    if (live.left <= 0) return this.#forget(live)
-    // Neither a lease that was refused nor a server that is lost is given up while there is time.
-    version.noteRead()
-    if (failure === undefined || !isRefusal(failure)) return
-    live.isAtMaximum = true
-    // The backend knows it no more.
-    if (failure.code === 'not-found') version.mark()
-    this.#replace(live, version)
+    return { given, failure, sentAt: result.ok ? Math.min(result.sentAt - (cache.wentBack - wentBack), now) : now }
   }
 
-  #extend(live: LiveLease, version: HeldVersion, { lease, duration }: GivenLease, sentAt: number, now: number): void {
+  #extend(live: LiveLease, version: HeldVersion, { lease, duration }: GivenLease, sentAt: number): void {
+    const now = this.#settings.clock.now()
     const margin = leaseMargin(live.duration)
     live.lease = lease
     live.endsAt = sentAt + duration
     live.left = duration
     live.isAtMaximum = duration < live.duration * 0.99
     version.extendLease(live.endsAt, margin, lease.renewable)
-    this.#settings.cache.extended(version)
     live.dueAt = now + nextLook(live.endsAt - now, margin)
     if (live.endsAt - now <= margin) this.#replace(live, version)
     this.#arm(live, now)
@@ -268,26 +283,30 @@ export class Leases {
     const { provider } = candidate
     const beganAt = clock.now()
     if (provider.revoke === undefined) return told('revoke', candidate, owner, cannotRevoke, 0)
-    const run = this.#inTurn({ owner, candidate }, async (context) => provider.revoke?.({ ...lease }, context))
-    const call = new Call<void>(provider, run, { clock, timeout: timeout / 2, attempts, isBehind: false })
+    // Of those that wait for their turn when their time is over, the backend has not heard.
+    let asked = 0
+    const run = async (context: CallContext): Promise<void> => {
+      const { signal } = context
+      await gateOf(this.#revoking, candidate).run(owner.agent, signal, async () => {
+        const left = Math.min(context.timeout, beganAt + timeout / 2 - clock.now())
+        if (left <= 0) throw createError({ code: 'timeout' }, {})
+        asked += 1
+        await provider.revoke?.({ ...lease }, { signal, timeout: left })
+      })
+    }
+    const call = new Call(provider, run, { clock, timeout: timeout / 2, attempts, isBehind: false })
     this.#calls.add(call)
     const result = await call.result
     this.#calls.delete(call)
-    told('revoke', candidate, owner, result, Math.max(0, clock.now() - beganAt))
+    told('revoke', candidate, owner, { ...result, attempts: asked }, Math.max(0, clock.now() - beganAt))
   }
+}
 
-  // Thousands of leases may be due, or end, at once: that is no reason to call a backend thousands of times at once.
-  #inTurn<Answer>({ owner, candidate }: LeaseSource, run: (context: CallContext) => Promise<Answer>): (context: CallContext) => Promise<Answer> {
-    const { clock } = this.#settings
-    const { instance, provider } = candidate
-    let gate = this.#gates.get(instance.base)
-    if (gate === undefined) this.#gates.set(instance.base, (gate = new Gate(isCount(provider.concurrency) ? provider.concurrency : usualConcurrency)))
-    return (context) => {
-      const begunAt = clock.now()
-      // Whoever made room may have done so inside a tool.
-      return gate.run(owner.agent, context.signal, () => outside(() => run({ ...context, timeout: Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt)) })))
-    }
-  }
+// Thousands of leases may be due, or end, at once: that is no reason to call a backend thousands of times at once.
+function gateOf(gates: WeakMap<ProviderInstance, Gate>, { instance: { base }, provider: { concurrency } }: Candidate): Gate {
+  let gate = gates.get(base)
+  if (gate === undefined) gates.set(base, (gate = new Gate(isCount(concurrency) ? concurrency : usualConcurrency)))
+  return gate
 }
 
 /** A copy of what is the provider's own object; undefined where it is no lease. */

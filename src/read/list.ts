@@ -10,7 +10,7 @@ import { IdSearch } from './id-search.js'
 import type { ProviderInstance } from './instance.js'
 import { PendingRead } from './pending-read.js'
 import type { Candidate, Resolver } from './resolver.js'
-import type { Root } from './root-calls.js'
+import type { RootCall } from './root-calls.js'
 import type { SecretDescription } from './types.js'
 import { checkListing } from './write-options.js'
 
@@ -23,7 +23,7 @@ interface Listed {
 }
 
 /** Nothing is asked for, and nothing told, before the first `next`. */
-export function openListing(root: Root, given: unknown): { next(): ReturnType<Steps['next']>; return(): ReturnType<Steps['next']> } {
+export function openListing(root: RootCall, given: unknown): { next(): ReturnType<Steps['next']>; return(): ReturnType<Steps['next']> } {
   let listing: Listing | undefined
   const steps = (async function* (): Steps {
     listing = new Listing(root, given)
@@ -40,7 +40,7 @@ export function openListing(root: Root, given: unknown): { next(): ReturnType<St
 }
 
 class Listing {
-  readonly #root: Root
+  readonly #root: RootCall
   readonly #operation: PendingRead
   readonly #asker: Asker
   readonly #prefix: string
@@ -51,7 +51,7 @@ class Listing {
   /** Epoch milliseconds: of the step that is under way. */
   #deadline = 0
 
-  constructor(root: Root, given: unknown) {
+  constructor(root: RootCall, given: unknown) {
     const { prefix, signal, flaw } = optionsOf(given)
     this.#root = root
     this.#prefix = prefix

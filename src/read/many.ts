@@ -9,13 +9,13 @@ import { strictest } from './policy.js'
 import { checkRead, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretOutcome } from './types.js'
-import type { View } from './view.js'
+import type { Reader } from './reader.js'
 
-export function getSecrets(view: View, names: unknown, given: unknown): Promise<unknown> {
+export function getSecrets(view: Reader, names: unknown, given: unknown): Promise<unknown> {
   return pin(read(view, names, given), 'values')
 }
 
-async function read(view: View, names: unknown, given: unknown): Promise<unknown> {
+async function read(view: Reader, names: unknown, given: unknown): Promise<unknown> {
   const options = checkRead(given, 'getSecrets')
   const wanted = [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))]
   const reads = wanted.map((name) => view.open(name, options, 'getSecrets').read)
@@ -32,7 +32,7 @@ interface Waiting {
   readonly located: Located
 }
 
-async function run(view: View, reads: readonly PendingRead[], options: CheckedRead): Promise<void> {
+async function run(view: Reader, reads: readonly PendingRead[], options: CheckedRead): Promise<void> {
   const group: Group = new Map()
   // Names of the same providers go together, so that one that hangs while it is made keeps none of the others from asking.
   const found = await Promise.all(Array.from(byProviders(view, reads), (together) => find(view, together, options, group)))
@@ -51,7 +51,7 @@ async function run(view: View, reads: readonly PendingRead[], options: CheckedRe
   }
 }
 
-function byProviders({ core }: View, reads: readonly PendingRead[]): Iterable<readonly PendingRead[]> {
+function byProviders({ core }: Reader, reads: readonly PendingRead[]): Iterable<readonly PendingRead[]> {
   const groups = new Map<string, PendingRead[]>()
   for (const one of reads) {
     if (one.isSettled) continue
@@ -61,7 +61,7 @@ function byProviders({ core }: View, reads: readonly PendingRead[]): Iterable<re
   return groups.values()
 }
 
-async function find(view: View, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<readonly Waiting[]> {
+async function find(view: Reader, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<readonly Waiting[]> {
   const prepared = await Promise.all(reads.map(async (one) => ({ one, candidates: (await view.core.prepare(one, options)) ?? [] })))
   // Those that were let through at once waited for those that somebody was asked about.
   const longest = Math.max(0, ...reads.map(({ added }) => added))
@@ -78,7 +78,7 @@ async function find(view: View, reads: readonly PendingRead[], options: CheckedR
   return (await Promise.all(waiting)).flat()
 }
 
-async function locate(view: View, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<Located | undefined> {
+async function locate(view: Reader, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<Located | undefined> {
   try {
     return await view.core.find(one, candidates, options, group)
   } catch (error) {

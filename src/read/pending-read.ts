@@ -52,13 +52,13 @@ export class PendingRead {
   #signal: AbortSignal | undefined
   readonly #onAbort = (): void => this.abort()
 
-  constructor(core: Core, scope: ScopeState, siblings: Siblings, name: string, purpose: Purpose = {}) {
+  constructor(core: Core, scope: ScopeState, siblings: Siblings, name: string, purpose: Purpose = {}, startedAt = core.clock.now()) {
     this.#core = core
     this.#purpose = purpose
     this.scope = scope
     this.name = name
     this.#siblings = siblings
-    this.startedAt = core.clock.now()
+    this.startedAt = startedAt
     this.#trace = core.audit === undefined ? undefined : activeTrace()
     this.promise = pin(
       new Promise((resolve, reject) => {

@@ -1,14 +1,15 @@
 /** From a name to the places where a read looks for it, and back from a grant to the locations it covers. */
 import type { EffectiveGrant } from '../access/effective.js'
-import { LocationSet, type Locator } from '../access/location.js'
-import type { NameSet } from '../access/name.js'
-import { formatReference, type Place, type References } from '../access/reference.js'
+import type { Locator } from '../access/location.js'
+import { formatReference } from '../access/format-reference.js'
+import type { Place, References } from '../access/reference.js'
 import type { Refusal } from '../access/scope.js'
-import { printable, suggest } from '../errors/check.js'
+import { printable } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { SecretProvider, SecretRequest } from '../provider.js'
 import type { Address } from './cache.js'
 import type { ProviderInstance } from './instance.js'
+import { byName, checkNames, instancesOf, unknownProvider, type ProviderSet } from './provider-set.js'
 
 /** One place to look: everything that changes the answer is in `address`. */
 export interface Candidate {
@@ -33,31 +34,17 @@ export interface Choice {
 
 export class Resolver {
   readonly references: References
-  /** Searched in order. */
-  readonly #main: readonly ProviderInstance[]
-  /** Reached by reference only. */
-  readonly #aliased: ReadonlyMap<string, ProviderInstance>
+  readonly #providers: ProviderSet
   readonly #declared: ReadonlySet<string>
   readonly #locators = new Map<ProviderInstance, Locator>()
   /** Declared names without a reference of their own, by location: no other spelling leads there, or a pattern would grant more than it says. */
   readonly #owners = new Map<ProviderInstance, ReadonlyMap<string, string>>()
 
-  readonly #path: (option: string) => string
-
-  /** @param path How an error names an option. */
-  constructor(
-    references: References,
-    main: readonly ProviderInstance[],
-    aliased: ReadonlyMap<string, ProviderInstance>,
-    declared: Iterable<string>,
-    path: (option: string) => string,
-  ) {
-    this.#path = path
+  constructor(providers: ProviderSet) {
+    const { references } = providers
+    this.#providers = providers
     this.references = references
-    this.#main = main
-    this.#aliased = aliased
-    this.#declared = new Set([...declared, ...references.exact.keys()])
-    this.#checkNames()
+    this.#declared = new Set([...providers.declared, ...references.exact.keys()])
     for (const instance of this.instances()) instance.onLoad = (provider) => this.#checkLoaded(instance, provider)
   }
 
@@ -68,11 +55,11 @@ export class Resolver {
 
   /** Searched in order. */
   get main(): readonly ProviderInstance[] {
-    return this.#main
+    return this.#providers.main
   }
 
   instances(): readonly ProviderInstance[] {
-    return [...this.#main, ...this.#aliased.values()]
+    return instancesOf(this.#providers)
   }
 
   /** The providers that a read of this name can reach. All have to be loaded before `candidates` is asked. */
@@ -81,12 +68,12 @@ export class Resolver {
   }
 
   #reachOf(named: string | undefined, name: string): readonly ProviderInstance[] {
-    if (named === undefined) return this.#main
-    const instance = this.#byName(named)
+    if (named === undefined) return this.#providers.main
+    const instance = byName(this.#providers, named)
     if (instance !== undefined) return [instance]
     // A factory's name is known once it has run.
-    const unnamed = this.#main.filter((candidate) => candidate.name === undefined)
-    if (unnamed.length === 0) throw this.#unknownProvider(named, name)
+    const unnamed = this.#providers.main.filter((candidate) => candidate.name === undefined)
+    if (unnamed.length === 0) throw unknownProvider(this.#providers, named, name)
     return unnamed
   }
 
@@ -96,7 +83,8 @@ export class Resolver {
    */
   candidates(name: string, choice: Choice, mayChoose: boolean): readonly Candidate[] | Refusal {
     const reference = this.references.find(name)
-    const instances = reference?.provider === undefined ? this.#main : [this.#byName(reference.provider) ?? fail(this.#unknownProvider(reference.provider, name))]
+    const instances =
+      reference?.provider === undefined ? this.#providers.main : [byName(this.#providers, reference.provider) ?? fail(unknownProvider(this.#providers, reference.provider, name))]
     const found: Candidate[] = []
     for (const instance of instances) {
       const provider = instance.loaded ?? fail(createError({ code: 'unavailable' }, { secret: name }))
@@ -148,37 +136,12 @@ export class Resolver {
 
   /** A reference that leads to this very place. */
   reference({ instance: { base: instance }, place }: Candidate): string {
-    const isOnly = this.#main.length === 1 && this.#main[0] === instance
+    const isOnly = this.#providers.main.length === 1 && this.#providers.main[0] === instance
     return formatReference({ ...place, provider: isOnly ? undefined : instance.name })
   }
 
-  locations(names: NameSet, instance: ProviderInstance): LocationSet {
-    return new LocationSet(names, this.locator(instance))
-  }
-
-  #byName(name: string): ProviderInstance | undefined {
-    return this.#aliased.get(name) ?? this.#main.find((instance) => instance.name === name)
-  }
-
-  #unknownProvider(given: string, name: string): Error {
-    const known = this.instances().flatMap((instance) => instance.name ?? [])
-    return invalidConfig(
-      this.#path(`references["${printable(name)}"]`),
-      'names a provider that is not configured',
-      `${suggest(given, known)}one of ${known.join(', ')} before "://" (encode the ":" where the id itself has "://")`,
-    )
-  }
-
-  #checkNames(): void {
-    const names = this.instances().flatMap((instance) => instance.name ?? [])
-    const twice = names.find((name, index) => names.indexOf(name) !== index)
-    if (twice !== undefined) throw invalidConfig(this.#path('provider'), `holds two providers named "${twice}"`, 'names that differ: give one an alias in `providers`')
-    if (names.length < this.instances().length) return
-    for (const [given, name] of this.references.providers()) if (this.#byName(given) === undefined) throw this.#unknownProvider(given, name)
-  }
-
   #checkLoaded(instance: ProviderInstance, provider: SecretProvider): void {
-    this.#checkNames()
+    checkNames(this.#providers)
     const locator = this.#createLocator(instance, provider)
     const seen = new Map<string, string>()
     const owners = new Map<string, string>()
@@ -196,7 +159,7 @@ export class Resolver {
   }
 
   #meeting(left: string, right: string): Error {
-    const names = this.#path(`secrets["${printable(left)}"] and ["${printable(right)}"]`)
+    const names = this.#providers.path(`secrets["${printable(left)}"] and ["${printable(right)}"]`)
     return invalidConfig(names, 'lead to the same secret, although no reference says so', 'a reference for each, if that is meant, or names that differ')
   }
 
@@ -205,9 +168,9 @@ export class Resolver {
   }
 
   #createLocator(instance: ProviderInstance, provider: SecretProvider): Locator {
-    const isMain = this.#main.includes(instance)
+    const isMain = this.#providers.main.includes(instance)
     const canonical = (place: Place): Place | undefined =>
-      (place.provider === undefined ? isMain : this.#byName(place.provider) === instance) ? { ...place, id: canonicalId(provider, place.id) } : undefined
+      (place.provider === undefined ? isMain : byName(this.#providers, place.provider) === instance) ? { ...place, id: canonicalId(provider, place.id) } : undefined
     const located = (name: string): Place | undefined => (isMain ? canonical({ ...locate(provider, name), provider: undefined }) : undefined)
     const place = (name: string): Place | undefined => {
       const reference = this.references.find(name)

@@ -12,10 +12,10 @@ import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { ProviderSetup } from '../provider.js'
 import type { SecretName } from '../register.js'
 import type { CachePolicy } from './cache.js'
-import { Core } from './core.js'
 import { checkProviderName, chooseProvider, ProviderInstance } from './instance.js'
 import { checkCache, checkOutsideTools, checkSecretCache } from './policy.js'
-import { Resolver } from './resolver.js'
+import { checkNames } from './provider-set.js'
+import { Root, type RootSettings } from './root.js'
 import { rootCalls } from './root-calls.js'
 import type { SecretsOptions } from './secrets-options.js'
 import type { RootSecrets, Scope } from './types.js'
@@ -48,7 +48,7 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
   const environment = options['environment'] === undefined ? environmentVariable() : checkString(options['environment'], path('environment'))
   const { policy, maxEntries } = checkCache(options['cache'], path('cache'))
   const policies = checkSecrets(options['secrets'], policy, path('secrets'))
-  const core = new Core({
+  const settings: RootSettings = {
     clock,
     environment,
     policy,
@@ -59,21 +59,31 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
     sinks: checkSinks(options['audit'], path('audit')),
     authorize: options['authorize'] === undefined ? undefined : (checkFunction(options['authorize'], path('authorize')) as Authorize),
     isForTools: checkOutsideTools(options['outsideTools'], path('outsideTools')) === 'deny',
+  }
+  const references = new References(options['references'], path('references'))
+  const root = new Root(settings, (own) => {
+    const providers = { ...checkProviders(options, path, setupOf(own, directory)), references, declared: policies.names, path }
+    checkNames(providers)
+    return providers
   })
-  const setup = (name: () => string | undefined): ProviderSetup => ({
-    environment,
-    clock,
-    directory: directory ?? globalThis.process?.cwd?.() ?? '.',
-    warn: (warning) => core.warn(warning, name()),
-    conceal: (value, label) => core.known.conceal(value, label),
-    login: (result) => core.tellLogin(name() ?? '', result),
-  })
-  const { main, aliased } = checkProviders(options, path, setup)
-  core.resolver = new Resolver(new References(options['references'], path('references')), main, aliased, policies.names, path)
-  return openRoot(core, new ScopeState(clock), checkAgents(agents, origin))
+  // What goes wrong the first read tells.
+  if (root.core === undefined) root.load().catch(() => undefined)
+  return openRoot(root, new ScopeState(clock), checkAgents(agents, origin))
 }
 
-function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, CheckedGrant>): RootSecrets {
+function setupOf(root: Root, directory: string | undefined): (name: () => string | undefined) => ProviderSetup {
+  return (name) => ({
+    environment: root.environment,
+    clock: root.settings.clock,
+    directory: directory ?? globalThis.process?.cwd?.() ?? '.',
+    warn: (warning) => root.warn(warning, name()),
+    // A factory runs for a read.
+    conceal: (value, label) => root.core?.known.conceal(value, label),
+    login: (result) => root.core?.tellLogin(name() ?? '', result),
+  })
+}
+
+function openRoot(root: Root, state: ScopeState, agents: ReadonlyMap<string, CheckedGrant>): RootSecrets {
   const opened = new Map<string, { state: ScopeState; scope: Scope }>()
   const agent = (name: string): Scope => {
     if (state.ended !== undefined) throw createError({ code: 'closed' }, {})
@@ -81,34 +91,22 @@ function openRoot(core: Core, state: ScopeState, agents: ReadonlyMap<string, Che
     if (grant === undefined) throw unknownAgent(name, agents)
     const before = opened.get(name)
     if (before !== undefined && before.state.ended === undefined && !before.state.isUsedUp) return before.scope
-    const own = narrow(core.clock, state, grant)
-    const scope = openScope(core, own)
+    const own = narrow(root.clock, state, grant)
+    const scope = openScope(root, own)
     opened.set(name, { state: own, scope })
     return scope
   }
   let closing: Promise<void> | undefined
-  const close = (): Promise<void> => (closing ??= outside(() => closeRoot(core, state)))
-  const view = new View(core, state)
-  return view.publish({ ...view.functions(), ...rootCalls(core, state), environment: core.environment, agent, close, [Symbol.asyncDispose]: close })
+  const close = (): Promise<void> => (closing ??= outside(() => closeRoot(root, state)))
+  const view = new View(root, state)
+  return view.publish({ ...view.functions(), ...rootCalls(root, state), environment: root.environment, agent, close, [Symbol.asyncDispose]: close })
 }
 
-async function closeRoot(core: Core, state: ScopeState): Promise<void> {
+async function closeRoot({ opened: core, clock, audit, settings: { timeout } }: Root, state: ScopeState): Promise<void> {
   state.end('closed')
-  core.store.close()
-  const closeInstance = async (instance: ProviderInstance): Promise<void> => {
-    try {
-      await instance.close()
-    } catch {
-      core.warn('The provider failed to close', instance.name)
-    }
-  }
-  // Whatever hangs, closing ends; and a lease or a provider that hangs takes no sink its time to flush.
-  await within(core.clock, core.timeout / 2, core.identities.settled())
-  core.store.giveUp()
-  core.identities.close()
-  await within(core.clock, core.timeout / 4, Promise.all([core.identities.settled(), ...core.resolver.instances().map(closeInstance)]))
-  await within(core.clock, core.timeout / 4, core.audit?.close())
-  core.known.clear()
+  if (core !== undefined) await core.close()
+  await within(clock, timeout / 4, audit?.close())
+  core?.known.clear()
 }
 
 function unknownAgent(name: unknown, agents: ReadonlyMap<string, CheckedGrant>): Error {

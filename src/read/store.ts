@@ -6,7 +6,7 @@ import { fillSafely, leaseOf } from './answer.js'
 import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy } from './cache.js'
 import { Call, type CallResult } from './call.js'
 import { Changes } from './changes.js'
-import { allowsStale, type Failed } from './cool-down.js'
+import { allowsStale, CoolDown, type Failed } from './cool-down.js'
 import { createGate, Dispatcher } from './dispatcher.js'
 import type { Gate } from './gate.js'
 import type { ProviderInstance } from './instance.js'
@@ -76,6 +76,7 @@ export class Store {
   readonly #freshCalls = new Map<string, FreshCall>()
   readonly #freshTimers = new Set<{ clear(): void }>()
   readonly #dispatchers = new Map<number, Dispatcher>()
+  readonly #coolDowns = new WeakMap<ProviderInstance, CoolDown>()
   /** By the instance that the config names: it is the backend that bears so many calls at once, and identities of its agents take turns with each other. */
   readonly #gates = new Map<ProviderInstance, Gate | undefined>()
   readonly leases: Leases
@@ -142,7 +143,7 @@ export class Store {
     const held = demand.policy === false ? undefined : this.cache.get(address, now)
     const answer = demand.isFresh ? undefined : this.#fromCache(address, held, demand, now)
     if (answer !== undefined) return answer
-    const pause = instance.coolDown.at(now)
+    const pause = this.#coolDownOf(instance).at(now)
     if (pause !== undefined) {
       this.#probe(candidate, demand)
       return this.#stale(held, demand, pause, now) ?? { ok: false, ...pause }
@@ -180,7 +181,7 @@ export class Store {
     isBehind = false,
   ): Promise<CallResult<Answer>> {
     const now = this.#clock.now()
-    const pause = instance.hasEnded ? closed : instance.coolDown.at(now)
+    const pause = instance.hasEnded ? closed : this.#coolDownOf(instance).at(now)
     if (pause !== undefined) return { ok: false, ...pause }
     const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind })
     const running = { address: { space: instance.number }, stop: (failure: CleanFailure) => call.stop(failure) }
@@ -188,7 +189,7 @@ export class Store {
     const result = await call.result
     this.#running.delete(running)
     // A call that was given up says nothing of the backend.
-    if (result.ok || result.failure.code !== 'closed') instance.coolDown.settle(result.ok ? undefined : result, this.#clock.now(), false)
+    if (result.ok || result.failure.code !== 'closed') this.#coolDownOf(instance).settle(result.ok ? undefined : result, this.#clock.now(), false)
     return result
   }
 
@@ -336,7 +337,7 @@ export class Store {
   // A pause may have begun while a fresh read waited for its turn.
   #paused(candidate: Candidate, demand: Demand): Flight | undefined {
     const now = this.#clock.now()
-    const pause = candidate.instance.coolDown.at(now)
+    const pause = this.#coolDownOf(candidate.instance).at(now)
     if (pause === undefined) return undefined
     this.#freshCalls.delete(nameOf(candidate.address))
     this.#probe(candidate, demand)
@@ -368,12 +369,12 @@ export class Store {
   #refresh(candidate: Candidate, owner: LeaseOwner, policy: CachePolicy | false): void {
     const now = this.#clock.now()
     const own = this.#own(candidate, owner)
-    if (this.#flights.has(nameOf(own.address)) || candidate.instance.coolDown.at(now) !== undefined) return
+    if (this.#flights.has(nameOf(own.address)) || this.#coolDownOf(candidate.instance).at(now) !== undefined) return
     this.#behind(own, { policy, maxAge: Infinity, isFresh: false, deadline: now + this.#timeout, owner }, this.#attempts)
   }
 
   #probe(candidate: Candidate, demand: Demand): void {
-    if (this.#flights.has(nameOf(candidate.address)) || !candidate.instance.coolDown.beginProbe(this.#clock.now())) return
+    if (this.#flights.has(nameOf(candidate.address)) || !this.#coolDownOf(candidate.instance).beginProbe(this.#clock.now())) return
     this.#behind(candidate, demand, 1, true)
   }
 
@@ -385,13 +386,15 @@ export class Store {
 
   #begin(candidate: Candidate, demand: Demand, settings: { attempts: number; isBehind: boolean; isProbe: boolean }): Flight {
     const { address, request, instance } = candidate
-    if (instance.hasEnded) return this.#spared(candidate, demand, closed)
     const { owner } = demand
+    // Whoever is over would be handed nothing of it.
+    const isOver = (): boolean => instance.hasEnded || (owner.hasEnded && this.isKnownLeased(address))
+    if (isOver()) return this.#spared(candidate, demand, closed)
     const version = new HeldVersion()
     const { attempts, isBehind, isProbe } = settings
     const timeout = this.#timeout
     const isAlone = isProbe || this.isKnownLeased(address)
-    const pause = isProbe ? undefined : (): Failed | undefined => instance.coolDown.at(this.#clock.now())
+    const pause = (): Failed | undefined => (isOver() ? closed : isProbe ? undefined : this.#coolDownOf(instance).at(this.#clock.now()))
     // Nobody is handed what comes after the call was given up.
     const late = (answer: unknown): void => this.#discard(candidate, owner, leaseOf(answer))
     const call = this.#dispatcherOf(instance, candidate.provider).begin(request, { clock: this.#clock, timeout, attempts, isBehind, isAlone, asker: owner.agent, pause, late })
@@ -411,6 +414,12 @@ export class Store {
     this.#running.add(flight)
     if (this.isKnownLeased(address)) addTo(this.#leasing, owner, flight)
     return flight
+  }
+
+  #coolDownOf(instance: ProviderInstance): CoolDown {
+    let coolDown = this.#coolDowns.get(instance)
+    if (coolDown === undefined) this.#coolDowns.set(instance, (coolDown = new CoolDown()))
+    return coolDown
   }
 
   #dispatcherOf(instance: ProviderInstance, provider: SecretProvider): Dispatcher {
@@ -439,7 +448,7 @@ export class Store {
     const sentAt = result.ok ? Math.min(result.sentAt - (this.cache.wentBack - flight.wentBack), now) : now
     const { flaw, lease } = result.ok ? fillSafely(flight.version, result.answer, sentAt, now) : {}
     const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
-    if (isProbe || failed?.isUnasked !== true) instance.coolDown.settle(failed, now, isProbe)
+    if (isProbe || failed?.isUnasked !== true) this.#coolDownOf(instance).settle(failed, now, isProbe)
     if (failed === undefined) {
       this.#listener.fetched(candidate, flight.version)
       const place = this.#placeOf(flight)

@@ -1,20 +1,14 @@
 /** The scope of a tool as the store holds it: for all copies of the package, and with nothing on it that leads to a view. */
 import type { AmbientScope } from '../access/ambient.js'
 import { effectiveGrant, patternsOf } from '../access/effective.js'
-import type { View } from './view.js'
-
-/** The view of a tool; undefined where another copy of the package made it. A function of this module, and not in reach of whoever has a tool. */
-export let viewOf: (tool: AmbientScope) => View | undefined
+import { rememberTool, type View } from './view.js'
 
 export class Tool implements AmbientScope {
   readonly #view: View
 
-  static {
-    viewOf = (tool) => (#view in tool ? tool.#view : undefined)
-  }
-
   constructor(view: View) {
     this.#view = view
+    rememberTool(this, view)
     Object.freeze(this)
   }
 

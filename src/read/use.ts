@@ -5,7 +5,7 @@ import type { HeldVersion } from './cache.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretDescription } from './types.js'
-import type { View } from './view.js'
+import type { Reader } from './reader.js'
 
 type Run = (value: unknown, description: unknown) => unknown
 
@@ -16,7 +16,7 @@ interface Handed {
   from: { candidate: Candidate; version: HeldVersion } | undefined
 }
 
-export async function useSecret(view: View, name: unknown, use: unknown, given: unknown): Promise<unknown> {
+export async function useSecret(view: Reader, name: unknown, use: unknown, given: unknown): Promise<unknown> {
   const run = checkFunction(use, 'use') as Run
   const first = await hand(view, name, given)
   try {
@@ -29,7 +29,7 @@ export async function useSecret(view: View, name: unknown, use: unknown, given: 
   return await run(second.value, second.description)
 }
 
-async function hand(view: View, name: unknown, given: unknown): Promise<Handed & Pick<CheckedRead, 'isRejected'>> {
+async function hand(view: Reader, name: unknown, given: unknown): Promise<Handed & Pick<CheckedRead, 'isRejected'>> {
   const { read, options } = view.open(name, given, 'useSecret')
   let from: Handed['from']
   const run = async (): Promise<void> => {
@@ -48,7 +48,7 @@ async function hand(view: View, name: unknown, given: unknown): Promise<Handed &
   return { value, description: descriptionOf(view, read.name, from), from, isRejected: options.isRejected }
 }
 
-function descriptionOf({ core }: View, name: string, from: Handed['from']): SecretDescription {
+function descriptionOf({ core }: Reader, name: string, from: Handed['from']): SecretDescription {
   if (from === undefined) return { name, provider: '', reference: '' }
   const { candidate, version } = from
   return describe(core, candidate, version.details, version)

@@ -2,15 +2,7 @@
 import { printable } from '../errors/check.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { JsonValue } from '../provider.js'
-
-/** A record, kept as its JSON, so that no reader can change what another gets. */
-export class StoredRecord {
-  readonly json: string
-  constructor(json: string) {
-    this.json = json
-  }
-}
-export type Stored = string | Uint8Array | StoredRecord
+import { StoredRecord, type Stored } from './stored.js'
 
 /** Thrown inside the core alone: what the value is not. The core wraps it once. */
 export class ValueFailure extends Error {

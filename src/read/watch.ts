@@ -14,7 +14,7 @@ import { plainRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { Demand } from './store.js'
 import type { SecretDescription } from './types.js'
-import type { View } from './view.js'
+import type { Reader } from './reader.js'
 
 /** What is known of the newest version. */
 interface Sight {
@@ -29,12 +29,12 @@ const uncachedGap = 60_000
 /** Milliseconds between two looks at least, and after one that failed; doubled up to the usual gap. */
 const shortestGap = 1_000
 
-export function watchSecret(view: View, name: unknown, options: unknown): AsyncIterator<SecretDescription, undefined> {
+export function watchSecret(view: Reader, name: unknown, options: unknown): AsyncIterator<SecretDescription, undefined> {
   return new Watch(view, name, options)
 }
 
 class Watch implements AsyncIterator<SecretDescription, undefined> {
-  readonly #view: View
+  readonly #view: Reader
   readonly #core: Core
   readonly #steps: AsyncGenerator<SecretDescription, undefined>
   #isOver = false
@@ -43,7 +43,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   #hasNews = false
   readonly #ends: (() => void)[] = []
 
-  constructor(view: View, name: unknown, options: unknown) {
+  constructor(view: Reader, name: unknown, options: unknown) {
     this.#view = view
     this.#core = view.core
     this.#steps = this.#run(name, options)
@@ -176,8 +176,11 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
       const result = await store.changes.look(address, clock.now(), maxAge, ask)
       return result.ok ? { candidate, details: result.answer, version: undefined } : result.failure
     }
-    if (provider.renew !== undefined || provider.revoke !== undefined) return cannotWatch
-    const outcome = await store.bring(candidate, this.#demand(candidate, deadline))
+    if (provider.renew !== undefined || provider.revoke !== undefined || store.isKnownLeased(address)) return cannotWatch
+    const demand = this.#demand(candidate, deadline)
+    const outcome = await store.bring(candidate, demand)
+    // What came is leased to somebody who asked first.
+    if (outcome.ok && store.isForeign(outcome.version, demand.owner)) return cannotWatch
     return outcome.ok ? { candidate, details: outcome.version.details, version: outcome.version } : outcome.failure
   }
 

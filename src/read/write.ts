@@ -9,9 +9,10 @@ import type { Core } from './core.js'
 import { withField } from './field.js'
 import { PendingRead, type Purpose } from './pending-read.js'
 import type { Candidate } from './resolver.js'
-import type { Root } from './root-calls.js'
-import { fieldOf, StoredRecord, textsOf, ValueFailure, type Stored } from './value.js'
-import { shown } from './view.js'
+import type { RootCall } from './root-calls.js'
+import { StoredRecord, type Stored } from './stored.js'
+import { fieldOf, textsOf, ValueFailure } from './value.js'
+import { shown } from './shown.js'
 import { checkSignalAlone, checkWrite, type CheckedWrite } from './write-options.js'
 
 /** How often a field is read and put before those who change the same document at the same time have won. */
@@ -33,7 +34,7 @@ const fixes: Readonly<Partial<Record<CleanFailure['code'], string>>> = {
   timeout: 'Raise `timeout`, or check the network between here and the backend',
 }
 
-export function putSecret(root: Root, name: unknown, value: Stored | undefined, given: unknown): Promise<{ version?: string }> {
+export function putSecret(root: RootCall, name: unknown, value: Stored | undefined, given: unknown): Promise<{ version?: string }> {
   const write = open(root, name, { verb: 'written', tell: (event) => ({ ...event, type: 'write' }) })
   let options: CheckedWrite | undefined
   try {
@@ -47,7 +48,7 @@ export function putSecret(root: Root, name: unknown, value: Stored | undefined, 
   return write.promise as Promise<{ version?: string }>
 }
 
-export function deleteSecret(root: Root, name: unknown, given: unknown): Promise<void> {
+export function deleteSecret(root: RootCall, name: unknown, given: unknown): Promise<void> {
   const deletion = open(root, name, { verb: 'deleted', tell: (event) => ({ ...event, type: 'delete' }) })
   try {
     const signal = checkSignalAlone(given)
@@ -59,11 +60,11 @@ export function deleteSecret(root: Root, name: unknown, given: unknown): Promise
   return deletion.promise as Promise<void>
 }
 
-function open({ core, state, pending }: Root, name: unknown, purpose: Purpose): PendingRead {
+function open({ core, state, pending }: RootCall, name: unknown, purpose: Purpose): PendingRead {
   const operation = new PendingRead(core, state, pending, shown(name), purpose)
   if (core.isOver(operation)) return operation
   try {
-    core.admit(name, state)
+    core.root.admit(name, state)
   } catch (error) {
     operation.refuse(error)
   }

@@ -1,4 +1,6 @@
 import type { Clock } from '../clock.js'
+import * as engine from '../read/engine.js'
+import { useEngine } from '../read/root.js'
 
 /** A clock that stands still until it is told. */
 export interface FakeClock extends Clock {
@@ -31,10 +33,12 @@ const mostTimers = 100_000
 const { setTimeout: setSystemTimeout, setImmediate: setSystemImmediate } = globalThis as { setTimeout: typeof setTimeout; setImmediate?: typeof setImmediate }
 
 /**
- * A clock for tests of expiry, outages and timers.
+ * A clock for tests of expiry, outages and timers. With it all of keyward is loaded: a read then calls a provider that is there in the same turn, also where it
+ * is the first of the process.
  * @param start Epoch milliseconds at which it stands. Default: the start of 2026 (UTC).
  */
 export function createFakeClock(start: number = Date.UTC(2026, 0, 1)): FakeClock {
+  useEngine(engine)
   // Two times, as in a system: `now` is what a clock on the wall shows, `elapsed` is what timers count.
   let now = start
   let elapsed = 0

@@ -1,13 +1,15 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { createSecrets, SecretError, type AuditEvent, type RootSecrets, type Scope } from '../../src/index.js'
+import { createSecrets, SecretError, type AuditEvent } from '../../src/index.js'
 import type { ProviderGrant, SecretProvider } from '../../src/provider.js'
 import { createScriptable } from '../providers/scriptable/index.js'
 import { byCall, outcomeBy, Script, settle } from '../read/scripted-provider.js'
-import { calls, codeOf, reasonOf, setUp, type Setup } from './identities.js'
+import { calls, codeOf, reasonOf, setUp, type Setup, type AnyRoot, type AnyScope } from './identities.js'
+
+const byText = (left: string | undefined, right: string | undefined): number => (left ?? '').localeCompare(right ?? '')
 
 /** What `narrow` was told of the first read of `name` through this scope. */
-async function told(setup: Setup, scope: Scope<string>, name = 'A'): Promise<ProviderGrant | undefined> {
+async function told(setup: Setup, scope: AnyScope, name = 'A'): Promise<ProviderGrant | undefined> {
   await scope.getSecret(name)
   return setup.grants.at(-1)
 }
@@ -62,7 +64,7 @@ describe('an identity of its own', () => {
     expect(backend.identities).toHaveLength(1)
   })
 
-  it.each<[string, (root: RootSecrets<string>) => Scope<string>, Omit<ProviderGrant, 'agent'>]>([
+  it.each<[string, (root: AnyRoot) => AnyScope, Omit<ProviderGrant, 'agent'>]>([
     ['names by their references', (root) => root.scope({ agent: 'a', allow: ['A', 'ALIAS', 'ENTRY'] }), { allow: ['A', 'C', 'other/a'], deny: [] }],
     ['one id under two names once', (root) => root.scope({ agent: 'a', allow: ['A', 'ALIAS', 'C'] }), { allow: ['A', 'C'], deny: [] }],
     ['a pattern by its pattern', (root) => root.scope({ agent: 'a', allow: ['A', 'mapped/*'] }), { allow: ['A', 'search/*'], deny: [] }],
@@ -337,15 +339,15 @@ describe('what is the identity’s own', () => {
     one!.invalidate()
     expect(await read()).toEqual(['one A', 'one B'])
     secrets.invalidate('A')
-    expect((await read()).toSorted()).toEqual(['broad A', 'one A', 'two A'])
+    expect((await read()).toSorted(byText)).toEqual(['broad A', 'one A', 'two A'])
     secrets.invalidate()
-    expect((await read()).toSorted()).toEqual(['broad A', 'broad B', 'one A', 'one B', 'two A', 'two B'])
+    expect((await read()).toSorted(byText)).toEqual(['broad A', 'broad B', 'one A', 'one B', 'two A', 'two B'])
     const fresh = secrets.scope({ agent: 'three', allow: ['*'] })
     fresh.invalidate('A')
     fresh.invalidate()
     expect(await read()).toEqual([])
     secrets.scope({ tool: 'rotation', allow: ['B'] }).invalidate()
-    expect((await read()).toSorted()).toEqual(['broad B', 'one B', 'two B'])
+    expect((await read()).toSorted(byText)).toEqual(['broad B', 'one B', 'two B'])
   })
 
   it('what is shared where there are no identities is marked for all', async () => {

@@ -130,9 +130,9 @@ async function verdict(scope: Scope<string>, given: string): Promise<string> {
 }
 
 /** By provider and id: what leads to the whole of a secret. Ids of other letters are led to by names that end as they do. */
-function waysTo(given: Case, ids: ReadonlySet<string>): Map<string, string[]> {
+function waysTo(given: Case, ids: ReadonlySet<string>, granted: readonly string[]): Map<string, string[]> {
   const ways = new Map<string, string[]>()
-  const beginnings = ['', ...Object.keys(given.references).flatMap((from) => (from.endsWith('*') ? from.slice(0, -1) : []))]
+  const beginnings = ['', ...[...Object.keys(given.references), ...granted].flatMap((from) => (from.endsWith('*') ? from.slice(0, -1) : []))]
   const others = [...ids].flatMap((id) => beginnings.flatMap((beginning) => Array.from(id, (_, index) => beginning + id.slice(index))))
   for (const asked of new Set([...leading, ...others])) {
     const { provider, id, isWhole } = placeOf(asked, given)
@@ -163,7 +163,9 @@ it('an identity reads whatever its agent and tools are granted, and where it is 
       for (const asked of [...one, ...two]) await verdict(scopes[0]!, asked)
       const ids = new Set([...names.map((id) => given.shape.canonical?.(id) ?? id), ...names.map((asked) => placeOf(asked, given).id)])
       ids.delete('')
-      const ways = scopes.some(({ enforcement }) => enforcement === 'backend') ? waysTo(given, ids) : new Map<string, string[]>()
+      const ways = scopes.some(({ enforcement }) => enforcement === 'backend')
+        ? waysTo(given, ids, [...(grantsOfChain.above?.allow ?? []), ...grantsOfChain.agent.allow, ...(grantsOfChain.tool?.allow ?? [])])
+        : new Map<string, string[]>()
       for (const [index, scope] of scopes.entries()) {
         if (scope.enforcement === 'process') continue
         seen.backend += 1
@@ -180,8 +182,8 @@ it('an identity reads whatever its agent and tools are granted, and where it is 
         }
       }
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   )
   // Each half of it was looked at.
-  expect([seen.backend > 100, seen.reads > 1_000, seen.ids > 500], JSON.stringify(seen)).toEqual([true, true, true])
+  expect(Math.min(seen.backend, seen.reads / 4, seen.ids / 4)).toBeGreaterThan(50)
 }, 120_000)

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { createSecrets, SecretError, type Grant, type RootSecrets, type Scope } from '../../src/index.js'
+import { createSecrets, SecretError, type Grant } from '../../src/index.js'
 import type { SecretProvider } from '../../src/provider.js'
 import { createScriptable } from '../providers/scriptable/index.js'
 import { byCall, outcomeBy, Script } from '../read/scripted-provider.js'
-import { calls, codeOf, reasonOf, setUp, type Setup } from './identities.js'
+import { calls, codeOf, reasonOf, setUp, type Setup, type AnyRoot, type AnyScope } from './identities.js'
 
 /** A provider each of whose identities is the backend's own, as far as it says. */
 function scripted(rest: Partial<SecretProvider> = {}, own: Partial<SecretProvider> = {}): Script {
@@ -19,7 +19,7 @@ function scripted(rest: Partial<SecretProvider> = {}, own: Partial<SecretProvide
   return script
 }
 /** What a scope says of itself after it has read `name`. */
-async function after(secrets: RootSecrets<string>, grant: Grant, name = 'A'): Promise<string> {
+async function after(secrets: AnyRoot, grant: Grant, name = 'A'): Promise<string> {
   const scope = secrets.scope({ agent: 'a', ...grant })
   await codeOf(scope.getSecret(name))
   return scope.enforcement
@@ -184,7 +184,7 @@ describe('`enforcement` of a scope', () => {
 })
 
 describe('a grant with `enforcement: backend`', () => {
-  const demanding = (setup: Setup, grant: Partial<Grant> = {}): Scope<string> => setup.secrets.scope({ agent: 'a', allow: ['A', 'B'], enforcement: 'backend', ...grant })
+  const demanding = (setup: Setup, grant: Partial<Grant> = {}): AnyScope => setup.secrets.scope({ agent: 'a', allow: ['A', 'B'], enforcement: 'backend', ...grant })
 
   it('reads what the backend enforces', async () => {
     const setup = setUp()
@@ -193,7 +193,7 @@ describe('a grant with `enforcement: backend`', () => {
     expect(calls(setup.backend)).toEqual(['login a', 'get a A'])
   })
 
-  it.each<[string, (setup: Setup) => Scope<string>]>([
+  it.each<[string, (setup: Setup) => AnyScope]>([
     ['without an agent', ({ secrets }) => secrets.scope({ allow: ['A'], enforcement: 'backend' })],
     ['of a tool that may read less than its agent', ({ secrets }) => secrets.scope({ agent: 'a', allow: ['A', 'B'] }).scope({ tool: 't', allow: ['A'], enforcement: 'backend' })],
     ['that pins a field', (setup) => demanding(setup, { allow: ['A', 'USER'] })],

@@ -1,11 +1,19 @@
 /** Roots over a backend that gives each agent an identity of its own. */
-import { createSecrets, isSecretError, type AuditEvent, type RootSecrets, type SecretsOptions } from '../../src/index.js'
+import { createSecrets, isSecretError, type AuditEvent, type Grant, type RootSecrets, type Scope, type SecretsOptions } from '../../src/index.js'
 import type { ProviderGrant } from '../../src/provider.js'
 import { createFakeClock, type FakeClock } from '../../src/testing/fake-clock.js'
 import { createScriptable, type Scriptable, type ScriptableOptions } from '../providers/scriptable/index.js'
 
+/** Of any names, whatever was granted: what a test reads is often what it may not. */
+export interface AnyScope extends Omit<Scope<string>, 'scope'> {
+  scope(grant: Grant): AnyScope
+}
+export interface AnyRoot extends Omit<RootSecrets<string>, 'scope'> {
+  scope(grant: Grant): AnyScope
+}
+
 export interface Setup {
-  secrets: RootSecrets<string>
+  secrets: AnyRoot
   backend: Scriptable
   clock: FakeClock
   events: AuditEvent[]

@@ -7,6 +7,8 @@ import { HeldVersion } from '../../src/read/cache.js'
 import { ProviderInstance } from '../../src/read/instance.js'
 import { PendingRead } from '../../src/read/pending-read.js'
 import { Resolver } from '../../src/read/resolver.js'
+import { Reader } from '../../src/read/reader.js'
+import { Root } from '../../src/read/root.js'
 import { Store } from '../../src/read/store.js'
 import { View } from '../../src/read/view.js'
 import { Audit } from '../../src/audit/audit.js'
@@ -139,7 +141,7 @@ describe('from a scope', () => {
     const [ofOther, ofRoot, own] = [await harvestScope(other), await harvest(root), await harvestScope(scope)]
     const reached = walk(own, intrinsics)
 
-    const machinery = [Core, View, ScopeState, Resolver, ProviderInstance, PendingRead, Store, HeldVersion, Audit, KnownValues]
+    const machinery = [Root, Core, View, Reader, ScopeState, Resolver, ProviderInstance, PendingRead, Store, HeldVersion, Audit, KnownValues]
     for (const [value, path] of reached) {
       for (const type of machinery) expect(value instanceof type, `${path} is a ${type.name}`).toBe(false)
     }

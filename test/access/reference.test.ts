@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatReference, References, type Place } from '../../src/access/reference.js'
+import { formatReference } from '../../src/access/format-reference.js'
+import { References, type Place } from '../../src/access/reference.js'
 import { createSecrets, type AuditEvent } from '../../src/index.js'
 import { createBackend, errorOf } from './backend.js'
 

@@ -46,7 +46,11 @@ describe('node:async_hooks', () => {
     ['allow', 'ok'],
     ['deny', 'denied outside-tools'],
   ])('is asked for by nothing of the core, with outsideTools: %s', async (outsideTools, outcome) => {
-    const { outcomes, asked, isBrought } = JSON.parse(await app.node('--import', './sync-hooks.mjs', 'core.mjs', outsideTools)) as { outcomes: string[]; asked: string[]; isBrought: boolean }
+    const { outcomes, asked, isBrought } = JSON.parse(await app.node('--import', './sync-hooks.mjs', 'core.mjs', outsideTools)) as {
+      outcomes: string[]
+      asked: string[]
+      isBrought: boolean
+    }
     expect(outcomes).toEqual(Array.from({ length: 5 }, () => outcome))
     expect({ asked, isBrought }).toEqual({ asked: [], isBrought: false })
   })

@@ -195,6 +195,27 @@ describe('what is asked for in one microtask', () => {
   })
 })
 
+it('a single get is handed a request of its own for each attempt', async () => {
+  const seen: string[] = []
+  const { provider } = own(
+    answered,
+    {},
+    {
+      get: async (request) => {
+        seen.push(request.id)
+        request.id = 'OTHER'
+        if (seen.length === 1) throw failing('unavailable')
+        return { value: 'canary' }
+      },
+    },
+  )
+  const clock = createFakeClock()
+  const secrets = createSecrets<string>({ provider, clock })
+  const read = secrets.getSecret('A')
+  await clock.advanceAsync(1_000)
+  expect([await read, seen]).toEqual(['canary', ['A', 'A']])
+})
+
 describe('outcomes of a batch', () => {
   it('are those of each read: values, not-found, denied, and what the provider does not know', async () => {
     const { secrets, backend, reads } = setUp({ retry: false })

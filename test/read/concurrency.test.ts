@@ -128,7 +128,7 @@ describe('`concurrency`', () => {
     const backend = createScriptable({ without: ['batch'], concurrency: 1 })
     for (const name of names(30)) backend.put(name, name)
     const secrets = createSecrets<string>({ provider: backend.factory })
-    const agents = ['one', 'two', 'three'].map((agent) => secrets.scope({ agent, allow: ['K*'] }))
+    const agents = ['one', 'two', 'three'].map((agent) => secrets.scope({ agent, allow: ['*'] }))
     const held = backend.hold('get')
     const reads = names(10).flatMap((name) => [secrets, ...agents].map((view) => view.getSecret(name)))
     await settle()

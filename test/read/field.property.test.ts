@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { withField } from '../../src/read/field.js'
-import { StoredRecord, ValueFailure } from '../../src/read/value.js'
+import { StoredRecord } from '../../src/read/stored.js'
+import { ValueFailure } from '../../src/read/value.js'
 
 const space = fc.constantFrom('', ' ', '\n', '\t ', '\r\n  ')
 const key = fc.oneof(fc.constantFrom('f', '__proto__', '', 'a"b', '\\', 'é', '\u2028', '{', '":'), fc.string())

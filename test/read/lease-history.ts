@@ -64,7 +64,9 @@ interface Minted {
   slack: number
   /** When it was last renewed, or minted. */
   renewed: Moment
-  wasRefused: boolean
+  /** When the backend said that it is renewed no more; `isGone`: that it knows it no more. */
+  refused: Moment | undefined
+  isGone: boolean
   owner: string | undefined
   readonly handed: Moment[]
   readonly revocations: Call[]
@@ -79,6 +81,8 @@ interface Ending {
 const timeout = 10_000
 /** Whose the leases of each view are. */
 const owners = ['root', 'one', 'one', 'two', 'root', 'three'] as const
+const refusing: ReadonlySet<How> = new Set(['refused', 'gone', 'broken', 'short'])
+const outages: ReadonlySet<How> = new Set(['lost', 'unknown', 'held'])
 const marking: ReadonlySet<Reading> = new Set(['rejected', 'fresh', 'new'])
 
 export class LeaseHistory {
@@ -289,6 +293,10 @@ export class LeaseHistory {
     const now = this.#now()
     call.ended = { ...now, how }
     this.log.push({ answered: call.number, how })
+    if (call.lease !== undefined && call.kind === 'renew' && refusing.has(how) && !call.context.signal.aborted) {
+      call.lease.refused ??= now
+      call.lease.isGone ||= how === 'gone'
+    }
     if (how === 'refused') return call.reject(failing('denied'))
     if (how === 'gone') return call.reject(failing('not-found'))
     if (how === 'lost') return call.reject(failing('unavailable'))
@@ -302,8 +310,8 @@ export class LeaseHistory {
     const { duration, renewable } = this.#settings
     const landed = this.#now()
     const ends = { elapsed: call.began.elapsed + duration, wall: call.began.wall + duration }
-    const base = { number: this.#minted.length + 1, by: call, landed, ends, slack: this.#slackOf(call), renewed: landed, wasRefused: !renewable || !this.#settings.canRenew }
-    const minted: Minted = { ...base, owner: undefined, handed: [], revocations: [] }
+    const base = { number: this.#minted.length + 1, by: call, landed, ends, slack: this.#slackOf(call), renewed: landed, refused: undefined, isGone: false }
+    const minted: Minted = { ...base, owner: this.#settings.isNarrowed ? (call.agent ?? 'root') : undefined, handed: [], revocations: [] }
     this.#minted.push(minted)
     const lease: Lease = { id: `lease-${minted.number}`, duration: `${duration}ms`, renewable }
     return { value: how === 'broken' ? (7 as never) : { value: `canary-${call.id}-${minted.number}` }, lease }
@@ -318,7 +326,6 @@ export class LeaseHistory {
       lease.ends = { elapsed: began.elapsed + given, wall: began.wall + given }
       lease.slack = this.#slackOf({ ...call, began })
       lease.renewed = this.#now()
-      if (how === 'short') lease.wasRefused = true
     }
     return { id: `lease-${lease.number}`, duration, renewable: true }
   }
@@ -340,6 +347,9 @@ export class LeaseHistory {
     if (minted.owner !== owner) this.#violated("another owner's lease was handed out", minted.number, minted.owner, owner)
     if (this.#settings.isNarrowed && (minted.by.agent ?? 'root') !== owner) this.#violated('what another identity was given was handed out', minted.number)
     minted.handed.push(now)
+    // Where nothing can be minted, what is left stands in.
+    if (minted.isGone && !this.#calls.some(({ ended }) => ended === undefined || outages.has(ended.how)))
+      this.#violated('handed out although the backend knows it no more', minted.number)
     if (minted.revocations.some(({ began }) => began.order < now.order)) this.#violated('handed out after its revocation', minted.number)
     if (this.#ended.has(owner) && (this.#ended.get(owner)?.order ?? 0) < now.order) this.#violated('handed out after the end of its owner', minted.number)
     if (now.elapsed >= minted.ends.elapsed + minted.slack) this.#violated('handed out after its end', minted.number, now.elapsed - minted.ends.elapsed)
@@ -358,6 +368,7 @@ export class LeaseHistory {
       return
     }
     if (lease.revocations.length > 0) this.#violated('renewed after its revocation', lease.number)
+    if (lease.refused !== undefined || !this.#settings.renewable) this.#violated('renewed although that was refused', lease.number)
     if (this.#calls.some((other) => other.kind === 'renew' && other.lease === lease && other.ended === undefined && !other.context.signal.aborted))
       this.#violated('two renewals at once', lease.number)
     const isFirst = lease.renewed === lease.landed
@@ -377,8 +388,8 @@ export class LeaseHistory {
     const current = this.#minted.findLast(({ by }) => by === last)
     if (current === undefined || last.ended?.how !== 'ok' || last.context.signal.aborted || this.#setBacks.length > 0) return
     const margin = Math.min(10_000, duration / 10)
-    const wasRefused = this.#calls.some(({ lease, ended }) => lease === current && ended !== undefined && ['refused', 'gone', 'broken', 'short'].includes(ended.how))
-    if (!current.wasRefused && !wasRefused && call.began.wall < current.ends.wall - margin) this.#violated('minted without a reason', call.number)
+    const { renewable, canRenew } = this.#settings
+    if (renewable && canRenew && current.refused === undefined && call.began.wall < current.ends.wall - margin) this.#violated('minted without a reason', call.number)
   }
 
   #checkRevoked(minted: Minted): void {

@@ -34,9 +34,36 @@ const readingOn: fc.Arbitrary<readonly Step[]> = fc
       { kind: 'advance', by },
     ]).flat(),
   )
-const steps = fc
-  .array(fc.oneof({ weight: 5, arbitrary: step.map((one): readonly Step[] => [one]) }, { weight: 1, arbitrary: readingOn }), { minLength: 1, maxLength: 30, size: 'max' })
-  .map((groups) => groups.flat())
+/** A clock that is set back while a lease cannot be renewed, and somebody who reads once it is over. */
+const setBack: fc.Arbitrary<readonly Step[]> = fc
+  .record({ view, how, before: by, jump: fc.constantFrom(-3_600_000, -30_000, -5_000), after: by })
+  .map(({ view, how, before, jump, after }) => [
+    { kind: 'set', call: 'renew', how },
+    { kind: 'read', view, name: 'A', how: 'plain' },
+    { kind: 'advance', by: before },
+    { kind: 'jump', by: jump },
+    { kind: 'advance', by: after },
+    { kind: 'read', view, name: 'A', how: 'plain' },
+  ])
+/** A scope that ends while a lease is on its way to it. */
+const underWay: fc.Arbitrary<readonly Step[]> = fc
+  .record({ view: fc.integer({ min: 1, max: 5 }), how: getting, jump: fc.constantFrom(0, -3_600_000), by })
+  .map(({ view, how, jump, by }) => [
+    { kind: 'set', call: 'get', how: 'held' },
+    { kind: 'read', view, name: 'B', how: 'new' },
+    { kind: 'advance', by },
+    { kind: 'revoke', view },
+    { kind: 'jump', by: jump },
+    { kind: 'answer', which: 0, how },
+    { kind: 'set', call: 'get', how: 'ok' },
+  ])
+const group: fc.Arbitrary<readonly Step[]> = fc.oneof(
+  { weight: 10, arbitrary: step.map((one): readonly Step[] => [one]) },
+  { weight: 2, arbitrary: readingOn },
+  { weight: 1, arbitrary: setBack },
+  { weight: 1, arbitrary: underWay },
+)
+const steps = fc.array(group, { minLength: 1, maxLength: 25, size: 'max' }).map((groups) => groups.flat())
 
 const mostly = (value: boolean): fc.Arbitrary<boolean> => fc.constantFrom(value, value, value, !value)
 const settings: fc.Arbitrary<Settings> = fc.record({

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { createSecrets, isSecretError } from 'keyward'
+import { bindScope, getSecret } from 'keyward/agents'
 
 const directory = mkdtempSync(join(tmpdir(), 'keyward-smoke-'))
 writeFileSync(join(directory, '.env'), 'SEARCH_KEY="not-a-real-key"\nSTRIPE_KEY=not-a-real-key-either\n', { mode: 0o600 })
@@ -18,6 +19,17 @@ try {
   expect(isSecretError(denied, 'denied') && denied.deniedBy === 'scope', 'a name outside the scope is denied')
   const missing = await secrets.getSecret('NOWHERE').catch((error) => error)
   expect(isSecretError(missing, 'not-found'), 'a missing name is not-found')
+  const lost = await getSecret('SEARCH_KEY').catch((error) => error)
+  expect(isSecretError(lost, 'denied') && lost.reason === 'outside-tools', 'getSecret of keyward/agents is denied outside of tools')
+  const forTools = createSecrets({ provider: { name: 'dotenv', directory, processEnv: 'never' }, outsideTools: 'deny' })
+  const bound = bindScope(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    return await forTools.getSecret('SEARCH_KEY')
+  })
+  expect((await bound()) === 'not-a-real-key', 'what is bound reads, also after a timer')
+  const unbound = await forTools.getSecret('SEARCH_KEY').catch((error) => error)
+  expect(isSecretError(unbound, 'denied') && unbound.reason === 'outside-tools', 'a read outside of tools is denied where the app says so')
+  await forTools.close()
   const outcomes = events.filter(({ type }) => type === 'read').map(({ cache = '-', outcome }) => `${cache} ${outcome}`)
   expect(outcomes.join(', ') === 'miss ok, hit ok, - denied, miss not-found', `each read is told: ${outcomes.join(', ')}`)
   expect(!JSON.stringify(events).includes('not-a-real-key'), 'no event has a value')

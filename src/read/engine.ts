@@ -1,0 +1,2 @@
+/** The way of a read: what the first read needs and nothing before it. */
+export { Core } from './core.js'
