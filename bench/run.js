@@ -69,6 +69,7 @@ async function measurePeers(installed) {
     typical: of(reads, kind, 'p50'),
     quietRatio: of(reads, kind, 'p5') / of(reads, unit, 'p5'),
     typicalRatio: of(reads, kind, 'p50') / of(reads, unit, 'p50'),
+    pinnedRatio: of(reads, kind, 'p5') / of(reads, 'map-pinned', 'p5'),
     calls: of(cold, kind, 'calls'),
     cold: of(cold, kind, 'milliseconds'),
     coldRatio: of(cold, kind, 'milliseconds') / of(cold, unit, 'milliseconds'),

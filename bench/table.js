@@ -17,12 +17,13 @@ function verdict(figure, target, unit = '', isOtherwiseMet = true) {
   return `: ${figure <= target && isOtherwiseMet ? 'met' : '**not met**'} (≤ ${target}${unit})`
 }
 
-function peerRow({ kind, label, quiet, typical, quietRatio, typicalRatio, calls, cold, coldRatio, bytes }) {
+function peerRow({ kind, label, quiet, typical, quietRatio, typicalRatio, pinnedRatio, calls, cold, coldRatio, bytes }) {
   const { read, cold: together, bytes: entry } = targets[kind] ?? {}
   const cells = [
     label,
     `${quiet.toFixed(1)} / ${typical.toFixed(1)}`,
     `${quietRatio.toFixed(2)} / ${typicalRatio.toFixed(2)}${verdict(quietRatio, read)}`,
+    `${pinnedRatio.toFixed(2)}${verdict(pinnedRatio, read)}`,
     ...(calls === undefined ? ['', '', ''] : [`${calls}`, `${cold.toFixed(1)}`, `${coldRatio.toFixed(2)}${verdict(coldRatio, together, ', one call', calls === 1)}`]),
     bytes === undefined ? '' : `${bytes.toFixed(0)}${verdict(bytes, entry)}`,
   ]
@@ -35,8 +36,8 @@ export function table({ machine, rows, imports, sizes }) {
   return [
     `${machine}.`,
     '',
-    '| | A: one cached read, ns (quiet / typical) | A: x Map (quiet / typical) | B: calls | B: ms | B: x Map | C: bytes per entry |',
-    '|---|---|---|---|---|---|---|',
+    '| | A: one cached read, ns (quiet / typical) | A: x Map (quiet / typical) | A: x the pinned Map (quiet) | B: calls | B: ms | B: x Map | C: bytes per entry |',
+    '|---|---|---|---|---|---|---|---|',
     ...rows.map(peerRow),
     '',
     '| | |',

@@ -15,6 +15,8 @@ interface Sink {
 
 /** Sinks are the app's and no tool's: what they read is not held against the tool that an event tells of. */
 export interface Surroundings {
+  /** Where the scopes of tools are kept: undefined until there is one. */
+  readonly ambient: { readonly storage: unknown }
   isInside(): boolean
   outside(run: () => void): void
 }
@@ -24,6 +26,7 @@ export class Audit {
   readonly #sinks: readonly Sink[]
   readonly #clock: Clock
   readonly #surroundings: Surroundings
+  readonly #ambient: Surroundings['ambient']
   #turn = 0
   #mayTrace = true
   readonly #endTurn = (): void => {
@@ -35,6 +38,7 @@ export class Audit {
     this.#sinks = sinks.map(asSink)
     this.#clock = clock
     this.#surroundings = surroundings
+    this.#ambient = surroundings.ambient
     this.environment = environment
   }
 
@@ -63,8 +67,13 @@ export class Audit {
 
   /** Never throws and never waits. */
   emit(event: AuditEvent): void {
-    if (this.#surroundings.isInside()) this.#surroundings.outside(() => this.#emit(event))
-    else this.#emit(event)
+    if (this.#ambient.storage === undefined || !this.#surroundings.isInside()) this.#emit(event)
+    else this.#emitOutside(event)
+  }
+
+  // A function of its own: the closure that it makes would cost an event outside of tools as well.
+  #emitOutside(event: AuditEvent): void {
+    this.#surroundings.outside(() => this.#emit(event))
   }
 
   #emit(event: AuditEvent): void {
@@ -97,7 +106,7 @@ export class Audit {
   #deliver(sink: Sink, event: AuditEvent): void {
     try {
       const written = sink.write(event)
-      if (isThenable(written)) Promise.resolve(written).catch(() => this.#complain(sink))
+      if (written !== undefined && isThenable(written)) Promise.resolve(written).catch(() => this.#complain(sink))
     } catch {
       this.#complain(sink)
     }

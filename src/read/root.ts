@@ -5,7 +5,7 @@
 import { Audit } from '../audit/audit.js'
 import type { AuditEvent, AuditSink } from '../audit/events.js'
 import type { Trace } from '../audit/trace.js'
-import { isInside, outside, outsideClock } from '../access/ambient.js'
+import { ambient, isInside, outside, outsideClock } from '../access/ambient.js'
 import type { Authorize } from '../access/authorize.js'
 import { checkName } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
@@ -61,7 +61,7 @@ export class Root {
     this.clock = outsideClock(settings.clock)
     this.environment = settings.environment
     this.isForTools = settings.isForTools
-    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, { isInside, outside })
+    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, { ambient, isInside, outside })
     this.providers = choose(this)
   }
 
