@@ -42,6 +42,8 @@ export function figuresOf({ name, processes, reached, series }) {
     throttled: share(series.throttled, series.calls),
     failedAtStart: share(series.failed.slice(0, startEnd), series.reads.slice(0, startEnd)),
     failedLater: share(series.failed.slice(startEnd), series.reads.slice(startEnd)),
+    waited: share(series.waited, series.reads),
+    /** More than a second. */
     slow: share(series.slow, series.reads),
     rejected: share(series.rejected, series.reads),
   }

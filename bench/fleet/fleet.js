@@ -42,7 +42,7 @@ export function createFleet(createSecrets, settings) {
   const held = new Uint8Array(entries)
   const freshUntil = new Float64Array(entries)
   const loaded = new Uint8Array(processes)
-  const readers = { reads: new Uint32Array(seconds), failed: new Uint32Array(seconds), slow: new Uint32Array(seconds), rejected: new Uint32Array(seconds) }
+  const readers = Object.fromEntries(['reads', 'failed', 'waited', 'slow', 'rejected'].map((kind) => [kind, new Uint32Array(seconds)]))
   const readyAt = []
   /** What has been fetched since the last rotation, and when. */
   let watch = { isMeant: () => false, seen: new Uint8Array(entries), times: [], since: 0 }
@@ -84,7 +84,9 @@ export function createFleet(createSecrets, settings) {
     }
     return {
       succeed: () => {
-        if (elapsed() - begun > 1_000) count(readers.slow)
+        const waited = elapsed() - begun
+        if (waited > 0) count(readers.waited)
+        if (waited > 1_000) count(readers.slow)
       },
       fail: (error) => {
         if (error === unauthorized) count(readers.rejected)

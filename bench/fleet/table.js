@@ -12,7 +12,7 @@ function percent(share) {
 
 function time(seconds) {
   // What did not come about is null in a child's answer.
-  if (seconds === undefined || seconds === null) return 'never'
+  if (seconds === undefined || seconds === null) return 'not by the end'
   return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`
 }
 
@@ -34,11 +34,11 @@ function readersTable(figures) {
     row([`**${backends[backend].label}**`, ...Array.from({ length: 7 }, () => '')]),
     ...ofBackend(figures, backend).map((of) => {
       const isWhole = of.phases.hour !== undefined
-      const shares = [of.throttled, of.failedAtStart, of.failedLater, of.slow].map(percent)
+      const shares = [...[of.throttled, of.failedAtStart, of.failedLater].map(percent), `${percent(of.waited)} (${percent(of.slow)})`]
       return row([scenarios[of.name].label, time(of.ready[1]), ...shares, isWhole ? percent(of.rejected) : '', isWhole ? time(of.all) : ''])
     }),
   ])
-  return [...head(['', 'complete', 'calls throttled', 'reads failed, at start', 'later', 'reads that waited', 'old value refused', 'new values everywhere']), ...rows]
+  return [...head(['', 'complete', 'calls throttled', 'reads failed, at start', 'later', 'reads that waited (over 1 s)', 'old value refused', 'new values everywhere']), ...rows]
 }
 
 const starts = [

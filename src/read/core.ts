@@ -10,6 +10,7 @@ import { cleanFailure, createError, failureOf, isSecretError, type CleanFailure 
 import { KnownValues } from '../redaction/known.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
 import type { ProviderSetup } from '../provider.js'
+import type { Demand, Found, Outcome } from './flight.js'
 import { Identities } from './identity.js'
 import type { ProviderInstance } from './instance.js'
 import type { LeaseOutcome } from './lease.js'
@@ -18,7 +19,7 @@ import type { CheckedRead } from './read-options.js'
 import { Reader, type Handle } from './reader.js'
 import { Resolver, type Candidate } from './resolver.js'
 import type { Root, RootSettings } from './root.js'
-import { Store, type Demand, type Found, type Outcome } from './store.js'
+import { Store } from './store.js'
 import { textsOf } from './value.js'
 
 type LoginResult = Parameters<ProviderSetup['login']>[0]
@@ -300,7 +301,7 @@ export class Core {
     const owner = this.identities.of(scope)
     const own = candidates.map((candidate) => this.identities.narrow(scope, candidate))
     if (scope.needsBackend && candidates.some((candidate) => !('flaw' in candidate) && !this.identities.isEnforced(scope, candidate.instance))) return 'enforcement'
-    return own.map((candidate) => ({ ...candidate, address: this.store.ownAddress(candidate.address, owner) }))
+    return own.map((candidate) => ({ ...candidate, address: this.store.places.own(candidate.address, owner) }))
   }
 
   #isDenied(scope: ScopeState, { instance, place }: Candidate): boolean {
@@ -348,7 +349,7 @@ export class Core {
         ? flight.then(async (begun) => ({ ...(await begun.outcome), version: begun.version }))
         : flight.outcome.then((result) => ({ ...result, version: flight.version }))
     const result = isBounded ? await landed : await Promise.race([landed, new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))])
-    if (!result.ok || !this.store.isForeign(result.version, demand.owner)) return this.store.settled(candidate, demand, result, cache)
+    if (!result.ok || !this.store.places.isForeign(result.version, demand.owner)) return this.store.settled(candidate, demand, result, cache)
     // What came is leased to whoever asked first: this reader gets a lease of its own.
     const again = this.store.acquire(candidate, demand)
     if (!('flight' in again)) return again

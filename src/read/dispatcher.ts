@@ -174,6 +174,8 @@ export class Dispatcher {
     if (!Array.isArray(outcomes) || outcomes.length !== pending.length) throw createError(broken('batch'), {})
     const left = context.timeout - Math.max(0, clock.now() - sentAt)
     const results = pending.map((items, index): Settled => ({ items, result: this.#resultOf(() => outcomes[index] as RequestOutcome, sentAt, attempts) }))
+    // Given up meanwhile: nobody is handed what came.
+    if (context.signal.aborted) for (const { items, result } of results) if (result.ok) items[0]?.settings.late?.(result.answer)
     // What has to wait for longer than there is time keeps none of the others from being asked for again.
     const mayTryAgain = ({ result }: Settled): boolean => !result.ok && result.isKnown && isRetryable(result.failure) && (result.failure.retryAfter ?? 0) < left
     for (const { items, result } of results.filter(mayTryAgain)) if (!result.ok) for (const item of items) item.failed = result

@@ -9,10 +9,10 @@ import type { HeldVersion, VersionDetails } from './cache.js'
 import type { CallResult } from './call.js'
 import type { Core } from './core.js'
 import { describe } from './describe.js'
+import type { Demand } from './flight.js'
 import type { PendingRead } from './pending-read.js'
 import { plainRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
-import type { Demand } from './store.js'
 import type { SecretDescription } from './types.js'
 import type { Reader } from './reader.js'
 
@@ -121,7 +121,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     const { clock, store, timeout } = this.#core
     const beganAt = clock.now()
     // Of what is leased there is news when a reader was handed another lease, and only then.
-    if (store.isKnownLeased(seen.candidate.address)) {
+    if (store.places.isKnownLeased(seen.candidate.address)) {
       const held = this.#held(seen.candidate)
       return held === undefined || held === seen.version ? 'same' : { candidate: seen.candidate, details: held.details, version: held }
     }
@@ -176,11 +176,11 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
       const result = await store.changes.look(address, clock.now(), maxAge, ask)
       return result.ok ? { candidate, details: result.answer, version: undefined } : result.failure
     }
-    if (provider.renew !== undefined || provider.revoke !== undefined || store.isKnownLeased(address)) return cannotWatch
+    if (provider.renew !== undefined || provider.revoke !== undefined || store.places.isKnownLeased(address)) return cannotWatch
     const demand = this.#demand(candidate, deadline)
     const outcome = await store.bring(candidate, demand)
     // What came is leased to somebody who asked first.
-    if (outcome.ok && store.isForeign(outcome.version, demand.owner)) return cannotWatch
+    if (outcome.ok && store.places.isForeign(outcome.version, demand.owner)) return cannotWatch
     return outcome.ok ? { candidate, details: outcome.version.details, version: outcome.version } : outcome.failure
   }
 

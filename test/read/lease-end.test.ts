@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { AuditEvent, Secrets } from '../../src/index.js'
 import type { CallContext, Lease } from '../../src/provider.js'
 import type { Scriptable } from '../providers/scriptable/index.js'
-import { agent, loadParts, name, setUp, withoutChance } from './leases.js'
+import { agent, loadParts, name, rejecting, setUp, withoutChance } from './leases.js'
 import { outcomeBy, settle } from './scripted-provider.js'
 
 beforeAll(loadParts)
@@ -225,7 +225,13 @@ describe('revocation', () => {
     const one = agent(secrets, 'one')
     await secrets.getSecret('K')
     await one.getSecret(name)
+    const held = backend.hold('get')
+    const late = rejecting(one.getSecret('dynamic/other'), { code: 'denied' })
+    await settle()
     await one.revoke()
+    await late
+    held.release()
+    await settle()
     await secrets.getSecret('L')
     await secrets.getSecret('K')
     expect(backend.count({ kind: 'get', id: 'K' })).toBe(1)

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Lease } from '../../src/provider.js'
+import { createSecrets } from '../../src/index.js'
+import type { Lease, SecretProvider } from '../../src/provider.js'
 import { agent, leasing, loadParts, name, rejecting, setUp, value, withoutChance } from './leases.js'
 import { outcomeBy, Script, settle } from './scripted-provider.js'
 
@@ -17,7 +18,11 @@ describe('what is under way when its owner ends', () => {
     const revoking = one.revoke()
     await rejected
     expect(await outcomeBy(revoking)).toBeUndefined()
+    const slow = backend.hold('revoke')
     held.release()
+    expect(await outcomeBy(revoking)).toBeUndefined()
+    expect(slow.waiting).toBe(1)
+    slow.release()
     await revoking
     expect(backend.leases).toHaveLength(1)
     expect(told()).toMatchObject([{ type: 'revoke', agent: 'one', outcome: 'ok' }])
@@ -65,7 +70,7 @@ describe('what is under way when its owner ends', () => {
     const closing = secrets.close()
     await clock.advanceAsync(after)
     held.release()
-    await clock.advanceAsync(4_000 - after)
+    await clock.advanceAsync(2_000 - after)
     await closing
     expect(clock.pending).toBe(0)
     expect(told()).toMatchObject([{ outcome: 'timeout' }, { outcome: 'timeout' }])
@@ -136,7 +141,7 @@ describe('what is under way when its owner ends', () => {
     backend.hang('get', Infinity, { deaf: true })
     secrets.getSecret(name, { maxAge: '0ms' }).catch(() => undefined)
     const closing = secrets.close()
-    await clock.advanceAsync(4_000)
+    await clock.advanceAsync(3_000)
     await closing
     expect([backend.leases, clock.pending]).toEqual([[], 0])
   })
@@ -153,6 +158,59 @@ describe('what is under way when its owner ends', () => {
     expect(revoked).toEqual(['lease-1'])
     await secrets.close()
     expect(revoked).toEqual(['lease-1'])
+  })
+
+  it('leases that come together after their reads timed out are revoked as well', async () => {
+    const revoked: string[] = []
+    let land = (): void => undefined
+    const landed = new Promise<void>((resolve) => void (land = resolve))
+    const batch: SecretProvider['batch'] = {
+      limit: 10,
+      get: async (requests) => {
+        await landed
+        return requests.map(({ id }) => ({ ok: true, secret: { value: 'canary', lease: { id: `lease of ${id}`, duration: '60s', renewable: true } } }))
+      },
+    }
+    const { provider } = new Script('scripted', { batch, revoke: async ({ id }) => void revoked.push(id) })
+    const { secrets, clock } = setUp({ provider, timeout: '1s' })
+    const read = rejecting(secrets.getSecrets(['A', 'B']), { code: 'timeout' })
+    await clock.advanceAsync(1_000)
+    await read
+    land()
+    await settle()
+    expect(revoked).toEqual(['lease of A', 'lease of B'])
+  })
+
+  it('a lease that came for a write is revoked: nobody is handed it', async () => {
+    const revoked: string[] = []
+    const script = leasing(() => ({}), { put: async () => ({}), revoke: async ({ id }) => void revoked.push(id) })
+    const { secrets } = setUp({ provider: script.provider, references: { PASSWORD: 'A#password' } })
+    await expect(secrets.putSecret('PASSWORD', 'new')).rejects.toMatchObject({ code: 'unsupported' })
+    expect(revoked).toEqual(['lease-1'])
+  })
+
+  it('a mint that hangs does not keep the identity at another backend from being ended within the timeout', async () => {
+    const { backend } = setUp()
+    const { clock, ...own } = setUp({}, { without: [] })
+    const narrowing = own.backend
+    const secrets = createSecrets<string>({
+      provider: narrowing.provider,
+      providers: { other: backend.provider },
+      references: { OTHER: `other://${name}` },
+      clock,
+      retry: false,
+      timeout: '4s',
+    })
+    const one = agent(secrets, 'one')
+    await Promise.all([one.getSecret(name), one.getSecret('OTHER')])
+    backend.hang('get', Infinity, { deaf: true })
+    const waiting = rejecting(one.getSecret('OTHER', { maxAge: '0ms' }), { code: 'denied' })
+    await settle()
+    void one.revoke()
+    await waiting
+    await clock.advanceAsync(1_000)
+    expect(narrowing.identities).toEqual([])
+    await clock.advanceAsync(4_000)
   })
 
   it('a renewal that lands after the revocation revives nothing', async () => {

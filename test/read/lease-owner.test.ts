@@ -58,6 +58,32 @@ describe('ownership', () => {
     expect(await waiting).toBe(value(2))
   })
 
+  it("does not hand the root's lease to an agent whose own call failed", async () => {
+    const script = leasing(() => ({}))
+    const { answer } = script
+    script.answer = undefined
+    const { secrets } = setUp({ provider: script.provider })
+    const waiting = agent(secrets, 'one').getSecret('A')
+    await settle()
+    secrets.invalidate('A')
+    script.answer = answer
+    expect(await secrets.getSecret('A')).toBe('canary-2')
+    script.calls[0]?.reject(failing('unavailable'))
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  it("lets the root keep what is on its way when an agent's lease is rejected", async () => {
+    const { secrets, backend } = setUp()
+    let root: Promise<string> | undefined
+    await agent(secrets, 'one').useSecret(name, async (held) => {
+      if (held !== value(1)) return
+      root = secrets.getSecret(name)
+      throw Object.assign(new Error('refused'), { status: 401 })
+    })
+    expect(await secrets.getSecret(name)).toBe(await root)
+    expect(backend.count('get')).toBe(3)
+  })
+
   it("describes an agent's own lease, and nobody else's", async () => {
     const { secrets, backend, clock } = setUp()
     const one = agent(secrets, 'one')

@@ -86,7 +86,7 @@ beforeAll(async () => {
   await secrets.close()
 })
 
-const runs = Number(process.env['KEYWARD_RUNS'] ?? 200)
+const runs = Number(process.env['KEYWARD_RUNS'] ?? 150)
 
 it('keeps what is promised of leases, whatever happens in whatever order', { timeout: Math.max(60_000, runs * 200) }, async () => {
   await fc.assert(

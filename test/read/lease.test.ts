@@ -221,6 +221,9 @@ describe('a lease that cannot be renewed any more', () => {
     held.release()
     expect(await waiting).toBe(value(2))
     expect(backend.count('get')).toBe(2)
+    // It came behind, and somebody waited for it: that is a read.
+    await clock.advanceAsync(41_000)
+    expect(backend.count('renew')).toBe(2)
   })
 
   it('is fetched anew at two thirds where it is not renewable', async () => {
@@ -329,6 +332,33 @@ describe('a lease that cannot be renewed any more', () => {
     await clock.advanceAsync(400_000 + 4 * 9_000 + 1_000)
     expect(told().map(({ type, outcome }) => `${type} ${outcome}`)).toEqual(Array.from({ length: 16 }, () => 'renew ok'))
     expect(backend.mostAtOnce('renew')).toBe(4)
+  })
+
+  it('is not asked for twice at once, and not for what has ended while it waited for its turn', async () => {
+    withoutChance()
+    const { secrets, backend, clock } = setUp({ timeout: '10m' }, { concurrency: 1 })
+    const [one, two] = [agent(secrets, 'one'), agent(secrets, 'two')]
+    await Promise.all([one.getSecret(name), two.getSecret(name)])
+    const held = backend.hold('renew')
+    await readEvery(1_000, 53_000, clock, () => one.getSecret(name))
+    expect(backend.count('renew')).toBe(1)
+    await two.revoke()
+    held.release()
+    await settle()
+    expect(backend.count('renew')).toBe(1)
+  })
+
+  it('is not asked for again after a refusal, although nothing can be fetched', async () => {
+    withoutChance()
+    const { secrets, backend, clock } = setUp()
+    await secrets.getSecret(name)
+    backend.fail('renew', 'denied')
+    const restore = backend.fail('get', 'unavailable')
+    await clock.advanceAsync(41_500)
+    restore()
+    await clock.advanceAsync(12_000)
+    expect([backend.count('renew'), backend.count('get')]).toEqual([1, 3])
+    expect(await secrets.getSecret(name)).toBe(value(2))
   })
 
   it('survives renewals that never settle, whatever the provider does with its signal', async () => {
