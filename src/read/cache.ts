@@ -33,6 +33,20 @@ const servedOld = 8
 const limited = 16
 const over = 32
 const readSince = 64
+/** Above the flags: which policy, by its number. A slot of its own would be 8 bytes for each of a hundred thousand entries, of a few policies. */
+const policyShift = 8
+const flagBits = (1 << policyShift) - 1
+const policies: CachePolicy[] = []
+const policyNumbers = new Map<string, number>()
+
+/** From 1: equal policies have one number. */
+function numberOf(policy: CachePolicy): number {
+  const key = [policy.ttl, policy.staleWhileRevalidate, policy.staleIfError, policy.negativeTtl].join()
+  let number = policyNumbers.get(key)
+  if (number === undefined) policyNumbers.set(key, (number = policies.push(policy)))
+  return number
+}
+
 /** Times are kept as a distance from here: as small integers, which cost a hundred thousand entries nothing beside their slot. */
 const origin = Date.now()
 
@@ -41,9 +55,16 @@ export class HeldVersion {
   #flags = fresh
   stored: Stored = ''
   details: VersionDetails | undefined = undefined
-  policy: CachePolicy | undefined = undefined
   #fetched = 0
   #freshFor = 0
+
+  /** Under which it is kept; undefined where it is not. */
+  get policy(): CachePolicy | undefined {
+    return policies[(this.#flags >> policyShift) - 1]
+  }
+  keep(policy: CachePolicy): void {
+    this.#flags = (this.#flags & flagBits) | (numberOf(policy) << policyShift)
+  }
 
   /** Served without a call. While the call is in flight: joined. */
   get isFresh(): boolean {

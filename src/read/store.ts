@@ -359,7 +359,7 @@ export class Store {
       return
     }
     const rotation = version.details?.nextRotationAt?.getTime() ?? Infinity
-    version.policy = policy
+    version.keep(policy)
     version.fetched(now, version.isLeased ? version.limit - now : Math.min(jittered(policy.ttl), rotation > now ? rotation - now : Infinity))
     version.isFresh = version.freshUntil > now
     this.cache.set(address, version)
