@@ -64,17 +64,18 @@ export function plot(results) {
     animation: false,
     backgroundColor: '#fff',
     textStyle: { fontFamily: 'sans-serif' },
-    title: panels.map(({ title }, panel) => ({ text: title, left: 60, top: panel * panelHeight + 8, textStyle: { fontSize: 13 } })),
+    title: panels.map(({ title }, panel) => ({ text: title, left: 76, top: panel * panelHeight + 8, textStyle: { fontSize: 13 } })),
     legend: panels.map((_, panel) => ({
       top: panel * panelHeight + 8,
       right: 20,
+      itemGap: 28,
       itemWidth: 16,
       icon: 'rect',
       itemHeight: 3,
       data: series.filter(({ xAxisIndex }) => xAxisIndex === panel).map(({ name }) => name),
       formatter: (name) => name.slice(name.indexOf(':') + 2),
     })),
-    grid: panels.map((_, panel) => ({ left: 60, right: 20, top: panel * panelHeight + 40, height: panelHeight - 90 })),
+    grid: panels.map((_, panel) => ({ left: 80, right: 20, top: panel * panelHeight + 40, height: panelHeight - 90 })),
     xAxis: panels.map((_, panel) => ({
       type: 'value',
       gridIndex: panel,
@@ -84,7 +85,16 @@ export function plot(results) {
       nameGap: 22,
       splitLine: { show: false },
     })),
-    yAxis: panels.map((_, panel) => ({ type: 'log', gridIndex: panel, min: 10, max: 100_000, axisLabel: { formatter: (value) => value.toLocaleString('en-US') } })),
+    yAxis: panels.map((_, panel) => ({
+      type: 'log',
+      gridIndex: panel,
+      name: 'calls a second',
+      nameLocation: 'middle',
+      nameGap: 52,
+      min: 10,
+      max: 100_000,
+      axisLabel: { formatter: (value) => value.toLocaleString('en-US') },
+    })),
     series,
   })
   const svg = chart.renderToSVGString()

@@ -1,7 +1,7 @@
 /** The chain of grants behind a view. A child is refused whatever an ancestor is refused, so a chain can only narrow; inside a tool, whatever the tool is refused as well. */
 import type { Clock } from '../clock.js'
 import type { SecretErrorCode } from '../errors/failure.js'
-import { createError } from '../errors/secret-error.js'
+import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { CheckedGrant } from './grant.js'
 
 /** Why access said no, for the error's `reason` and the event. */
@@ -17,8 +17,13 @@ export interface Held {
 /** What a scope can be held against beside its own chain: the scope of a tool, whatever root and whichever copy of the package it is of. */
 export interface Beside extends Pick<ScopeState, 'agent' | 'tool' | 'labels' | 'versions' | 'needsBackend' | 'isCounted' | 'isUnlimited' | 'held' | 'ended' | 'adopt'> {}
 
+/** Scopes of scopes, at most: each is asked at each read, and all of them end with the first. */
+const deepest = 100
+
 export class ScopeState implements Beside, Held {
   readonly parent: ScopeState | undefined
+  /** Scopes above it. */
+  readonly depth: number
   /** Of a tool, where this is a view inside a tool that was not made from it. */
   readonly beside: Beside | undefined
   readonly agent: string | undefined
@@ -48,6 +53,7 @@ export class ScopeState implements Beside, Held {
   constructor(clock: Clock, parent?: ScopeState, grant?: CheckedGrant, beside?: Beside) {
     this.#clock = clock
     this.parent = parent
+    this.depth = parent === undefined ? 0 : parent.depth + 1
     this.beside = beside
     this.grant = grant
     this.agent = grant?.agent ?? parent?.agent ?? beside?.agent
@@ -161,7 +167,13 @@ export class ScopeState implements Beside, Held {
     this.#end = why
     for (const child of this.#children) child.deref()?.endWith(why)
     this.#children.clear()
-    for (const run of this.#whenEnded.splice(0)) run(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
+    for (const run of this.#whenEnded.splice(0)) {
+      try {
+        run(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
+      } catch {
+        // What one has to end must not depend on what another ran into, such as a signal whose members throw.
+      }
+    }
   }
 
   /** Ends since one that it is held against did. */
@@ -184,6 +196,7 @@ const forgotten = new FinalizationRegistry<{ siblings: Set<WeakRef<ScopeState>>;
 
 /** A narrower state, after the rules that a grant alone cannot be held against. */
 export function narrow(clock: Clock, parent: ScopeState, grant: CheckedGrant): ScopeState {
+  if (parent.depth >= deepest) throw invalidConfig('grant', `is nested deeper than ${deepest} scopes`, 'a scope of one that is nearer to the root')
   if (grant.agent !== undefined && parent.agent !== undefined && grant.agent !== parent.agent) {
     throw refusedGrant('grant.agent names another agent than the scope that it narrows, and an agent is set once', parent)
   }

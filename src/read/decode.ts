@@ -14,7 +14,7 @@ function convert(stored: Stored, field: string | undefined, as: AnyRead['as'] | 
   // A field is taken first; from there on it is text.
   if (as === 'json') return field !== undefined || typeof stored === 'string' ? parse(asText(stored, field)) : parseWhole(stored)
   if (as !== 'bytes') return asText(stored, field)
-  if (field === undefined && stored instanceof Uint8Array) return Uint8Array.from(stored)
+  if (field === undefined && stored instanceof Uint8Array) return new Uint8Array(stored)
   if (field === undefined && stored instanceof StoredRecord) {
     throw new ValueFailure(
       'record',

@@ -56,7 +56,9 @@ function byProviders({ core }: Reader, reads: readonly PendingRead[]): Iterable<
   for (const one of reads) {
     if (one.isSettled) continue
     const key = core.reachOf(one)
-    groups.set(key, [...(groups.get(key) ?? []), one])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [one])
+    else group.push(one)
   }
   return groups.values()
 }
@@ -64,7 +66,7 @@ function byProviders({ core }: Reader, reads: readonly PendingRead[]): Iterable<
 async function find(view: Reader, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<readonly Waiting[]> {
   const prepared = await Promise.all(reads.map(async (one) => ({ one, candidates: (await view.core.prepare(one, options)) ?? [] })))
   // Those that were let through at once waited for those that somebody was asked about.
-  const longest = Math.max(0, ...reads.map(({ added }) => added))
+  const longest = reads.reduce((most, { added }) => Math.max(most, added), 0)
   for (const one of reads) one.addTime(longest - one.added)
   for (const { address, name } of prepared.flatMap(({ candidates }) => candidates)) {
     const key = nameOf(address)

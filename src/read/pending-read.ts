@@ -220,7 +220,7 @@ export class PendingRead {
 }
 
 /** What a member of somebody else's object gives; undefined where it throws. */
-function attempt<Value>(run: () => Value): Value | undefined {
+export function attempt<Value>(run: () => Value): Value | undefined {
   try {
     return run()
   } catch {

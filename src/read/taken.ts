@@ -7,7 +7,7 @@ import { StoredRecord, type Stored } from './stored.js'
  */
 export function takeValue(value: unknown): Stored | undefined {
   try {
-    if (value instanceof Uint8Array) return Uint8Array.from(value)
+    if (value instanceof Uint8Array) return new Uint8Array(value)
     if (typeof value === 'string') return value
     return isPlain(value) ? new StoredRecord(JSON.stringify(value, keptOrRefused)) : undefined
   } catch {

@@ -16,7 +16,7 @@ export class ValueFailure extends Error {
 /** A copy of what a provider returned, or undefined where it is no secret value. */
 export function store(value: unknown): Stored | undefined {
   if (typeof value === 'string') return value
-  if (value instanceof Uint8Array) return Uint8Array.from(value)
+  if (value instanceof Uint8Array) return new Uint8Array(value)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   try {
     const json: unknown = JSON.stringify(value)

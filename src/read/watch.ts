@@ -10,7 +10,7 @@ import type { CallResult } from './call.js'
 import type { Core } from './core.js'
 import { describe } from './describe.js'
 import type { Demand } from './flight.js'
-import type { PendingRead } from './pending-read.js'
+import { attempt, type PendingRead } from './pending-read.js'
 import { plainRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretDescription } from './types.js'
@@ -217,9 +217,10 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     this.#view.watches.add(end)
     this.#ends.push(() => this.#view.watches.delete(end))
     if (signal === undefined) return
-    signal.addEventListener('abort', end, { once: true })
-    this.#ends.push(() => signal.removeEventListener('abort', end))
-    if (signal.aborted) this.#end()
+    // The reader's own object: its members may throw, which the read has then said.
+    attempt(() => signal.addEventListener('abort', end, { once: true }))
+    this.#ends.push(() => attempt(() => signal.removeEventListener('abort', end)))
+    if (attempt(() => signal.aborted) === true) this.#end()
   }
 
   /** True where there is news; false where the time is over. */

@@ -339,7 +339,7 @@ function keptOf(answer: SecretVersion, { details }: HeldVersion): Pick<SecretWri
 
 function valueOf(stored: Stored): SecretValue {
   if (stored instanceof StoredRecord) return JSON.parse(stored.json) as SecretValue
-  return typeof stored === 'string' ? stored : Uint8Array.from(stored)
+  return typeof stored === 'string' ? stored : new Uint8Array(stored)
 }
 
 // The write has landed, whatever its answer looks like.
