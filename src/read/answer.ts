@@ -28,7 +28,8 @@ export function fillSafely(version: HeldVersion, answer: SecretVersion, sentAt: 
 /** The lease that came with an answer, if that is one. */
 export function leaseOf(answer: unknown): GivenLease | undefined {
   try {
-    return takeLease((answer as SecretVersion).lease)
+    const { lease } = answer as SecretVersion
+    return lease === undefined ? undefined : takeLease(lease)
   } catch {
     return undefined
   }

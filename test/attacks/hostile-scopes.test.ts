@@ -63,9 +63,9 @@ describe('scopes of scopes', () => {
 describe('a list of names without measure', () => {
   it('is read, each name once', async () => {
     const { secrets, script } = create()
-    const names = Array.from({ length: 150_000 }, (_, index): `x/${string}` => `x/${index}`)
+    const names = Array.from({ length: 40_000 }, (_, index): `x/${string}` => `x/${index}`)
     const values = await secrets.scope({ allow: ['x/*'] }).getSecrets(names)
-    expect([Object.keys(values).length, script.calls.length]).toEqual([150_000, 150_000])
+    expect([Object.keys(values).length, script.calls.length]).toEqual([40_000, 40_000])
     await secrets.close()
   }, 60_000)
 })
