@@ -1,6 +1,6 @@
 /** `getSecrets`: many names at once, with what they share read once. */
 import { checkList, checkString } from '../errors/check.js'
-import { createError, failureOf, isSecretError, type SecretError } from '../errors/secret-error.js'
+import { createError, failureOf, invalidConfig, isSecretError, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import { keptUntil, nameOf } from './cache.js'
 import type { Group, Located } from './core.js'
@@ -16,13 +16,21 @@ export function getSecrets(view: Reader, names: unknown, given: unknown): Promis
 }
 
 async function read(view: Reader, names: unknown, given: unknown): Promise<unknown> {
-  const options = checkRead(given, 'getSecrets')
-  const wanted = [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))]
+  const { options, wanted } = check(names, given)
   const reads = wanted.map((name) => view.open(name, options, 'getSecrets').read)
   const outcomes = reads.map((one) => outcomeOf(one.promise))
   void run(view, reads, options)
   const settled = await Promise.all(outcomes)
   return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
+}
+
+function check(names: unknown, given: unknown): { options: CheckedRead; wanted: readonly string[] } {
+  try {
+    return { options: checkRead(given, 'getSecrets'), wanted: [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))] }
+  } catch (error) {
+    // A getter or a Proxy of the reader's may throw anything: of that nothing is told.
+    throw isSecretError(error) ? error : invalidConfig('names', 'or the options could not be read', 'an array of names, and a plain object')
+  }
 }
 
 /** A name whose version was found, and waits for the others: nothing is handed over before all can be. */

@@ -29,6 +29,15 @@ function isPlain(value: unknown): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
+/** A list as it is now; what cannot be read as one is left to the check that follows. */
+export function takeList(list: unknown): unknown {
+  try {
+    return Array.isArray(list) ? [...(list as unknown[])] : list
+  } catch {
+    return 'unreadable'
+  }
+}
+
 /** The options as they are now, for the check that follows. What is no plain object is left to that. */
 export function takeOptions(options: unknown): unknown {
   try {

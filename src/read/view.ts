@@ -11,7 +11,7 @@ import { pin } from '../redaction/redacted.js'
 import type { Handle, Reader } from './reader.js'
 import type { Root } from './root.js'
 import { shown } from './shown.js'
-import { takeOptions } from './taken.js'
+import { takeList, takeOptions } from './taken.js'
 import type { Scope, Secrets } from './types.js'
 
 /** By the object that a user holds. */
@@ -132,13 +132,12 @@ export class View {
 
   #readMany(names: readonly string[], options: unknown): Promise<unknown> {
     const { reader } = this
-    if (reader !== undefined) return reader.readMany(names, options)
-    const given = Array.isArray(names) ? [...names] : names
-    return pin(this.#readManyLater(given, options), 'values')
+    return reader === undefined ? pin(this.#readManyLater(names, options), 'values') : reader.readMany(names, options)
   }
 
   async #readManyLater(names: readonly string[], options: unknown): Promise<unknown> {
-    return (await this.opened()).readMany(names, options)
+    const [given, asked] = [takeList(names), takeOptions(options)]
+    return (await this.opened()).readMany(given, asked)
   }
 
   async #use(name: unknown, use: unknown, options: unknown): Promise<unknown> {

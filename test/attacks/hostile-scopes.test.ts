@@ -69,3 +69,23 @@ describe('a list of names without measure', () => {
     await secrets.close()
   }, 60_000)
 })
+
+describe('names and options that throw', () => {
+  it.each([
+    ['the first of all', true],
+    ['a later read', false],
+  ])('are refused by getSecrets without a word of theirs: %s', async (_what, isFirst) => {
+    const hostile = (): never[] =>
+      new Proxy([] as never[], {
+        get: () => {
+          throw new Error('canary of a Proxy')
+        },
+      })
+    const { secrets } = create()
+    if (!isFirst) await secrets.getSecret('A')
+    for (const read of [() => secrets.getSecrets(hostile()), () => secrets.getSecrets(['A'], hostile() as object)]) {
+      await expect(Promise.resolve().then(read)).rejects.toMatchObject({ code: 'invalid-config' })
+      expect(() => void read().catch(() => undefined)).not.toThrow()
+    }
+  })
+})
