@@ -83,7 +83,7 @@ describe('names and options that throw', () => {
       })
     const { secrets } = create()
     if (!isFirst) await secrets.getSecret('A')
-    for (const read of [() => secrets.getSecrets(hostile()), () => secrets.getSecrets(['A'], hostile() as object)]) {
+    for (const read of [() => secrets.getSecrets(hostile()), () => secrets.getSecrets(['A'], hostile())]) {
       await expect(Promise.resolve().then(read)).rejects.toMatchObject({ code: 'invalid-config' })
       expect(() => void read().catch(() => undefined)).not.toThrow()
     }
