@@ -37,8 +37,6 @@ export function figuresOf({ name, processes, reached, series }) {
     ...reached,
     phases: Object.fromEntries(Object.entries(phases).map(([key, times]) => [key, phase(series.calls, times)])),
     peak: Math.max(...windows(series.calls)),
-    /** In one second. */
-    worst: Math.max(...series.calls),
     throttled: share(series.throttled, series.calls),
     failedAtStart: share(series.failed.slice(0, startEnd), series.reads.slice(0, startEnd)),
     failedLater: share(series.failed.slice(startEnd), series.reads.slice(startEnd)),
