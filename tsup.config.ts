@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Options } from 'tsup'
@@ -14,19 +14,22 @@ const [core, engine, checks] = [`${source}read/secrets.ts`, `${source}read/engin
  */
 const together: Plugin = {
   name: 'together',
-  setup(build) {
+  async setup(build) {
     const reached = new Map([
       [engine, core],
       [`${source}provider.ts`, checks],
       [`${source}testing/index.ts`, engine],
       [`${source}agents/index.ts`, core],
     ])
-    build.onResolve({ filter: /^\.\/[\w-]+\.js$/ }, ({ kind, importer, path }) => {
-      if (kind !== 'dynamic-import') return undefined
-      const later = join(dirname(importer), path.replace(/js$/, 'ts'))
-      if (later !== engine) reached.set(later, later.startsWith(dirname(engine)) ? engine : core)
-      return undefined
-    })
+    // Read before anything is built: files are loaded in no certain order, and what is published must not hang on it.
+    for (const file of await readdir(source, { recursive: true, withFileTypes: true })) {
+      if (!file.isFile()) continue
+      const text = await readFile(join(file.parentPath, file.name), 'utf8')
+      for (const [, name] of text.matchAll(/import\('\.\/([\w-]+)\.js'\)/g)) {
+        const later = join(file.parentPath, `${name}.ts`)
+        if (later !== engine) reached.set(later, later.startsWith(dirname(engine)) ? engine : core)
+      }
+    }
     build.onResolve({ filter: /^together:/ }, ({ path }) => ({ path: path.slice('together:'.length), sideEffects: true }))
     build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const other = reached.get(path)
