@@ -108,13 +108,16 @@ export class ScopeState implements Beside, Held {
     for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent) yield link
   }
 
-  /** Whose identity at a backend, and whose leases, this scope uses: the nearest above that names an agent, else the root. */
+  /**
+   * Whose identity at a backend, and whose leases, this scope uses: the nearest above that names an agent, else that of the tool that it is read in, where
+   * that is of the same root, else the root.
+   */
   get identity(): ScopeState {
-    let root: ScopeState = this
-    for (const link of this.links()) {
-      if (link.grant?.agent !== undefined) return link
-      root = link
-    }
+    const links = [...this.links()]
+    const named = links.find(({ grant }) => grant?.agent !== undefined)
+    const root = links.at(-1) ?? this
+    if (named !== undefined) return named
+    for (const { beside } of links) if (beside instanceof ScopeState && beside.descendsFrom(root)) return beside.identity
     return root
   }
 

@@ -224,7 +224,8 @@ export class Identities {
     } catch (error) {
       const { failure } = classify(provider, error)
       told(scope, instance, failure, clock.now() - beganAt)
-      throw createError(failure, { provider: instance.name })
+      // That there is no identity must not look like there being no secret: a default, or the next of a list, would answer for it.
+      throw createError(failure.code === 'not-found' ? { ...failure, code: 'unavailable' } : failure, { provider: instance.name })
     }
   }
 

@@ -106,14 +106,28 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
         read.fail(sight, sight.code === 'denied' ? 'backend' : undefined)
         return undefined
       }
+      const current = await this.#current(sight, read.deadline)
+      if (read.isSettled || this.#core.isOver(read)) return undefined
       read.progress.candidate = sight.candidate
-      read.progress.version = sight.details?.version
+      read.progress.version = current.details?.version
       read.succeed(undefined)
-      return sight
+      return current
     } catch (error) {
       read.failWith(error)
       return undefined
     }
+  }
+
+  /** What is told of first: no older copy, and no call that began before, may answer after it. */
+  async #current(sight: Sight, deadline: number): Promise<Sight> {
+    const { store } = this.#core
+    const held = this.#held(sight.candidate)
+    const isCurrent = held !== undefined && held.version !== undefined && held.version === sight.details?.version
+    if (sight.version !== undefined || isCurrent) return sight
+    store.mark(sight.candidate.address)
+    if (held === undefined || this.#core.policyOf(sight.candidate.name) === false) return sight
+    const brought = await store.bring(sight.candidate, this.#demand(sight.candidate, deadline))
+    return brought.ok && brought.cache !== 'stale' ? { candidate: sight.candidate, details: brought.version.details, version: brought.version } : sight
   }
 
   /** Looks whether there is a new version, and has it fetched before anybody hears of it. */
@@ -136,7 +150,12 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     const policy = this.#core.policyOf(sight.candidate.name)
     const held = this.#held(sight.candidate)
     // Where nothing is held, no older version can be served; and what might be leased is fetched by readers alone.
-    if (sight.version !== undefined || policy === false || held === undefined) return sight
+    if (sight.version !== undefined) return sight
+    if (policy === false || held === undefined) {
+      // A call that began before it must not answer after it.
+      store.mark(sight.candidate.address)
+      return sight
+    }
     if (held.isFresh && !held.isMarked && held.version !== undefined && held.version === sight.details?.version) return { ...sight, version: held }
     store.mark(sight.candidate.address)
     const brought = await store.bring(sight.candidate, this.#demand(sight.candidate, beganAt + timeout))

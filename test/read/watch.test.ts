@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createSecrets, type AuditEvent, type SecretDescription, type SecretsOptions } from '../../src/index.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { createScriptable, type ScriptableOptions } from '../providers/scriptable/index.js'
-import { settle } from './scripted-provider.js'
+import { Script, settle } from './scripted-provider.js'
 
 function setUp(options: Partial<SecretsOptions> = {}, backend: ScriptableOptions = {}) {
   const clock = createFakeClock()
@@ -79,6 +79,31 @@ describe('watchSecret', () => {
     scriptable.fail('get', 'unavailable')
     secrets.invalidate('A')
     expect(await secrets.getSecret('A')).toBe('second')
+    await secrets.close()
+  })
+
+  it('yields first what getSecret then answers with, whatever copy is held', async () => {
+    const { secrets, scriptable } = setUp({}, polling)
+    await secrets.getSecret('A')
+    scriptable.rotate('A', 'second')
+    const watch = follow(secrets.watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    expect(watch.seen[0]).toMatchObject({ version: '2', held: { version: '2' } })
+    expect(await secrets.getSecret('A')).toBe('second')
+    await secrets.close()
+  })
+
+  it.each([{}, { cache: false as const }])('lets no call that began before answer after it: %o', async (options) => {
+    const script = new Script('own', { describe: async () => ({ version: '2' }) })
+    const secrets = createSecrets<string>({ provider: script.provider, clock: createFakeClock(), ...options })
+    const before = secrets.getSecret('A')
+    const watch = follow(secrets.watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    const after = secrets.getSecret('A')
+    await until(() => script.calls.length === 2)
+    script.calls[0]?.resolve({ value: 'first', version: '1' })
+    script.calls[1]?.resolve({ value: 'second', version: '2' })
+    expect([await before, await after]).toEqual(['first', 'second'])
     await secrets.close()
   })
 
