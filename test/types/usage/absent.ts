@@ -17,7 +17,7 @@ export const absent: readonly [
   Absent<typeof agents, 'guard' | 'scopedFetch' | 'placeholder' | 'withSecrets' | 'prepareTool' | 'runAt'>,
 ] = [true, true, true, true, true]
 export const members: readonly [keyof Secrets, keyof RootSecrets] = ['getSecret', 'close']
-export const operators: Record<Extract<keyof RootSecrets, Operators>, true> = { putSecret: true, deleteSecret: true, listSecrets: true, check: true }
+export const operators: { readonly [Key in Operators]: Key extends keyof RootSecrets ? true : never } = { putSecret: true, deleteSecret: true, listSecrets: true, check: true }
 export type Provider = provider.SecretProvider
 
 /** What is there, so that an empty declaration file does not pass. */
