@@ -213,6 +213,8 @@ export class Identities {
     }
     try {
       const answer = outside(() => provider.narrow?.(grant))
+      // One that takes its time is no answer, and must not end the process when it fails.
+      if ((answer as unknown) instanceof Promise) (answer as unknown as Promise<unknown>).catch(() => undefined)
       // Itself is no identity of its own, and would end for everybody with this scope.
       if (answer === undefined || answer.provider === provider) return undefined
       const own = checkProvider(answer.provider)

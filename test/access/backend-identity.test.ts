@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createSecrets, SecretError, type AuditEvent } from '../../src/index.js'
 import type { ProviderGrant, SecretProvider } from '../../src/provider.js'
 import { createScriptable } from '../providers/scriptable/index.js'
-import { byCall, outcomeBy, Script, settle } from '../read/scripted-provider.js'
+import { byCall, outcomeBy, Script, settle, unhandledDuring } from '../read/scripted-provider.js'
 import { calls, codeOf, reasonOf, setUp, type Setup, type AnyRoot, type AnyScope } from './identities.js'
 
 const byText = (left: string | undefined, right: string | undefined): number => (left ?? '').localeCompare(right ?? '')
@@ -358,4 +358,14 @@ describe('what is the identity’s own', () => {
     await secrets.getSecret('A')
     expect(backend.count('get')).toBe(2)
   })
+})
+
+it('a narrowing that takes its time is refused, and leaves no rejection that nobody handles', async () => {
+  const script = new Script('own', { narrow: (() => Promise.reject(new Error('canary'))) as never })
+  script.answer = byCall
+  const secrets = createSecrets<string>({ provider: script.provider })
+  const unhandled = await unhandledDuring(async () => {
+    await expect(secrets.scope({ agent: 'a', allow: ['A'] }).getSecret('A')).rejects.toMatchObject({ code: 'invalid-config' })
+  })
+  expect([unhandled, script.calls]).toEqual([[], []])
 })
