@@ -79,10 +79,10 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
       while (!this.#isOver) {
         const usual = this.#gap(seen.candidate)
         const isNews = await this.#wait(failures === 0 ? usual : Math.min(usual, shortestGap * 2 ** (failures - 1)))
-        if (this.#isOver) break
+        if (this.#hasEnded()) break
         const next = await this.#look(candidates, seen, isNews ? 0 : usual / 2)
         failures = next === 'failed' ? failures + 1 : 0
-        if (next === 'failed' || next === 'same' || this.#isOver) continue
+        if (next === 'failed' || next === 'same' || this.#hasEnded()) continue
         seen = next
         yield this.#told(seen)
       }
@@ -90,6 +90,11 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     } finally {
       this.#end()
     }
+  }
+
+  // A scope that expires is ended by whoever looks at its clock.
+  #hasEnded(): boolean {
+    return this.#isOver || this.#view.scope.ended !== undefined
   }
 
   async #admitted(read: PendingRead): Promise<readonly Candidate[] | undefined> {

@@ -204,6 +204,18 @@ describe('watchSecret', () => {
     expect(parts.clock.pending).toBe(0)
   })
 
+  it('ends when a scope that names no agent has expired, although nobody else looks', async () => {
+    const { secrets, scriptable, clock } = setUp({ cache: { ttl: '10s' } }, polling)
+    const watch = follow(secrets.scope({ allow: ['A'], expiresIn: '60s' }).watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    await clock.advanceAsync(60_000)
+    scriptable.rotate('A', 'second')
+    await clock.advanceAsync(30_000)
+    await until(() => watch.isDone)
+    expect(versions(watch)).toEqual(['1'])
+    await secrets.close()
+  })
+
   it('ends with the loop that is left, also while it waits', async () => {
     const { secrets, clock } = setUp({}, polling)
     for await (const { version } of secrets.watchSecret('A')) {
