@@ -1,6 +1,6 @@
 /** What the rooms above the core may ask of a view: the agents' now, those of egress and the proxy later. Never exported to users. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { ambient, bring, type AmbientScope } from './access/ambient.js'
+import { bring, type AmbientScope, type AmbientStorage } from './access/ambient.js'
 import { checkGrant } from './access/grant.js'
 import { narrow } from './access/scope.js'
 import { createError, invalidConfig } from './errors/secret-error.js'
@@ -22,14 +22,23 @@ export interface ToolCall {
   readonly end: () => void
 }
 
+// Before any tool can run, so that no tool can bring another.
+const storage = bring(createStorage())
+
+// Functions that are bound: what is done to the prototype afterwards changes none of them, and nothing leads to the object that could switch them off.
+function createStorage(): AmbientStorage {
+  const own = new AsyncLocalStorage<AmbientScope | null | undefined>()
+  return { getStore: own.getStore.bind(own), run: own.run.bind(own) }
+}
+
 /** Where the code that asks runs. */
 export function here(): Place {
-  return ambient.storage?.getStore() ?? null
+  return storage.getStore() ?? null
 }
 
 /** Runs `run`, and all that it begins, in this place. */
 export function runAt<Result>(place: Place, run: () => Result): Result {
-  return (ambient.storage ?? bring(new AsyncLocalStorage())).run(place, run)
+  return storage.run(place, run)
 }
 
 /**

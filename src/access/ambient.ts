@@ -26,8 +26,9 @@ export interface AmbientScope {
   takeRead(): void
   /** What all that it is held against comes to, as names and patterns. */
   grant(): { readonly allow: readonly string[]; readonly deny: readonly string[] }
+  /** Calls `run` once, when the tool can read no more: in the tool, and whatever it throws. */
   whenEnded(run: () => void): void
-  /** Reads through the tool's own view. */
+  /** Reads through the tool's own view, where that tool is the one that runs. */
   getSecret(name: unknown, options: unknown): Promise<unknown>
 }
 
@@ -50,26 +51,39 @@ function find(): { readonly storage: AmbientStorage | undefined } {
   return own
 }
 
-/** Gives all copies this store, unless one of them has given one already. */
+/** Gives all copies this store, unless one of them has given one already. From then on it cannot be replaced, and nothing on it can. */
 export function bring(storage: AmbientStorage): AmbientStorage {
-  if (ambient.storage === undefined) Object.freeze(Object.assign(ambient, { storage }))
+  if (ambient.storage === undefined) Object.freeze(Object.assign(ambient, { storage: Object.freeze(storage) }))
   return ambient.storage ?? storage
 }
 
-/** Is there a scope here, or a place that was bound? */
-export const isInside = (): boolean => ambient.storage?.getStore() !== undefined
+/**
+ * Where something was made: outside of tools, or in one. What was handed over there runs there, with all that it begins, whoever sets it off: calls to
+ * providers, timers, sinks. The contexts of others stay as they are.
+ */
+export class Home {
+  readonly #place = ambient.storage?.getStore() ?? undefined
 
-/** Runs what is the app's and no tool's, with all that it begins: calls to providers, timers, sinks. The contexts of others stay as they are. */
-export function outside<Result>(run: () => Result): Result {
-  const { storage } = ambient
-  return storage?.getStore() === undefined ? run() : storage.run(undefined, run)
+  isHere(): boolean {
+    return ambient.storage === undefined || ambient.storage.getStore() === this.#place
+  }
+
+  run<Result>(run: () => Result): Result {
+    return this.isHere() ? run() : ambient.storage!.run(this.#place, run)
+  }
 }
 
-/** The same clock, whose timers belong to no tool: neither the one in which they are set, nor the one in which a clock that is moved by hand fires them. */
-export function outsideClock(clock: Clock): Clock {
+/** A clock whose timers belong to its home: neither to the tool in which they are set, nor to the one in which a clock that is moved by hand fires them. */
+export interface HomeClock extends Clock {
+  readonly home: Home
+}
+
+export function atHome(clock: Clock): HomeClock {
+  const home = new Home()
   return {
+    home,
     now: () => clock.now(),
-    setTimer: (run, delay) => outside(() => clock.setTimer(() => outside(run), delay)),
+    setTimer: (run, delay) => home.run(() => clock.setTimer(() => home.run(run), delay)),
   }
 }
 

@@ -168,11 +168,14 @@ export class ScopeState implements Beside, Held {
   end(why: Refusal | 'closed'): void {
     if (this.#end !== undefined) return
     this.#end = why
-    for (const child of this.#children) child.deref()?.endWith(why)
+    const ends = [
+      ...Array.from(this.#children, (child) => () => child.deref()?.endWith(why)),
+      ...this.#whenEnded.splice(0).map((run) => () => run(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)),
+    ]
     this.#children.clear()
-    for (const run of this.#whenEnded.splice(0)) {
+    for (const end of ends) {
       try {
-        run(why === 'closed' ? 'closed' : 'denied', why === 'closed' ? undefined : why)
+        end()
       } catch {
         // What one has to end must not depend on what another ran into, such as a signal whose members throw.
       }

@@ -13,20 +13,17 @@ interface Sink {
   hasFailed: boolean
 }
 
-/** Sinks are the app's and no tool's: what they read is not held against the tool that an event tells of. */
-export interface Surroundings {
-  /** Where the scopes of tools are kept: undefined until there is one. */
-  readonly ambient: { readonly storage: unknown }
-  isInside(): boolean
-  outside(run: () => void): void
+/** Where sinks were handed over, and run: what they read is not held against the tool that an event tells of. */
+interface Home {
+  isHere(): boolean
+  run(run: () => void): void
 }
 
 export class Audit {
   readonly environment: string | undefined
   readonly #sinks: readonly Sink[]
   readonly #clock: Clock
-  readonly #surroundings: Surroundings
-  readonly #ambient: Surroundings['ambient']
+  readonly #home: Home
   #turn = 0
   #mayTrace = true
   readonly #endTurn = (): void => {
@@ -34,11 +31,10 @@ export class Audit {
     this.#mayTrace = true
   }
 
-  constructor(sinks: readonly AuditSink[], clock: Clock, environment: string | undefined, surroundings: Surroundings) {
+  constructor(sinks: readonly AuditSink[], clock: Clock, environment: string | undefined, home: Home) {
     this.#sinks = sinks.map(asSink)
     this.#clock = clock
-    this.#surroundings = surroundings
-    this.#ambient = surroundings.ambient
+    this.#home = home
     this.environment = environment
   }
 
@@ -67,17 +63,20 @@ export class Audit {
 
   /** Never throws and never waits. */
   emit(event: AuditEvent): void {
-    if (this.#ambient.storage === undefined || !this.#surroundings.isInside()) this.#emit(event)
-    else this.#emitOutside(event)
+    if (this.#home.isHere()) this.#emit(event)
+    else this.#emitAtHome(event)
   }
 
   // A function of its own: the closure that it makes would cost an event outside of tools as well.
-  #emitOutside(event: AuditEvent): void {
-    this.#surroundings.outside(() => this.#emit(event))
+  #emitAtHome(event: AuditEvent): void {
+    this.#home.run(() => this.#emit(event))
   }
 
   #emit(event: AuditEvent): void {
-    for (let index = 0; index < this.#sinks.length; index++) this.#deliver(this.#sinks[index]!, event)
+    const sinks = this.#sinks
+    // Copies where there are several: what one writes into its event is not what happened for the next.
+    if (sinks.length === 1) this.#deliver(sinks[0]!, event)
+    else for (const sink of sinks) this.#deliver(sink, { ...event })
   }
 
   /** Settles when every sink has flushed and closed; a sink that fails is told of to the others. */

@@ -1,4 +1,5 @@
 /** What a provider answered, taken over as a copy: it is somebody else's object. */
+import { hidden } from '../access/name.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { SecretVersion } from '../provider.js'
 import type { HeldVersion, VersionDetails } from './cache.js'
@@ -61,7 +62,7 @@ export function versionDetails({ version, stages, createdAt, expiresAt, nextRota
   if (version === undefined && stages === undefined && createdAt === undefined && expiresAt === undefined && nextRotationAt === undefined) return undefined
   return {
     ...(isPlain(version) ? { version } : {}),
-    ...(Array.isArray(stages) ? { stages: stages.filter(isPlain) } : {}),
+    ...(Array.isArray(stages) ? { stages: takeTexts(stages) } : {}),
     ...(isDate(createdAt) ? { createdAt: new Date(createdAt) } : {}),
     ...(isDate(expiresAt) ? { expiresAt: new Date(expiresAt) } : {}),
     ...(isDate(nextRotationAt) ? { nextRotationAt: new Date(nextRotationAt) } : {}),
@@ -72,4 +73,12 @@ export function versionDetails({ version, stages, createdAt, expiresAt, nextRota
 const isDate = (value: unknown): value is Date => value instanceof Date && !Number.isNaN(value.getTime())
 
 // What a provider says beside the value stands in events: short, and without what forges a line of a log.
-const isPlain = (text: unknown): text is string => typeof text === 'string' && text.length <= 512 && !/\p{Cc}/u.test(text)
+const isPlain = (text: unknown): text is string => typeof text === 'string' && text.length <= 512 && !hidden.test(text)
+
+/** More than any backend has stages for one version. */
+const mostStages = 100
+
+// By index: an array of somebody else's may have methods of its own.
+function takeTexts(list: readonly unknown[]): readonly string[] {
+  return Array.from({ length: Math.min(list.length, mostStages) }, (_, index) => list[index]).filter(isPlain)
+}

@@ -1,14 +1,15 @@
 /** One call to a provider with its retries: bounded, and never rejecting. */
-import { outside } from '../access/ambient.js'
-import { setBackgroundTimer, type Clock } from '../clock.js'
+import type { HomeClock } from '../access/ambient.js'
+import { setBackgroundTimer } from '../clock.js'
 import { cleanFailure, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretProvider } from '../provider.js'
 import type { Failed } from './cool-down.js'
+import { quieten } from './foreign.js'
 
 export type CallResult<Answer> = { ok: true; answer: Answer; attempts: number; sentAt: number } | ({ ok: false } & Failed)
 
 export interface CallSettings {
-  readonly clock: Clock
+  readonly clock: HomeClock
   /** Milliseconds, for all attempts together. */
   readonly timeout: number
   readonly attempts: number
@@ -45,7 +46,7 @@ export class Call<Answer> {
       this.#settle = resolve
     })
     this.#after(settings.timeout, () => this.#finish({ ok: false, failure: { code: 'timeout' }, isKnown: true, attempts: this.#attempts }))
-    outside(() => this.#attempt())
+    settings.clock.home.run(() => this.#attempt())
   }
 
   /** Gives up at once, with this failure. */
@@ -93,7 +94,7 @@ export class Call<Answer> {
     this.#isSettled = true
     for (const timer of this.#timers) timer.clear()
     this.#settle(result)
-    if (!result.ok) this.#controller.abort()
+    if (!result.ok) this.#settings.clock.home.run(() => this.#controller.abort())
   }
 }
 
@@ -102,7 +103,9 @@ export function classify(provider: SecretProvider, error: unknown): { failure: C
   try {
     if (isSecretError(error)) return { failure: failureOf(error), isKnown: true }
     const failure = provider.failure(error)
-    if (failure !== undefined) return { failure: cleanFailure(failure), isKnown: true }
+    quieten(failure)
+    // A promise is none: `failure` has to say at once.
+    if (typeof failure?.code === 'string') return { failure: cleanFailure(failure), isKnown: true }
   } catch {
     // A `failure` that throws knows no more than one that answers nothing.
     return unrecognized

@@ -1,8 +1,9 @@
 /** What tells that a secret may have changed: a provider that pushes, a version that landed, a write of this process. */
-import { outside } from '../access/ambient.js'
+import type { Home } from '../access/ambient.js'
 import type { SecretProvider } from '../provider.js'
 import { nameOf, type Address, type HeldVersion, type VersionDetails } from './cache.js'
 import type { CallResult } from './call.js'
+import { quieten } from './foreign.js'
 import type { ProviderInstance } from './instance.js'
 
 /** @param version What landed; undefined where it is only known that something changed. */
@@ -20,14 +21,16 @@ export class Changes {
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #mark: (space: number, id: string | undefined) => void
   readonly #failed: (instance: ProviderInstance) => void
+  readonly #home: Home
 
   /**
    * @param mark Marks as old what is held of an id, or of all.
    * @param failed Is told of a provider that cannot be listened to.
    */
-  constructor(mark: (space: number, id: string | undefined) => void, failed: (instance: ProviderInstance) => void) {
+  constructor(mark: (space: number, id: string | undefined) => void, failed: (instance: ProviderInstance) => void, home: Home) {
     this.#mark = mark
     this.#failed = failed
+    this.#home = home
   }
 
   /** Listens to what a provider pushes, from its first use to its end. */
@@ -44,10 +47,11 @@ export class Changes {
     // Before the call, which may push at once.
     this.#stops.set(number, () => void (isOver = true))
     try {
-      const stop = outside(() => provider.watch?.(changed))
+      const stop: unknown = this.#home.run(() => provider.watch?.(changed))
+      quieten(stop)
       this.#stops.set(number, () => {
         isOver = true
-        if (typeof stop === 'function') stop()
+        if (typeof stop === 'function') quieten(this.#home.run(stop as () => unknown))
       })
     } catch {
       this.#failed(instance)

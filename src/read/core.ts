@@ -1,11 +1,11 @@
 /** What all views of one root share, and the way of one read: access, then cache, then provider. */
 import type { Audit } from '../audit/audit.js'
 import { askLeave, type Access, type Verdict } from '../access/authorize.js'
-import { outside } from '../access/ambient.js'
+import type { HomeClock } from '../access/ambient.js'
 import { LocationSet } from '../access/location.js'
 import type { NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
-import { within, type Clock } from '../clock.js'
+import { within } from '../clock.js'
 import { cleanFailure, createError, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
@@ -40,7 +40,7 @@ export interface Watcher {
 }
 
 export class Core {
-  readonly clock: Clock
+  readonly clock: HomeClock
   readonly environment: string | undefined
   readonly timeout: number
   readonly maxEntries: number
@@ -126,7 +126,8 @@ export class Core {
   prepare(read: PendingRead, options: CheckedRead): readonly Candidate[] | undefined | Promise<readonly Candidate[] | undefined> {
     try {
       const isLoaded = this.resolver.reach(read.name).every(({ loaded }) => loaded !== undefined)
-      return isLoaded ? this.#decide(read, options) : this.#load(read, options)
+      // What is asked of providers and `authorize` is the app's, whoever reads.
+      return this.clock.home.run(() => (isLoaded ? this.#decide(read, options) : this.#load(read, options)))
     } catch (error) {
       read.failWith(error)
       return undefined
@@ -172,12 +173,12 @@ export class Core {
     const { authorize } = this.#settings
     if (authorize === undefined) return this.#counted(read, candidates)
     const controller = new AbortController()
-    const verdict = outside(() => askLeave(authorize, accessOf(read), controller.signal))
+    const verdict = askLeave(authorize, accessOf(read), controller.signal)
     return verdict instanceof Promise ? this.#awaitLeave(read, candidates, verdict, controller) : this.#leaveGiven(read, candidates, verdict)
   }
 
   async #awaitLeave(read: PendingRead, candidates: readonly Candidate[], verdict: Promise<Verdict>, controller: AbortController): Promise<readonly Candidate[] | undefined> {
-    const given = await read.outOfTime(verdict, () => controller.abort())
+    const given = await read.outOfTime(verdict, () => this.clock.home.run(() => controller.abort()))
     return read.isSettled || this.isOver(read) ? undefined : this.#leaveGiven(read, candidates, given)
   }
 
@@ -251,7 +252,7 @@ export class Core {
 
   #placesOf(name: string, { agent, tool }: ScopeState): readonly Candidate[] | Refusal {
     try {
-      return this.resolver.candidates(name, {}, false)
+      return this.clock.home.run(() => this.resolver.candidates(name, {}, false))
     } catch (error) {
       // What a provider's `locate` throws may quote anything.
       throw createError(isSecretError(error) ? failureOf(error) : { code: 'unavailable', reason: 'internal' }, { secret: name, agent, tool })

@@ -1,5 +1,4 @@
 /** How one provider instance is asked for versions: one by one within its `concurrency`, or gathered into what its `batch` takes. */
-import { outside } from '../access/ambient.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, RequestOutcome, SecretProvider, SecretRequest, SecretVersion } from '../provider.js'
 import { broken } from './answer.js'
@@ -66,7 +65,7 @@ export class Dispatcher {
 
   /** In the same turn where the provider has no `batch`; otherwise after what is asked for in this microtask has been gathered. */
   begin(request: SecretRequest, settings: DispatchSettings): Ongoing {
-    if (!this.#batches || settings.isAlone || !this.#accepts(request)) return this.#single(request, settings)
+    if (!this.#batches || settings.isAlone || !this.#accepts(request, settings)) return this.#single(request, settings)
     const item: Item = { request, settings, deadline: settings.clock.now() + settings.timeout, resolve: () => undefined }
     const result = new Promise<CallResult<SecretVersion>>((resolve) => {
       item.resolve = resolve
@@ -99,7 +98,7 @@ export class Dispatcher {
           isWaiting = false
           const timeout = Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt))
           // Whoever made room for it may have done so inside a tool.
-          return outside(() => get({ ...context, timeout }))
+          return clock.home.run(() => get({ ...context, timeout }))
         })
       },
       settings,
@@ -206,10 +205,10 @@ export class Dispatcher {
     for (const item of pending.flat()) item.resolve({ ok: false, ...(item.failed !== undefined && isRetryable(failed.failure) ? item.failed : failed) })
   }
 
-  #accepts(request: SecretRequest): boolean {
+  #accepts(request: SecretRequest, { clock }: DispatchSettings): boolean {
     try {
       const { batch } = this.#provider
-      return batch?.accepts === undefined || Boolean(outside(() => batch.accepts?.({ ...request })))
+      return batch?.accepts === undefined || Boolean(clock.home.run(() => batch.accepts?.({ ...request })))
     } catch {
       // What it cannot say anything of is asked for on its own.
       return false

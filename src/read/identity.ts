@@ -2,7 +2,7 @@
  * What an agent's scope has of its own: an identity at each backend that can narrow one, and the leases that were handed to it. Made at the first read
  * that needs it, once for each scope that names an agent; scopes of its tools ride on it. Ended with the scope.
  */
-import { outside } from '../access/ambient.js'
+import type { HomeClock } from '../access/ambient.js'
 import { effectiveGrant, type EffectiveGrant } from '../access/effective.js'
 import { LocationSet } from '../access/location.js'
 import type { ScopeState } from '../access/scope.js'
@@ -10,6 +10,7 @@ import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
 import type { ProviderGrant, SecretProvider } from '../provider.js'
 import { classify } from './call.js'
+import { quieten } from './foreign.js'
 import { checkProvider, ProviderInstance } from './instance.js'
 import type { LeaseOwner } from './lease.js'
 import type { Candidate, Resolver } from './resolver.js'
@@ -42,7 +43,7 @@ interface Remains {
 }
 
 export interface IdentitySettings {
-  readonly clock: Clock
+  readonly clock: HomeClock
   readonly store: Store
   resolver(): Resolver
   /** Is told of each narrowing. */
@@ -212,14 +213,14 @@ export class Identities {
       ...(scope.limit === Infinity ? {} : { expiresAt: scope.limit }),
     }
     try {
-      const answer = outside(() => provider.narrow?.(grant))
+      const answer = clock.home.run(() => provider.narrow?.(grant))
       // One that takes its time is no answer, and must not end the process when it fails.
-      if ((answer as unknown) instanceof Promise) (answer as unknown as Promise<unknown>).catch(() => undefined)
+      quieten(answer)
       // Itself is no identity of its own, and would end for everybody with this scope.
       if (answer === undefined || answer.provider === provider) return undefined
       const own = checkProvider(answer.provider)
       const isExact = reach.isExact && answer.enforcement === 'backend'
-      const narrowed = new ProviderInstance(this.#nextInstance++, instance.name, own, instance)
+      const narrowed = new ProviderInstance(this.#nextInstance++, instance.name, own, clock.home, instance)
       this.#instances.set(narrowed.number, narrowed)
       told(scope, instance, undefined, clock.now() - beganAt)
       return { instance: narrowed, provider: own, isExact, reach }
@@ -259,7 +260,7 @@ export class Identities {
     if (identity.hasEnded) return
     identity.hasEnded = true
     identity.remains.timer?.clear()
-    outside(() => {
+    this.#settings.clock.home.run(() => {
       // At once: nothing is begun with it any more, and nothing that it read is served.
       for (const one of identity.narrowed.values()) if (one !== undefined) this.#settings.store.endInstance(one.instance)
       this.#track(identity.scope, this.#endNow(identity))
@@ -281,7 +282,7 @@ export class Identities {
     if (!this.#instances.delete(instance.number)) return
     this.#settings.store.endInstance(instance)
     try {
-      await instance.loaded?.close?.()
+      await this.#settings.clock.home.run(() => instance.loaded?.close?.())
     } catch {
       this.#settings.failedToClose(instance)
     }

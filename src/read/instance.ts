@@ -1,5 +1,5 @@
 /** A provider as one root uses it: made at the first read, with its own pause. */
-import { outside } from '../access/ambient.js'
+import type { Home } from '../access/ambient.js'
 import { checkObject, checkString, copyPlain, suggest } from '../errors/check.js'
 import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
@@ -17,11 +17,13 @@ export class ProviderInstance {
   #provider: SecretProvider | undefined
   #name: string | undefined
   #loading: Promise<SecretProvider> | undefined
+  readonly #home: Home
   readonly #make: (() => Promise<SecretProvider>) | undefined
   #onLoad: ((provider: SecretProvider) => void) | undefined
 
-  constructor(number: number, name: string | undefined, source: SecretProvider | (() => Promise<SecretProvider>), base?: ProviderInstance) {
+  constructor(number: number, name: string | undefined, source: SecretProvider | (() => Promise<SecretProvider>), home: Home, base?: ProviderInstance) {
     this.number = number
+    this.#home = home
     this.base = base ?? this
     this.isOwned = typeof source === 'function'
     if (typeof source === 'function') this.#make = source
@@ -47,7 +49,7 @@ export class ProviderInstance {
   /** One load however many callers; one that failed is tried again by the next read. */
   load(): Promise<SecretProvider> {
     if (this.#provider !== undefined) return Promise.resolve(this.#provider)
-    this.#loading ??= outside(() => this.#load())
+    this.#loading ??= this.#home.run(() => this.#load())
     return this.#loading
   }
 

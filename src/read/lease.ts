@@ -2,7 +2,8 @@
  * Leases of this process: renewed at two thirds of their time while the secret is read, fetched anew where that is refused or at the maximum, and
  * revoked with their owner. The times are the backend's: https://developer.hashicorp.com/vault/docs/concepts/lease
  */
-import { longestDelay, setBackgroundTimer, type Clock } from '../clock.js'
+import type { HomeClock } from '../access/ambient.js'
+import { longestDelay, setBackgroundTimer } from '../clock.js'
 import { durationMilliseconds } from '../duration.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, Lease } from '../provider.js'
@@ -64,7 +65,7 @@ interface Renewal {
 export type LeaseOutcome = Pick<CallResult<unknown>, 'ok' | 'attempts'> & { failure?: CleanFailure }
 
 export interface LeaseSettings {
-  readonly clock: Clock
+  readonly clock: HomeClock
   readonly cache: Cache
   /** Milliseconds, of a read: a revocation has half of it, so that an identity can be ended in the other half. */
   readonly timeout: number

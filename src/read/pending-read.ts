@@ -1,10 +1,12 @@
 /** One read on its way: its promise, what can end it, and the one event that tells of it. */
 import { activeTrace, type Trace } from '../audit/trace.js'
 import type { AuditEvent, ReadEvent } from '../audit/events.js'
+import { Home } from '../access/ambient.js'
 import type { ScopeState } from '../access/scope.js'
 import { createError, failureOf, fixOf, isSecretError, type CleanFailure, type ErrorContext, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import type { Core } from './core.js'
+import { attempt } from './foreign.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 
@@ -50,6 +52,8 @@ export class PendingRead {
   #timer: { clear(): void } | undefined
   #added = 0
   #signal: AbortSignal | undefined
+  /** Where the signal was handed over: its members are the reader's code, wherever the read ends. */
+  #home: Home | undefined
   readonly #onAbort = (): void => this.abort()
 
   constructor(core: Core, scope: ScopeState, siblings: Siblings, name: string, purpose: Purpose = {}, startedAt = core.clock.now()) {
@@ -82,6 +86,7 @@ export class PendingRead {
   /** Ends with the reason of the signal when that aborts, as it may have done already. A signal is the reader's own object: its members may throw. */
   follow(signal: AbortSignal): void {
     this.#signal = signal
+    this.#home = new Home()
     const isAborted = attempt(() => {
       signal.addEventListener('abort', this.#onAbort, { once: true })
       return signal.aborted
@@ -138,7 +143,7 @@ export class PendingRead {
 
   abort(): void {
     if (!this.#finish('aborted')) return
-    this.#reject(attempt(() => this.#signal?.reason) ?? new DOMException('This operation was aborted', 'AbortError'))
+    this.#reject(this.#ofSignal((signal) => signal.reason as unknown) ?? new DOMException('This operation was aborted', 'AbortError'))
   }
 
   /** Ends with an error that says what the core knows of this read. */
@@ -195,8 +200,13 @@ export class PendingRead {
     this.#timer?.clear()
     this.onEnd?.(outcome)
     if (this.#core.audit !== undefined) this.#tell(outcome, error)
-    attempt(() => this.#signal?.removeEventListener('abort', this.#onAbort))
+    this.#ofSignal((signal) => signal.removeEventListener('abort', this.#onAbort))
     return true
+  }
+
+  #ofSignal<Value>(take: (signal: AbortSignal) => Value): Value | undefined {
+    const signal = this.#signal
+    return signal === undefined ? undefined : attempt(() => this.#home?.run(() => take(signal)))
   }
 
   #tell(outcome: ReadEvent['outcome'], error: SecretError | undefined): void {
@@ -216,15 +226,5 @@ export class PendingRead {
     if (error?.reason !== undefined) event.reason = error.reason
     if (error?.requestId !== undefined) event.requestId = error.requestId
     this.#core.audit?.emit(this.#purpose.tell?.(event) ?? event)
-  }
-}
-
-/** What a member of somebody else's object gives; undefined where it throws. */
-export function attempt<Value>(run: () => Value): Value | undefined {
-  try {
-    return run()
-  } catch {
-    // It must not keep a read from ending, nor anything that waits for that.
-    return undefined
   }
 }

@@ -5,12 +5,12 @@
 import { Audit } from '../audit/audit.js'
 import type { AuditEvent, AuditSink } from '../audit/events.js'
 import type { Trace } from '../audit/trace.js'
-import { ambient, isInside, outside, outsideClock } from '../access/ambient.js'
+import { atHome, type HomeClock } from '../access/ambient.js'
 import type { Authorize } from '../access/authorize.js'
 import { checkName } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
 import type { Clock } from '../clock.js'
-import { createError } from '../errors/secret-error.js'
+import { createError, oneLine } from '../errors/secret-error.js'
 import type { CachePolicy } from './cache.js'
 import type { Core } from './core.js'
 import type { ProviderSet } from './provider-set.js'
@@ -41,13 +41,12 @@ export function useEngine(given: Engine): void {
 
 async function loadEngine(): Promise<void> {
   if (engine !== undefined) return
-  const loaded = await outside(() => import('./engine.js'))
-  useEngine(loaded)
+  useEngine(await import('./engine.js'))
 }
 
 export class Root {
   readonly settings: RootSettings
-  readonly clock: Clock
+  readonly clock: HomeClock
   readonly environment: string | undefined
   readonly isForTools: boolean
   readonly audit: Audit | undefined
@@ -58,10 +57,10 @@ export class Root {
   /** @param choose Is handed the root that what it chooses tells of warnings, and checks all that can be known of them now. */
   constructor(settings: RootSettings, choose: (root: Root) => ProviderSet) {
     this.settings = settings
-    this.clock = outsideClock(settings.clock)
+    this.clock = atHome(settings.clock)
     this.environment = settings.environment
     this.isForTools = settings.isForTools
-    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, { ambient, isInside, outside })
+    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, this.clock.home)
     this.providers = choose(this)
   }
 
@@ -140,10 +139,7 @@ export class Root {
 
   /** A text of ours for whoever listens. */
   warn(warning: string, provider: string | undefined): void {
-    const base = { type: 'warning' as const, warning: clean(warning), time: this.clock.now() }
+    const base = { type: 'warning' as const, warning: oneLine(warning), time: this.clock.now() }
     this.audit?.emit({ ...base, ...(provider === undefined ? {} : { provider }), ...(this.environment === undefined ? {} : { environment: this.environment }) })
   }
 }
-
-// A provider's words: they must not forge a line of a log.
-const clean = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ').slice(0, 1_000)

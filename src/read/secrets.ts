@@ -1,5 +1,5 @@
 /** `createSecrets`: from options, checked at the door, to the root view. */
-import { outside } from '../access/ambient.js'
+import type { Home } from '../access/ambient.js'
 import type { AuditSink } from '../audit/events.js'
 import type { Authorize } from '../access/authorize.js'
 import { checkGrant, type CheckedGrant, type Grant } from '../access/grant.js'
@@ -62,7 +62,7 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
   }
   const references = new References(options['references'], path('references'))
   const root = new Root(settings, (own) => {
-    const providers = { ...checkProviders(options, path, setupOf(own, directory)), references, declared: policies.names, path }
+    const providers = { ...checkProviders(options, path, setupOf(own, directory), own.clock.home), references, declared: policies.names, path }
     checkNames(providers)
     return providers
   })
@@ -97,7 +97,7 @@ function openRoot(root: Root, state: ScopeState, agents: ReadonlyMap<string, Che
     return scope
   }
   let closing: Promise<void> | undefined
-  const close = (): Promise<void> => (closing ??= outside(() => closeRoot(root, state)))
+  const close = (): Promise<void> => (closing ??= root.clock.home.run(() => closeRoot(root, state)))
   const view = new View(root, state)
   return view.publish({ ...view.functions(), ...rootCalls(root, state), environment: root.environment, agent, close, [Symbol.asyncDispose]: close })
 }
@@ -180,6 +180,7 @@ function checkProviders(
   options: Readonly<Record<string, unknown>>,
   path: (key: string) => string,
   setup: (name: () => string | undefined) => ProviderSetup,
+  home: Home,
 ): { main: readonly ProviderInstance[]; aliased: ReadonlyMap<string, ProviderInstance> } {
   const given = options['provider']
   const list: readonly unknown[] = Array.isArray(given) ? [...(given as unknown[])] : [given]
@@ -187,7 +188,7 @@ function checkProviders(
   let number = 0
   const make = (choice: unknown, option: string, alias?: string): ProviderInstance => {
     const { name, source } = chooseProvider(choice, option, (made) => setup(() => alias ?? made()))
-    return new ProviderInstance(number++, alias ?? name, source)
+    return new ProviderInstance(number++, alias ?? name, source, home)
   }
   const main = list.map((choice, index) => make(choice, Array.isArray(given) ? `${path('provider')}[${index}]` : path('provider')))
   const aliased = new Map<string, ProviderInstance>()

@@ -1,5 +1,6 @@
 /** How one version is come by: from the cache, from a call in flight, from a new call, or not at all. Decides; knows no names, scopes or options. */
-import { within, type Clock } from '../clock.js'
+import type { HomeClock } from '../access/ambient.js'
+import { within } from '../clock.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretProvider, SecretVersion } from '../provider.js'
 import { fillSafely, leaseOf } from './answer.js'
@@ -28,7 +29,7 @@ export interface StoreListener {
 
 export class Store {
   readonly cache: Cache
-  readonly #clock: Clock
+  readonly #clock: HomeClock
   readonly #timeout: number
   readonly #attempts: number
   readonly #listener: StoreListener
@@ -46,7 +47,7 @@ export class Store {
   readonly changes: Changes
   readonly places = new Places()
 
-  constructor(cache: Cache, clock: Clock, settings: { timeout: number; attempts: number }, listener: StoreListener) {
+  constructor(cache: Cache, clock: HomeClock, settings: { timeout: number; attempts: number }, listener: StoreListener) {
     this.cache = cache
     this.#clock = clock
     this.#timeout = settings.timeout
@@ -56,6 +57,7 @@ export class Store {
     this.changes = new Changes(
       (space, id) => this.#markPushed(space, id),
       (instance) => listener.watchFailed(instance),
+      clock.home,
     )
     this.leases = new Leases({
       clock,

@@ -1,6 +1,7 @@
 /** The scope of a tool as the store holds it: for all copies of the package, and with nothing on it that leads to a view. */
-import type { AmbientScope } from '../access/ambient.js'
+import { ambient, type AmbientScope } from '../access/ambient.js'
 import { effectiveGrant, patternsOf } from '../access/effective.js'
+import { attempt } from './foreign.js'
 import { rememberTool, type View } from './view.js'
 
 export class Tool implements AmbientScope {
@@ -47,9 +48,11 @@ export class Tool implements AmbientScope {
     return { allow: patternsOf(allow), deny: patternsOf(deny) }
   }
   whenEnded(run: () => void): void {
-    this.#view.scope.whenEnded(run)
+    this.#view.scope.whenEnded(() => attempt(() => ambient.storage?.run(this, run)))
   }
   getSecret(name: unknown, options: unknown): Promise<unknown> {
+    // Somebody else who holds it must not read as this tool.
+    if (ambient.storage?.getStore() !== this) return Promise.reject(this.#view.root.refused('outside-tools', this.#view.scope))
     return this.#view.read(name as string, options)
   }
 }

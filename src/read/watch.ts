@@ -2,6 +2,7 @@
  * `watchSecret`: tells of each new version. By push where the provider pushes, else by asking `describe` about as often as the secret's `ttl`. Nothing is
  * yielded before `getSecret` answers with that version, or a newer one. Reads no value that could mint a lease.
  */
+import { Home } from '../access/ambient.js'
 import { longestDelay, setBackgroundTimer } from '../clock.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import { versionDetails } from './answer.js'
@@ -10,7 +11,8 @@ import type { CallResult } from './call.js'
 import type { Core } from './core.js'
 import { describe } from './describe.js'
 import type { Demand } from './flight.js'
-import { attempt, type PendingRead } from './pending-read.js'
+import { attempt } from './foreign.js'
+import type { PendingRead } from './pending-read.js'
 import { plainRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretDescription } from './types.js'
@@ -241,9 +243,10 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     this.#view.watches.add(end)
     this.#ends.push(() => this.#view.watches.delete(end))
     if (signal === undefined) return
-    // The reader's own object: its members may throw, which the read has then said.
+    const home = new Home()
+    // The reader's own object: its members may throw, which the read has then said; and they run where it was handed over.
     attempt(() => signal.addEventListener('abort', end, { once: true }))
-    this.#ends.push(() => attempt(() => signal.removeEventListener('abort', end)))
+    this.#ends.push(() => attempt(() => home.run(() => signal.removeEventListener('abort', end))))
     if (attempt(() => signal.aborted) === true) this.#end()
   }
 
