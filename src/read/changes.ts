@@ -15,8 +15,10 @@ type Look = Promise<CallResult<VersionDetails | undefined>>
 const mostLooks = 1_000
 
 export class Changes {
-  readonly #looks = new Map<string, { at: number; look: Look }>()
+  readonly #looks = new Map<string, { at: number; look: Look; isOpen: boolean }>()
   readonly #stops = new Map<number, () => void>()
+  /** The instances of agents that hear of changes by that of which they are narrower, by the number of that one. */
+  readonly #spaces = new Map<number, Set<number>>()
   /** By instance and canonical id. */
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #mark: (space: number, id: string | undefined) => void
@@ -35,14 +37,23 @@ export class Changes {
 
   /** Listens to what a provider pushes, from its first use to its end. */
   follow(instance: ProviderInstance, provider: SecretProvider): void {
-    const { number } = instance
-    if (provider.watch === undefined || this.#stops.has(number)) return
+    const { number, base } = instance
+    if (provider.watch === undefined) {
+      if (base !== instance && base.loaded !== undefined) {
+        this.#spaces.set(base.number, (this.#spaces.get(base.number) ?? new Set()).add(number))
+        this.follow(base, base.loaded)
+      }
+      return
+    }
+    if (this.#stops.has(number)) return
     let isOver = false
     const changed = (given?: unknown): void => {
       if (isOver) return
       const id = canonical(provider, given)
-      this.#mark(number, id)
-      this.tell(number, id, undefined)
+      for (const space of [number, ...(this.#spaces.get(number) ?? [])]) {
+        this.#mark(space, id)
+        this.tell(space, id, undefined)
+      }
     }
     // Before the call, which may push at once.
     this.#stops.set(number, () => void (isOver = true))
@@ -70,16 +81,18 @@ export class Changes {
   }
 
   /**
-   * What the backend says of a version, which those who watch the same one share.
+   * What the backend says of a version, which those who watch the same one share: what is being asked since the last news of it, or was asked lately.
    * @param maxAge Milliseconds.
    */
   look(address: Address, now: number, maxAge: number, ask: () => Look): Look {
     const key = nameOf(address)
     const before = this.#looks.get(key)
-    if (before !== undefined && now >= before.at && now - before.at < maxAge) return before.look
+    if (before !== undefined && (before.isOpen || (now >= before.at && now - before.at < maxAge))) return before.look
     const look = ask()
+    const begun = { at: now, look, isOpen: true }
+    void look.then(() => (begun.isOpen = false))
     this.#looks.delete(key)
-    this.#looks.set(key, { at: now, look })
+    this.#looks.set(key, begun)
     for (const oldest of this.#looks.keys()) {
       if (this.#looks.size <= mostLooks) break
       this.#looks.delete(oldest)
@@ -89,12 +102,15 @@ export class Changes {
 
   /** @param id Undefined: any of the instance's secrets may have changed. */
   tell(space: number, id: string | undefined, version: HeldVersion | undefined): void {
+    // What was asked before says nothing of it.
+    if (version === undefined) for (const key of this.#looks.keys()) if (isOf(key, space, id)) this.#looks.delete(key)
     if (this.#listeners.size === 0) return
     const heard = id === undefined ? [...this.#listeners].filter(([key]) => key.startsWith(`${space} `)).map(([, listeners]) => listeners) : [this.#listeners.get(`${space} ${id}`)]
     for (const listeners of heard) for (const listener of listeners ?? []) listener(version)
   }
 
-  end({ number }: ProviderInstance): void {
+  end({ number, base }: ProviderInstance): void {
+    this.#spaces.get(base.number)?.delete(number)
     stopSafely(this.#stops.get(number))
     this.#stops.delete(number)
   }
@@ -105,6 +121,12 @@ export class Changes {
     this.#listeners.clear()
     this.#looks.clear()
   }
+}
+
+/** Is this the name of an address of the id, whichever version is pinned? Undefined: of any id. */
+const isOf = (name: string, space: number, id: string | undefined): boolean => {
+  const found = `${space} ${id ?? ''}`
+  return id === undefined ? name.startsWith(found) : name === found || name.startsWith(`${found}\n`)
 }
 
 // Whatever it says beside the id of a secret concerns all of them.

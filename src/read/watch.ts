@@ -43,6 +43,8 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   /** Of the step that waits. */
   #wake: (() => void) | undefined
   #hasNews = false
+  /** Epoch milliseconds of the last look that news led to. */
+  #heededAt = -Infinity
   readonly #ends: (() => void)[] = []
 
   constructor(view: Reader, name: unknown, options: unknown) {
@@ -69,13 +71,15 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     this.#follow(options.signal)
     try {
       const candidates = await this.#admitted(read)
-      let seen = candidates === undefined ? undefined : await this.#first(read, candidates)
+      let seen: Sight | undefined
+      // Before the first look: what changes while it is under way is news.
+      if (candidates !== undefined) this.#listen(candidates, () => seen)
+      if (candidates !== undefined) seen = await this.#first(read, candidates)
       if (seen === undefined || candidates === undefined) {
         // An abort ends the loop as any other end does; what access or the provider refuses is thrown.
         if (!this.#isOver) await read.promise
         return undefined
       }
-      this.#listen(candidates, () => seen)
       let failures = 0
       yield this.#told(seen)
       while (!this.#isOver) {
@@ -231,7 +235,8 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   #listen(candidates: readonly Candidate[], seen: () => Sight | undefined): void {
     const news = (version: HeldVersion | undefined): void => {
       const before = seen()
-      if (version !== undefined && before !== undefined && isSame({ candidate: before.candidate, details: version.details, version }, before)) return
+      // A version that lands during the first look is what that brings.
+      if (version !== undefined && (before === undefined || isSame({ candidate: before.candidate, details: version.details, version }, before))) return
       this.#hasNews = true
       this.#wake?.()
     }
@@ -251,7 +256,18 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   }
 
   /** True where there is news; false where the time is over. */
-  #wait(gap: number): Promise<boolean> {
+  async #wait(gap: number): Promise<boolean> {
+    if (!(await this.#sleep(gap))) return false
+    // One look for all the news of a while: a provider that pushes whenever it is asked would otherwise be asked without end.
+    const { clock } = this.#core
+    const left = (): number => this.#heededAt + shortestGap - clock.now()
+    // More is left only where the clock was set back.
+    while (left() > 0 && left() <= shortestGap && !this.#isOver) await this.#sleep(left())
+    this.#heededAt = clock.now()
+    return true
+  }
+
+  #sleep(gap: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setBackgroundTimer(this.#core.clock, () => this.#wake?.(), Math.min(longestDelay, gap))
       this.#wake = () => {

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/clock.js'
 import { createFakeClock } from '../../src/testing/index.js'
 import type { SecretProvider, SecretVersion } from '../../src/provider.js'
 import { createBackend, errorOf } from '../access/backend.js'
+import { unhandledDuring } from '../read/scripted-provider.js'
 
 /** A provider whose calls end when the test says so. */
 function createHeld(): { provider: SecretProvider; calls: { id: string; resolve(version: SecretVersion): void; reject(error: unknown): void }[] } {
@@ -170,4 +171,48 @@ describe('time', () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], { timeout: 10_000 })
     expect(stdout).toBe('read\n')
   })
+})
+
+it('a `failure` that is async knows no error, and ends no process', async () => {
+  const unhandled = await unhandledDuring(async () => {
+    for (const failure of [async () => Promise.reject(new Error('mine')), async () => ({ code: 'denied' as const })]) {
+      let isDown = false
+      const get = async (): Promise<{ value: string }> => {
+        if (isDown) throw new Error('down')
+        return { value: 'v' }
+      }
+      const secrets = createSecrets<string>({ provider: { name: 'own', get, failure } as unknown as SecretProvider, retry: false })
+      await secrets.getSecret('A')
+      isDown = true
+      await expect(secrets.getSecret('A', { fresh: true })).rejects.toMatchObject({ code: 'unavailable', reason: 'unrecognized' })
+      await secrets.close()
+    }
+  })
+  expect(unhandled).toEqual([])
+})
+
+it('what a provider says of a version forges no line of a log, and runs none of its code', async () => {
+  const events: AuditEvent[] = []
+  let ran = 0
+  const stages = Object.assign(['AWSCURRENT', 'a\u2028b', 7 as never], {
+    filter: () => {
+      ran += 1
+      return ['\n']
+    },
+    [Symbol.iterator]: () => {
+      ran += 1
+      return [][Symbol.iterator]()
+    },
+  })
+  const versions = ['\u202Eevil', 'a\u2028b', 'a\nb', 'a\u061cb', '\ud800']
+  let version = ''
+  const get = async (): Promise<{ value: string; version: string; stages: string[] }> => ({ value: 'v', version, stages })
+  const describe = async (): Promise<{ version: string; stages: string[] }> => ({ version, stages })
+  const secrets = createSecrets<string>({ provider: { name: 'own', get, describe, failure: () => undefined }, audit: (event) => void events.push(event), cache: false })
+  for (version of versions) {
+    await secrets.getSecret('A')
+    expect(await secrets.describeSecret('A')).toEqual({ name: 'A', provider: 'own', reference: 'A', stages: ['AWSCURRENT'] })
+  }
+  expect(events.filter((event) => 'version' in event)).toEqual([])
+  expect(ran).toBe(0)
 })

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { createSecrets, type AuditEvent, type SecretDescription, type SecretsOptions } from '../../src/index.js'
+import { createSecrets, type AuditEvent, type SecretDescription, type SecretProvider, type SecretsOptions } from '../../src/index.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { createScriptable, type ScriptableOptions } from '../providers/scriptable/index.js'
-import { Script, settle } from './scripted-provider.js'
+import { Script, settle, unhandledDuring } from './scripted-provider.js'
 
 function setUp(options: Partial<SecretsOptions> = {}, backend: ScriptableOptions = {}) {
   const clock = createFakeClock()
@@ -337,6 +337,99 @@ describe('a provider that pushes', () => {
     await secrets.getSecret('B')
     expect(scriptable.count({ kind: ['get', 'batch'], id: 'B' })).toBe(2)
     await secrets.close()
+  })
+
+  it('is heard for agents too, whose own provider says nothing, also where they alone read', async () => {
+    const clock = createFakeClock()
+    let push: (id?: string) => void = () => undefined
+    let value = 'first'
+    const asked: string[] = []
+    const providerOf = (agent: string): SecretProvider => ({
+      name: 'own',
+      async get({ id }) {
+        asked.push(`${agent} ${id}`)
+        return { value, version: value }
+      },
+      describe: async () => ({ version: value }),
+      failure: () => undefined,
+    })
+    const provider: SecretProvider = {
+      ...providerOf('broad'),
+      narrow: ({ agent }) => ({ provider: providerOf(agent), enforcement: 'process' }),
+      watch(changed) {
+        push = changed
+        return () => (push = () => undefined)
+      },
+    }
+    const secrets = createSecrets<string>({ provider, clock })
+    const agent = secrets.scope({ agent: 'a', allow: ['A', 'B'] })
+    const other = secrets.scope({ agent: 'b', allow: ['A'] })
+    const watch = follow(agent.watchSecret('B'))
+    await Promise.all([agent.getSecret('A'), other.getSecret('A'), agent.getSecret('B')])
+    await until(() => watch.seen.length === 1)
+    await other.revoke()
+    value = 'second'
+    push('A')
+    expect(await agent.getSecret('A')).toBe('second')
+    expect(await agent.getSecret('B')).toBe('first')
+    push()
+    await until(() => watch.seen.length === 2)
+    expect(await agent.getSecret('B')).toBe('second')
+    expect(asked).toEqual(['a A', 'b A', 'a B', 'a A', 'a B'])
+    await secrets.close()
+  })
+
+  it('is asked at most once a second by a watch, also where it pushes whenever it is asked', async () => {
+    const clock = createFakeClock()
+    let push: () => void = () => undefined
+    let described = 0
+    const provider: SecretProvider = {
+      name: 'own',
+      get: async () => ({ value: 'v' }),
+      async describe() {
+        described += 1
+        push()
+        return { version: String(described) }
+      },
+      watch(changed) {
+        push = changed
+        return () => undefined
+      },
+      failure: () => undefined,
+    }
+    const secrets = createSecrets<string>({ provider, clock, cache: { ttl: '1h' } })
+    const watch = follow(secrets.watchSecret('A'))
+    await until(() => watch.seen.length >= 1)
+    for (let index = 0; index < 200; index++) await settle()
+    expect(described).toBeLessThanOrEqual(2)
+    for (let second = 0; second < 10; second++) await clock.advanceAsync(1_000)
+    expect(described).toBeGreaterThan(5)
+    expect(described).toBeLessThanOrEqual(12)
+    await secrets.close()
+  })
+
+  it('costs one look for all who watch the same secret, when they begin and at each push', async () => {
+    const { secrets, scriptable } = setUp()
+    const watches = Array.from({ length: 300 }, () => follow(secrets.watchSecret('A')))
+    await until(() => watches.every(({ seen }) => seen.length === 1))
+    expect(scriptable.count('describe')).toBe(1)
+    scriptable.rotate('A', 'second')
+    await until(() => watches.every(({ seen }) => seen.length === 2))
+    expect(scriptable.count('describe')).toBe(2)
+    await secrets.close()
+  })
+
+  it('may answer to `watch` late or not at all, and fail to stop', async () => {
+    const unhandled = await unhandledDuring(async () => {
+      const watches: readonly unknown[] = [async () => Promise.reject(new Error('mine')), () => () => Promise.reject(new Error('mine')), () => 'nothing']
+      for (const watch of watches) {
+        const provider = { name: 'own', get: async () => ({ value: 'v' }), failure: () => undefined, watch } as unknown as SecretProvider
+        const secrets = createSecrets<string>({ provider })
+        expect(await secrets.getSecret('A')).toBe('v')
+        await secrets.close()
+      }
+    })
+    expect(unhandled).toEqual([])
   })
 
   it('is listened to once, and no longer than the root lives', async () => {
