@@ -171,7 +171,7 @@ export class Core {
       return undefined
     }
     const { authorize } = this.#settings
-    if (authorize === undefined) return this.#counted(read, candidates)
+    if (authorize === undefined) return this.#granted(read, candidates)
     const controller = new AbortController()
     const verdict = askLeave(authorize, accessOf(read), controller.signal)
     return verdict instanceof Promise ? this.#awaitLeave(read, candidates, verdict, controller) : this.#leaveGiven(read, candidates, verdict)
@@ -183,16 +183,21 @@ export class Core {
   }
 
   #leaveGiven(read: PendingRead, candidates: readonly Candidate[], refusal: Verdict): readonly Candidate[] | undefined {
-    if (refusal === undefined) return this.#counted(read, candidates)
+    if (refusal === undefined) return this.clock.home.run(() => this.#granted(read, candidates))
     read.fail(refusal, 'authorize')
     return undefined
   }
 
-  // Last, so that a read that somebody refused is not counted.
-  #counted(read: PendingRead, candidates: readonly Candidate[]): readonly Candidate[] | undefined {
-    const refusal = read.scope.count()
-    if (refusal === undefined) return candidates
-    read.fail({ code: 'denied', reason: refusal }, 'scope')
+  // After leave was given: what is refused makes no identity, and is not counted.
+  #granted(read: PendingRead, candidates: readonly Candidate[]): readonly Candidate[] | undefined {
+    try {
+      const own = this.#asAgent(read.scope, candidates)
+      const refusal = typeof own === 'string' ? own : read.scope.count()
+      if (refusal === undefined) return own as readonly Candidate[]
+      read.fail({ code: 'denied', reason: refusal }, 'scope')
+    } catch (error) {
+      read.failWith(error)
+    }
     return undefined
   }
 
@@ -294,15 +299,27 @@ export class Core {
     if (candidates.some((candidate) => this.#isDenied(scope, candidate))) return 'denied-location'
     const ended = scope.ended
     if (ended !== undefined && ended !== 'closed') return ended
-    return this.#asAgent(scope, candidates)
+    // Whether the backend enforces a grant is part of access, and shows by the identity that it gives.
+    const own = scope.needsBackend ? this.#asAgent(scope, candidates) : candidates
+    return typeof own === 'string' ? own : candidates
   }
 
   // With the identity that the scope's agent has at each backend, at the place where its own versions are.
   #asAgent(scope: ScopeState, candidates: readonly Candidate[]): readonly Candidate[] | Refusal {
     const owner = this.identities.of(scope)
-    const own = candidates.map((candidate) => this.identities.narrow(scope, candidate))
-    if (scope.needsBackend && candidates.some((candidate) => !('flaw' in candidate) && !this.identities.isEnforced(scope, candidate.instance))) return 'enforcement'
+    const own = candidates.map((candidate, index) => this.#narrowed(scope, candidate, index === 0))
+    if (scope.needsBackend && own.some((candidate) => !('flaw' in candidate) && !this.identities.isEnforced(scope, candidate.instance.base))) return 'enforcement'
     return own.map((candidate) => ({ ...candidate, address: this.store.places.own(candidate.address, owner) }))
+  }
+
+  #narrowed(scope: ScopeState, candidate: Candidate, isFirst: boolean): Candidate {
+    try {
+      return this.identities.narrow(scope, candidate)
+    } catch (flaw) {
+      // What a search may never come to must not end it.
+      if (isFirst) throw flaw
+      return { ...candidate, flaw }
+    }
   }
 
   #isDenied(scope: ScopeState, { instance, place }: Candidate): boolean {

@@ -1,10 +1,11 @@
 /** What is known of a secret beside its value. */
 import { versionDetails } from './answer.js'
-import type { HeldVersion, VersionDetails } from './cache.js'
+import type { CachePolicy, HeldVersion, VersionDetails } from './cache.js'
 import type { Core } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import { freshEnd } from './serve.js'
 import type { SecretDescription } from './types.js'
 import type { Reader } from './reader.js'
 
@@ -52,12 +53,19 @@ export function describe(core: Core, candidate: Candidate, details: VersionDetai
     provider: instance.name ?? '',
     reference: core.resolver.reference(candidate),
     ...copyDetails(details),
-    ...(held === undefined || held.policy === undefined ? {} : { held: describeHeld(held) }),
+    ...(held === undefined || held.policy === undefined ? {} : describeHeld(held, core.policyOf(name), core.clock.now())),
   }
 }
 
-function describeHeld({ version, fetchedAt, freshUntil, servedStale }: HeldVersion): NonNullable<SecretDescription['held']> {
-  return { ...(version === undefined ? {} : { version }), fetchedAt: new Date(fetchedAt), freshUntil: new Date(freshUntil), servedStale }
+/** As far as a read by this name may be answered with it: names that share a secret may keep it for different times. */
+function describeHeld(held: HeldVersion, policy: CachePolicy | false, now: number): Pick<SecretDescription, 'held'> {
+  if (policy === false) return {}
+  const end = freshEnd(held, policy)
+  if (now >= end + Math.max(policy.staleIfError, policy.staleWhileRevalidate)) return {}
+  const { version, fetchedAt, servedStale } = held
+  // What was marked as old is kept for outages alone.
+  const freshUntil = held.isMarked ? Math.min(end, now) : end
+  return { held: { ...(version === undefined ? {} : { version }), fetchedAt: new Date(fetchedAt), freshUntil: new Date(freshUntil), servedStale } }
 }
 
 // Dates can be written to, and the details are shared by all readers of the version.

@@ -19,7 +19,10 @@ async function read(view: Reader, names: unknown, given: unknown): Promise<unkno
   const { options, wanted } = check(names, given)
   const reads = wanted.map((name) => view.open(name, options, 'getSecrets').read)
   const outcomes = reads.map((one) => outcomeOf(one.promise))
-  void run(view, reads, options)
+  const failAll = (error: unknown): void => {
+    for (const one of reads) one.failWith(error)
+  }
+  run(view, reads, options).catch(failAll)
   const settled = await Promise.all(outcomes)
   return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
 }

@@ -35,4 +35,4 @@ export function serveStale(held: HeldVersion): Found {
 const ageOf = (since: number, now: number): number => Math.max(0, now - since)
 
 /** The end of freshness for a reader whose policy may be shorter than that under which it was fetched. */
-const freshEnd = (held: HeldVersion, policy: CachePolicy): number => (held.isLeased ? held.freshUntil : Math.min(held.freshUntil, held.fetchedAt + policy.ttl))
+export const freshEnd = (held: HeldVersion, policy: CachePolicy): number => (held.isLeased ? held.freshUntil : Math.min(held.freshUntil, held.fetchedAt + policy.ttl))

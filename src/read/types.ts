@@ -149,7 +149,7 @@ export interface SecretDescription {
   expiresAt?: Date
   nextRotationAt?: Date
   lease?: { expiresAt: Date; renewable: boolean }
-  /** What this process answers with now. */
+  /** What this process answers with now: fresh until then, and after it for outages alone. Absent where nothing is kept that this name may be answered with. */
   held?: { version?: string; fetchedAt: Date; freshUntil: Date; servedStale: boolean }
 }
 

@@ -369,3 +369,42 @@ it('a narrowing that takes its time is refused, and leaves no rejection that nob
   })
   expect([unhandled, script.calls]).toEqual([[], []])
 })
+
+describe('in a list of providers', () => {
+  const failing = (): never => {
+    throw new Error('no session')
+  }
+  const providerOf = (name: string, values: Record<string, string>, narrow?: SecretProvider['narrow']): SecretProvider => ({
+    name,
+    async get({ id }) {
+      const value = values[id]
+      if (value === undefined) throw new Error('missing')
+      return { value }
+    },
+    ...(narrow === undefined ? {} : { narrow }),
+    failure: (error) => ({ code: (error as Error).message === 'missing' ? 'not-found' : 'denied' }),
+  })
+
+  it('one that gives no identity refuses what the search comes to, and nothing that was found before', async () => {
+    const provider = [providerOf('first', { A: 'a' }), providerOf('second', { A: 'x', B: 'b' }, failing), providerOf('third', { C: 'c' })]
+    const scope = createSecrets<string>({ provider }).scope({ agent: 'researcher', allow: ['A', 'B', 'C'] })
+    expect(await scope.getSecret('A')).toBe('a')
+    for (const name of ['B', 'C'] as const) expect(await codeOf(scope.getSecret(name))).toBe('denied')
+    const several = await scope.getSecrets(['A', 'B'], { partial: true })
+    expect(several).toMatchObject({ A: { ok: true, value: 'a' }, B: { ok: false, error: { code: 'denied', deniedBy: 'backend' } } })
+  })
+
+  it('and what `authorize` refuses makes no identity', async () => {
+    const narrowed: string[] = []
+    const narrow: SecretProvider['narrow'] = ({ agent }) => void narrowed.push(agent)
+    const secrets = createSecrets<string>({
+      provider: providerOf('own', { A: 'a' }, narrow),
+      authorize: ({ name }) => (name === 'A' ? Promise.reject(new Error('not now')) : undefined),
+    })
+    const scope = secrets.scope({ agent: 'researcher', allow: ['A', 'B'] })
+    expect(await codeOf(scope.getSecret('A'))).toBe('denied')
+    expect(narrowed).toEqual([])
+    await codeOf(scope.getSecret('B'))
+    expect(narrowed).toEqual(['researcher'])
+  })
+})
