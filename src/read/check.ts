@@ -1,12 +1,12 @@
 /** `check`: can each provider be reached, and does a read find what the config asks for? */
 import type { AuditEvent, ReadEvent } from '../audit/events.js'
 import { createError, failureOf, isSecretError, type SecretError } from '../errors/secret-error.js'
-import type { CallContext } from '../provider.js'
+import type { CallContext, SecretProvider, SecretVersion } from '../provider.js'
 import { Asker } from './asker.js'
 import type { CallResult } from './call.js'
 import { Gate } from './gate.js'
 import type { ProviderInstance } from './instance.js'
-import { look, type Finding } from './look.js'
+import { look, type Asking, type Finding } from './look.js'
 import { PendingRead } from './pending-read.js'
 import type { Candidate, Resolver } from './resolver.js'
 import type { RootCall } from './root-calls.js'
@@ -50,7 +50,7 @@ function pathOf(instance: ProviderInstance, { main }: Resolver): string {
 }
 
 /** One provider that is looked at. */
-class Subject {
+class Subject implements Asking {
   readonly instance: ProviderInstance
   readonly path: string
   readonly operation: PendingRead
@@ -91,12 +91,20 @@ class Subject {
   }
 
   /** Asks the provider, when its turn has come; undefined when the check of it has ended. */
-  async ask<Answer>({ provider }: Candidate, run: (context: CallContext) => Promise<Answer>): Promise<CallResult<Answer> | undefined> {
-    const { concurrency } = provider
+  ask<Answer>({ provider, instance }: Candidate, run: (context: CallContext) => Promise<Answer>): Promise<CallResult<Answer> | undefined> {
+    return this.#inTurn(provider, () => this.#asker.ask({ provider, instance }, run))
+  }
+
+  get(candidate: Candidate): Promise<CallResult<SecretVersion> | undefined> {
+    return this.#inTurn(candidate.provider, () => this.#asker.get(candidate))
+  }
+
+  // The check's own turns come first, those among all gets of the backend within: whoever holds one of these waits for no check.
+  async #inTurn<Answer>({ concurrency }: SecretProvider, ask: () => Promise<CallResult<Answer>>): Promise<CallResult<Answer> | undefined> {
     this.#gate ??= new Gate(Number.isSafeInteger(concurrency) && Number(concurrency) > 0 ? Number(concurrency) : defaultWidth)
     this.#open += 1
     try {
-      const result = await this.#gate.run(0, this.#ended.signal, () => this.#asker.ask({ provider, instance: this.instance }, run))
+      const result = await this.#gate.run(0, this.#ended.signal, ask)
       return this.operation.isSettled ? undefined : result
     } catch {
       // Its turn did not come before the end.
@@ -202,7 +210,7 @@ class Walk {
     const missing: { subject: Subject; finding: Finding }[] = []
     for (const subject of await this.#search()) {
       if (!(await subject.isReached)) return
-      const finding = await look(this.#root.core, this.#name, subject.instance, (candidate, run) => subject.ask(candidate, run))
+      const finding = await look(this.#root.core, this.#name, subject.instance, subject)
       if (finding?.failure === undefined) return
       if (finding.failure.code !== 'not-found' || finding.failure.reason !== undefined) return this.#note(subject, finding)
       missing.push({ subject, finding })

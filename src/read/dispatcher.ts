@@ -6,13 +6,16 @@ import { Call, classify, isRetryable, type CallResult, type CallSettings } from 
 import { beginsPause, type Failed } from './cool-down.js'
 import { Gate } from './gate.js'
 
-export interface DispatchSettings extends CallSettings {
+export interface TurnSettings extends CallSettings {
   /** For which agent: single calls take turns between these. Undefined: for none. */
   readonly asker: string | undefined
-  /** A call on its own, whatever else is asked for: a probe, or a secret that each asker gets another version of. */
-  readonly isAlone: boolean
   /** The pause that the instance is in: a call that waited for its turn is not made during one. */
   readonly pause: (() => Failed | undefined) | undefined
+}
+
+export interface DispatchSettings extends TurnSettings {
+  /** A call on its own, whatever else is asked for: a probe, or a secret that each asker gets another version of. */
+  readonly isAlone: boolean
 }
 
 /** A call that is under way, or about to be. */
@@ -79,33 +82,8 @@ export class Dispatcher {
     return { result, stop }
   }
 
-  #single(request: SecretRequest, settings: DispatchSettings): Ongoing {
-    const gate = this.#gate
-    const get = (context: CallContext): Promise<SecretVersion> => this.#provider.get({ ...request }, context)
-    if (gate === undefined) return new Call(this.#provider, get, settings)
-    const { asker, clock, pause } = settings
-    let isWaiting = false
-    let paused: Failed | undefined
-    const call: Call<SecretVersion> = new Call(
-      this.#provider,
-      (context) => {
-        const begunAt = clock.now()
-        isWaiting = true
-        return gate.run(asker, context.signal, async (hasWaited) => {
-          // Calls before this one may have shown meanwhile that the backend has to be left alone.
-          paused = hasWaited ? pause?.() : undefined
-          if (paused !== undefined) return call.stop(paused.failure) as never
-          isWaiting = false
-          const timeout = Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt))
-          // Whoever made room for it may have done so inside a tool.
-          return clock.home.run(() => get({ ...context, timeout }))
-        })
-      },
-      settings,
-    )
-    // What ends in the queue says nothing of the backend: the last attempt was none.
-    const result = call.result.then((ended) => (ended.ok || !isWaiting ? ended : { ...ended, ...paused, attempts: ended.attempts - 1, isUnasked: true as const }))
-    return { result, stop: (failure) => call.stop(failure) }
+  #single(request: SecretRequest, settings: TurnSettings): Ongoing {
+    return beginGet(this.#provider, this.#gate, (context) => this.#provider.get({ ...request }, context), settings)
   }
 
   #gather(item: Item): void {
@@ -220,6 +198,34 @@ const isCount = (value: unknown): value is number => typeof value === 'number' &
 
 /** What bounds the single calls of a provider; undefined where nothing does. */
 export const createGate = ({ concurrency }: SecretProvider): Gate | undefined => (isCount(concurrency) ? new Gate(concurrency) : undefined)
+
+/** A single `get`, made when its turn has come; without a gate at once. */
+export function beginGet(provider: SecretProvider, gate: Gate | undefined, get: (context: CallContext) => Promise<SecretVersion>, settings: TurnSettings): Ongoing {
+  if (gate === undefined) return new Call(provider, get, settings)
+  const { asker, clock, pause } = settings
+  let isWaiting = false
+  let paused: Failed | undefined
+  const call: Call<SecretVersion> = new Call(
+    provider,
+    (context) => {
+      const begunAt = clock.now()
+      isWaiting = true
+      return gate.run(asker, context.signal, async (hasWaited) => {
+        // Calls before this one may have shown meanwhile that the backend has to be left alone.
+        paused = hasWaited ? pause?.() : undefined
+        if (paused !== undefined) return call.stop(paused.failure) as never
+        isWaiting = false
+        const timeout = Math.max(0, context.timeout - Math.max(0, clock.now() - begunAt))
+        // Whoever made room for it may have done so inside a tool.
+        return clock.home.run(() => get({ ...context, timeout }))
+      })
+    },
+    settings,
+  )
+  // What ends in the queue says nothing of the backend: the last attempt was none.
+  const result = call.result.then((ended) => (ended.ok || !isWaiting ? ended : { ...ended, ...paused, attempts: ended.attempts - 1, isUnasked: true as const }))
+  return { result, stop: (failure) => call.stop(failure) }
+}
 
 /** What a call for several may do: as much as for any of them. */
 function shared(items: Wanted): Pick<CallSettings, 'attempts' | 'isBehind'> {

@@ -1,6 +1,6 @@
 /** Is one secret there, and may it be read? Asked without handing its value to anybody. */
 import { failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
-import type { CallContext } from '../provider.js'
+import type { CallContext, SecretVersion } from '../provider.js'
 import { broken, fillSafely, versionDetails } from './answer.js'
 import { HeldVersion, type VersionDetails } from './cache.js'
 import type { CallResult } from './call.js'
@@ -16,11 +16,14 @@ export interface Finding {
   readonly attempts?: number
 }
 
-/** Undefined: the provider was not asked, or did not answer. */
-export type Ask = <Answer>(candidate: Candidate, run: (context: CallContext) => Promise<Answer>) => Promise<CallResult<Answer> | undefined>
+/** How a provider is asked. Undefined: it was not, or did not answer. */
+export interface Asking {
+  ask<Answer>(candidate: Candidate, run: (context: CallContext) => Promise<Answer>): Promise<CallResult<Answer> | undefined>
+  get(candidate: Candidate): Promise<CallResult<SecretVersion> | undefined>
+}
 
 /** What one provider says of a name; undefined where it says nothing. */
-export async function look(core: Core, name: string, instance: ProviderInstance, ask: Ask): Promise<Finding | undefined> {
+export async function look(core: Core, name: string, instance: ProviderInstance, asking: Asking): Promise<Finding | undefined> {
   try {
     const candidate = core.resolver.at(name, instance)
     if ('flaw' in candidate) throw candidate.flaw
@@ -29,18 +32,18 @@ export async function look(core: Core, name: string, instance: ProviderInstance,
       if (request[part] !== undefined && provider.supports?.[part] !== true)
         return { failure: { code: 'unsupported', reason: part, fix: `This provider has no ${part}s: leave \`${part}\` out of the reference` }, candidate }
     }
-    if (typeof provider.describe === 'function') return await describe(core, candidate, ask)
+    if (typeof provider.describe === 'function') return await describe(core, candidate, asking)
     // A get of these could mint a lease that nobody uses.
     if (provider.renew !== undefined || provider.revoke !== undefined) return undefined
-    return await read(core, candidate, ask)
+    return await read(core, candidate, asking)
   } catch (error) {
     return { failure: isSecretError(error) ? failureOf(error) : { code: 'unavailable', reason: 'internal' } }
   }
 }
 
-async function describe(core: Core, candidate: Candidate, ask: Ask): Promise<Finding | undefined> {
+async function describe(core: Core, candidate: Candidate, asking: Asking): Promise<Finding | undefined> {
   const { provider, request } = candidate
-  const result = await ask(candidate, async (context) => provider.describe?.({ ...request }, context))
+  const result = await asking.ask(candidate, async (context) => provider.describe?.({ ...request }, context))
   if (result === undefined) return undefined
   if (!result.ok) return { failure: result.failure, candidate, attempts: result.attempts }
   const details = detailsOf(result.answer)
@@ -58,9 +61,9 @@ function detailsOf(answer: unknown): VersionDetails | undefined | 'broken' {
   }
 }
 
-async function read(core: Core, candidate: Candidate, ask: Ask): Promise<Finding | undefined> {
-  const { provider, request, name, place } = candidate
-  const result = await ask(candidate, (context) => provider.get({ ...request }, context))
+async function read(core: Core, candidate: Candidate, asking: Asking): Promise<Finding | undefined> {
+  const { name, place } = candidate
+  const result = await asking.get(candidate)
   if (result === undefined) return undefined
   const { attempts } = result
   if (!result.ok) return { failure: result.failure, candidate, attempts }

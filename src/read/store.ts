@@ -8,7 +8,7 @@ import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePoli
 import { Call, type CallResult } from './call.js'
 import { Changes } from './changes.js'
 import { CoolDown, type Failed } from './cool-down.js'
-import { createGate, Dispatcher } from './dispatcher.js'
+import { beginGet, createGate, Dispatcher } from './dispatcher.js'
 import { sparedFlight, type Demand, type Flight, type Landing, type Outcome } from './flight.js'
 import { FreshCalls } from './fresh.js'
 import type { Gate } from './gate.js'
@@ -42,7 +42,7 @@ export class Store {
   readonly #dispatchers = new Map<number, Dispatcher>()
   readonly #coolDowns = new WeakMap<ProviderInstance, CoolDown>()
   /** By the instance that the config names: it is the backend that bears so many calls at once, and identities of its agents take turns with each other. */
-  readonly #gates = new Map<ProviderInstance, Gate | undefined>()
+  readonly #gates = new WeakMap<ProviderInstance, { readonly gate: Gate | undefined }>()
   readonly leases: Leases
   readonly changes: Changes
   readonly places = new Places()
@@ -129,16 +129,46 @@ export class Store {
     isBehind = false,
   ): Promise<CallResult<Answer>> {
     const now = this.#clock.now()
-    const pause = instance.hasEnded ? closed : this.#coolDownOf(instance).at(now)
+    const pause = this.#pauseOf(instance)
     if (pause !== undefined) return { ok: false, ...pause }
-    const call = new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind })
+    return this.#ended(instance, new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind }))
+  }
+
+  /**
+   * One `get` for somebody who is no reader: nothing of it is kept, and it takes its turn with those of readers.
+   * @param deadline Epoch milliseconds.
+   * @param signal Gives it up, also while it waits for its turn.
+   */
+  async get(
+    { provider, instance }: Pick<Candidate, 'provider' | 'instance'>,
+    run: (context: CallContext) => Promise<SecretVersion>,
+    { asker, deadline, signal }: { asker: string | undefined; deadline: number; signal: AbortSignal },
+  ): Promise<CallResult<SecretVersion>> {
+    const now = this.#clock.now()
+    const pause = signal.aborted ? closed : this.#pauseOf(instance)
+    if (pause !== undefined) return { ok: false, ...pause }
+    const settings = { clock: this.#clock, timeout: this.#left(deadline, now), attempts: this.#attempts, isBehind: false }
+    const call = beginGet(provider, this.#gateOf(instance, provider), run, { ...settings, asker, pause: () => this.#pauseOf(instance) })
+    const stop = (): void => call.stop(closed.failure)
+    signal.addEventListener('abort', stop, { once: true })
+    const result = await this.#ended(instance, call)
+    signal.removeEventListener('abort', stop)
+    return result
+  }
+
+  /** How a call ends that is not for a value of the cache, and what that says of the backend. */
+  async #ended<Answer>(instance: ProviderInstance, call: { result: Promise<CallResult<Answer>>; stop(failure: CleanFailure): void }): Promise<CallResult<Answer>> {
     const running = { address: { space: instance.number }, stop: (failure: CleanFailure) => call.stop(failure) }
     this.#running.add(running)
     const result = await call.result
     this.#running.delete(running)
-    // A call that was given up says nothing of the backend.
-    if (result.ok || result.failure.code !== 'closed') this.#coolDownOf(instance).settle(result.ok ? undefined : result, this.#clock.now(), false)
+    // A call that was given up, or never made, says nothing of the backend.
+    if (result.ok || (result.failure.code !== 'closed' && result.isUnasked !== true)) this.#coolDownOf(instance).settle(result.ok ? undefined : result, this.#clock.now(), false)
     return result
+  }
+
+  #pauseOf(instance: ProviderInstance): Failed | undefined {
+    return instance.hasEnded ? closed : this.#coolDownOf(instance).at(this.#clock.now())
   }
 
   /** Marks as old what is held, and what a call in flight will bring. */
@@ -318,9 +348,15 @@ export class Store {
     return dispatcher
   }
 
-  #gateOf({ base }: ProviderInstance, provider: SecretProvider): Gate | undefined {
-    if (!this.#gates.has(base)) this.#gates.set(base, createGate(base.loaded ?? provider))
-    return this.#gates.get(base) ?? createGate(provider)
+  #gateOf(instance: ProviderInstance, provider: SecretProvider): Gate | undefined {
+    const { base } = instance
+    return this.#gateAt(base, base.loaded ?? provider) ?? this.#gateAt(instance, provider)
+  }
+
+  #gateAt(instance: ProviderInstance, provider: SecretProvider): Gate | undefined {
+    let known = this.#gates.get(instance)
+    if (known === undefined) this.#gates.set(instance, (known = { gate: createGate(provider) }))
+    return known.gate
   }
 
   #land(candidate: Candidate, flight: Flight, result: CallResult<SecretVersion>, isProbe: boolean): Landing {

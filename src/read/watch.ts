@@ -43,8 +43,8 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   /** Of the step that waits. */
   #wake: (() => void) | undefined
   #hasNews = false
-  /** Epoch milliseconds of the last look that news led to. */
-  #heededAt = -Infinity
+  /** Epoch milliseconds of the last time that news led to the backend. */
+  #askedAt = -Infinity
   readonly #ends: (() => void)[] = []
 
   constructor(view: Reader, name: unknown, options: unknown) {
@@ -150,6 +150,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
       const held = this.#held(seen.candidate)
       return held === undefined || held === seen.version ? 'same' : { candidate: seen.candidate, details: held.details, version: held }
     }
+    if (maxAge === 0) this.#askedAt = beganAt
     const sight = await this.#see(candidates, beganAt + timeout, maxAge)
     if (!('candidate' in sight)) {
       // Gone: what is held must not be served as if it were not.
@@ -260,10 +261,9 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     if (!(await this.#sleep(gap))) return false
     // One look for all the news of a while: a provider that pushes whenever it is asked would otherwise be asked without end.
     const { clock } = this.#core
-    const left = (): number => this.#heededAt + shortestGap - clock.now()
+    const left = (): number => this.#askedAt + shortestGap - clock.now()
     // More is left only where the clock was set back.
     while (left() > 0 && left() <= shortestGap && !this.#isOver) await this.#sleep(left())
-    this.#heededAt = clock.now()
     return true
   }
 

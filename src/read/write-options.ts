@@ -18,13 +18,21 @@ export function checkWrite(value: unknown): CheckedWrite {
   const options = value === undefined ? {} : checkObject(value, 'options', ['ifVersion', 'idempotencyKey', 'stage', 'expiresAt', 'contentType', 'signal'])
   const pin = (key: string): string | undefined => (options[key] === undefined ? undefined : checkPin(options[key], `options.${key}`))
   return {
-    ifVersion: options['ifVersion'] === null ? null : pin('ifVersion'),
+    ifVersion: options['ifVersion'] === null ? null : checkCondition(options),
     idempotencyKey: pin('idempotencyKey'),
     stage: pin('stage'),
     expiresAt: options['expiresAt'] === undefined ? undefined : checkDate(options['expiresAt'], 'options.expiresAt'),
     contentType: pin('contentType'),
     signal: signalOf(options),
   }
+}
+
+// A backend without versions describes none: what was meant as a condition would write over anything.
+function checkCondition(options: Readonly<Record<string, unknown>>): string | undefined {
+  if (!('ifVersion' in options)) return undefined
+  if (options['ifVersion'] === undefined)
+    throw invalidConfig('options.ifVersion', 'is undefined', 'the version to write over, null where there must be none yet, or no such option to write over any')
+  return checkPin(options['ifVersion'], 'options.ifVersion')
 }
 
 /** Of a call that takes nothing else. */

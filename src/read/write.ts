@@ -1,7 +1,7 @@
 /** `putSecret` and `deleteSecret`: access, the provider, and then the cache, whatever came of it. */
 import { invalidConfig, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretValue, SecretVersion, SecretWrite } from '../provider.js'
-import { fillSafely, leaseOf, versionDetails } from './answer.js'
+import { fillSafely, versionDetails } from './answer.js'
 import { Asker, failAs } from './asker.js'
 import { HeldVersion, type Address } from './cache.js'
 import type { CallResult } from './call.js'
@@ -131,23 +131,28 @@ abstract class Change {
 
   /** One that changes something. */
   protected change<Answer>(run: (context: CallContext) => Promise<Answer>, attempts?: number): Promise<CallResult<Answer>> {
-    return this.ask((context) => {
-      this.#hasAsked = true
-      const answer = run(context)
-      // Also where it lands after its time, when nobody waits for it any more.
-      answer.then(
-        () => this.#after('ok'),
-        () => {
-          if (this.operation.isSettled) this.#after('timeout')
-        },
-      )
-      return answer
-    }, attempts)
+    const target = this.#target as Candidate
+    return this.#asker.ask(
+      target,
+      (context) => {
+        this.#hasAsked = true
+        const answer = run(context)
+        // Also where it lands after its time, when nobody waits for it any more.
+        answer.then(
+          () => this.#after('ok'),
+          () => {
+            if (this.operation.isSettled) this.#after('timeout')
+          },
+        )
+        return answer
+      },
+      attempts,
+    )
   }
 
-  protected ask<Answer>(run: (context: CallContext) => Promise<Answer>, attempts?: number): Promise<CallResult<Answer>> {
-    const target = this.#target as Candidate
-    return this.#asker.ask(target, run, attempts)
+  /** What is there now, from the backend itself. */
+  protected get(): Promise<CallResult<SecretVersion>> {
+    return this.#asker.get(this.#target as Candidate)
   }
 
   protected fail(failure: CleanFailure): undefined {
@@ -216,13 +221,7 @@ class Put extends Change {
 
   /** What the field is a part of, from the backend itself; undefined when the write has ended. */
   async #readDocument(): Promise<{ stored: Stored; version: string | null; kept: Pick<SecretWrite, 'expiresAt' | 'contentType'> } | undefined> {
-    const candidate = this.operation.progress.candidate as Candidate
-    const { provider, request } = candidate
-    const { store, identities } = this.core
-    const result = await this.ask((context) => provider.get(request, context))
-    const lease = result.ok ? leaseOf(result.answer) : undefined
-    // Nobody is handed it.
-    if (lease !== undefined) store.leases.discard({ owner: identities.of(this.operation.scope), candidate }, lease)
+    const result = await this.get()
     if (this.operation.isSettled) return undefined
     if (!result.ok) {
       const { code, reason } = result.failure

@@ -29,7 +29,7 @@ describe('what is held', () => {
     const long = await held('LONG')
     expect(long).toEqual({ version: '1', fetchedAt: new Date(start), freshUntil: expect.any(Date), servedStale: false })
     // A little earlier than `ttl`, by chance.
-    expect(long?.freshUntil.getTime()).toBeGreaterThan(start + 58_000)
+    expect(long?.freshUntil.getTime()).toBeGreaterThan(start + 54_000)
     expect(long?.freshUntil.getTime()).toBeLessThanOrEqual(start + 60_000)
     expect(await held('SHORT')).toMatchObject({ freshUntil: new Date(start + 10_000) })
     expect(await held('NEVER')).toBeUndefined()

@@ -211,6 +211,7 @@ describe('what is refused at the door', () => {
     ['a Map', new Map(), 'options is not an object'],
     ['a version that is no text', { ifVersion: 1 }, 'options.ifVersion'],
     ['an empty version', { ifVersion: '' }, 'options.ifVersion'],
+    ['a version that a backend did not give', { ifVersion: undefined }, 'options.ifVersion is undefined'],
     ['a key that is no text', { idempotencyKey: 7 }, 'options.idempotencyKey'],
     ['a key with a line feed', { idempotencyKey: 'a\nb' }, 'options.idempotencyKey'],
     ['a stage that is no text', { stage: true }, 'options.stage'],
@@ -816,6 +817,30 @@ describe('a put of one field', () => {
     backend.put('dynamic/db', { user: 'u' })
     expect(await errorOf(secrets.putSecret('A', 'x'))).toMatchObject({ code: 'unsupported', reason: 'lease' })
     expect(backend.count('put')).toBe(0)
+  })
+
+  it('gives back the lease that came with its read, also where that comes after the write has ended', async () => {
+    const { secrets, backend } = setUp({ references: { A: 'dynamic/db#password' } })
+    backend.put('dynamic/db', { user: 'u' })
+    await errorOf(secrets.putSecret('A', 'x'))
+    await settle()
+    expect([backend.count('get'), backend.count('revoke')]).toEqual([1, 1])
+    let answer = (): void => undefined
+    const asked = new Promise<void>((resolve) => (answer = resolve))
+    // One that does not listen to its signal.
+    const get: SecretProvider['get'] = async (request) => {
+      await asked
+      return backend.provider.get(request, { signal: new AbortController().signal, timeout: 1_000 })
+    }
+    const slow = createSecrets<string>({ provider: { ...backend.provider, get }, references: { A: 'dynamic/db#password' } })
+    const controller = new AbortController()
+    const write = slow.putSecret('A', 'x', { signal: controller.signal })
+    await settle()
+    controller.abort()
+    await expect(write).rejects.toThrow('aborted')
+    answer()
+    await settle()
+    expect([backend.count('get'), backend.count('revoke')]).toEqual([2, 2])
   })
 
   it('fails as its read does', async () => {
