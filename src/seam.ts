@@ -50,6 +50,7 @@ export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly
   if (view === undefined)
     throw invalidConfig('secrets', 'is no view of this copy of keyward', 'what createSecrets, loadSecrets, agent or scope returned; of one copy of the package: `npm ls keyward`')
   const grant = checkGrant({ tool, allow }, 'options')
+  view.root.settings.checkDeclared?.(grant, 'options')
   return () => {
     const { root, scope } = view.here()
     const own = openView(root, narrow(root.clock, scope, grant))

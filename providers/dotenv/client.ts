@@ -141,6 +141,11 @@ function brokenLine({ line, problem }: BrokenLine, what: string): SecretError {
   return invalidConfig(where, 'is neither an assignment nor a comment', 'NAME=value, or # before a comment; a value of several lines stands in quotes')
 }
 
+/** False also where there is a file. */
+export async function isDirectory(path: string): Promise<boolean> {
+  return (await unlessMissing(stat(path)))?.isDirectory() === true
+}
+
 async function unlessMissing<Value>(promise: Promise<Value>): Promise<Value | undefined> {
   try {
     return await promise

@@ -4,7 +4,7 @@ import { checkBoolean, checkList, checkObject, checkString, printable } from '..
 import { invalidConfig, SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../../src/provider.js'
 import { processVariable, variableName } from '../../src/provider-names.js'
-import { DotenvLoader, type Load } from './client.js'
+import { DotenvLoader, isDirectory, type Load } from './client.js'
 import { expand, type Variable } from './expand.js'
 import { failure, shown } from './failure.js'
 
@@ -73,6 +73,7 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
       return { value }
     },
     async check() {
+      if (directory !== undefined) await checkDirectory(place)
       await load()
     },
     locate: (name) => ({ id: variableName(name, 'dotenv') }),
@@ -83,7 +84,17 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
 function missing(id: string, names: readonly string[], loaded: Load, place: string, processEnv: CheckedOptions['processEnv']): SecretNotFoundError {
   const files = names.map((name, index) => (loaded[index] === undefined ? `${name} (does not exist)` : name)).join(', ')
   const beside = processEnv === 'never' ? '' : ' and the environment variables of this process'
-  return new SecretNotFoundError({ code: 'not-found', fix: `Set ${printable(id)} in one of ${files} in ${shown(place)}: these files${beside} were looked at. Or give \`default\`` })
+  const otherCase = loaded.flatMap((file) => [...(file?.variables.keys() ?? [])]).find((name) => name.toLowerCase() === id.toLowerCase())
+  const hint = otherCase === undefined ? '' : `There is ${printable(otherCase)}, and upper and lower case count. `
+  return new SecretNotFoundError({
+    code: 'not-found',
+    fix: `${hint}Set ${printable(id)} in one of ${files} in ${shown(place)}: these files${beside} were looked at. Or give \`default\``,
+  })
+}
+
+async function checkDirectory(place: string): Promise<void> {
+  if (await isDirectory(place)) return
+  throw invalidConfig('dotenv.directory', `leads to ${shown(place)}, where there is no directory`, "the directory of the files, from the config's or the working directory")
 }
 
 function usualFiles(environment: string | undefined): readonly string[] {

@@ -1,4 +1,5 @@
 /** `authorize`: the app's own word on a read, after the scope and before the cache. Fails closed. */
+import { kindOf } from '../errors/kind.js'
 import { fixOf, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 
 /** Who wants to read what. */
@@ -46,7 +47,8 @@ const unclear: CleanFailure = {
 // What the app's own errors say may quote anything, and is not told; a SecretError says what is meant for the reader.
 function refusal(error: unknown): CleanFailure {
   try {
-    if (!isSecretError(error)) return { code: 'denied' }
+    if (!isSecretError(error))
+      return { code: 'denied', fix: `\`authorize\` refused it: it threw ${kindOf(error)}, whose text is withheld. To tell the reader why, throw a SecretError` }
     const { reason, retryAfter, at } = failureOf(error)
     return { code: 'denied', reason, retryAfter, at, fix: fixOf(error) }
   } catch {

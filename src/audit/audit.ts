@@ -99,7 +99,10 @@ export class Audit {
     failed.hasFailed = true
     const warning = 'An audit sink failed: events are missing from it'
     const base = { time: this.#clock.now(), ...(this.environment === undefined ? {} : { environment: this.environment }) }
-    for (const sink of this.#sinks) if (!sink.hasFailed) this.#deliver(sink, { ...base, type: 'warning', warning })
+    const others = this.#sinks.filter(({ hasFailed }) => !hasFailed)
+    for (const sink of others) this.#deliver(sink, { ...base, type: 'warning', warning })
+    // Nobody is left to be told.
+    if (others.length === 0) globalThis.process?.emitWarning?.(`keyward: ${warning}`)
   }
 
   #deliver(sink: Sink, event: AuditEvent): void {

@@ -1,5 +1,5 @@
 /** `agents` of a config: the grant of each. */
-import { checkGrant, checkLabel, type Grant } from '../access/grant.js'
+import { checkGrant, checkLabel, type CheckedGrant, type Grant } from '../access/grant.js'
 import { prefixOf } from '../access/name.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { checkKnown, checkPlain, copyData, entry, member, oneOf, table, type Plain } from './plain.js'
@@ -30,13 +30,19 @@ function checkAgent(value: unknown, path: string, declared: Plain | undefined): 
   return grant
 }
 
+/** The same for a scope that is made later. */
+export function checkDeclaredGrant({ allow, deny }: CheckedGrant, option: string, declared: Plain): void {
+  for (const name of allow.exact) checkDeclared(name, `${option}.allow`, declared, 'has')
+  for (const name of deny?.exact ?? []) checkDeclared(name, `${option}.deny`, declared, 'has')
+}
+
 /** Where a config says which secrets there are, an exact name is one of them: a slip would otherwise be noticed at its first read. */
-export function checkDeclared(pattern: string, path: string, declared: Plain | undefined): void {
+export function checkDeclared(pattern: string, path: string, declared: Plain | undefined, verb: 'is' | 'has' = 'is'): void {
   if (declared === undefined || prefixOf(pattern) !== undefined || Object.hasOwn(declared, pattern)) return
   const names = Object.keys(declared)
   throw invalidConfig(
     path,
-    'is a name that `secrets` does not declare',
+    `${verb} a name that \`secrets\` does not declare`,
     names.length === 0 ? 'the name declared there, or a pattern that ends in *' : `${oneOf(pattern, names)}, or a pattern that ends in *`,
   )
 }

@@ -1,6 +1,8 @@
+import type { CheckedGrant } from '../access/grant.js'
 import { checkString } from '../errors/check.js'
 import { createRoot } from '../read/secrets.js'
 import type { RootSecrets } from '../read/types.js'
+import { checkDeclaredGrant } from './check-agent.js'
 import { checkKeys, checkPlain, member } from './plain.js'
 import { checkConfig, type CheckedConfig, type KeywardConfig } from './schema.js'
 import { selectEnvironment } from './select-environment.js'
@@ -13,7 +15,12 @@ export async function loadSecrets(options: { environment?: string; directory?: s
   const { agents, secrets, origin, environments } = config
   return createRoot(
     { ...environments[environment]!, ...(secrets === undefined ? {} : { secrets }), environment },
-    { origin: member(`${origin}: environments`, environment), ...(agents === undefined ? {} : { agents }), ...(directory === undefined ? {} : { directory }) },
+    {
+      ...(secrets === undefined ? {} : { checkDeclared: (grant: CheckedGrant, option: string) => checkDeclaredGrant(grant, option, secrets) }),
+      origin: member(`${origin}: environments`, environment),
+      ...(agents === undefined ? {} : { agents }),
+      ...(directory === undefined ? {} : { directory }),
+    },
   )
 }
 

@@ -23,25 +23,25 @@ export interface ErrorContext {
 
 /** Every error of keyward. Act upon `code`, not upon the message. Holds no value, token or response body. */
 export class SecretError extends Error {
-  readonly code: SecretErrorCode
+  declare readonly code: SecretErrorCode
   /** The name, never the value. */
-  readonly secret: string | undefined
-  readonly reference: string | undefined
-  readonly provider: string | undefined
-  readonly agent: string | undefined
-  readonly tool: string | undefined
+  declare readonly secret: string | undefined
+  declare readonly reference: string | undefined
+  declare readonly provider: string | undefined
+  declare readonly agent: string | undefined
+  declare readonly tool: string | undefined
   /** Who refused. Set with `denied`. */
-  readonly deniedBy: 'scope' | 'authorize' | 'backend' | undefined
-  readonly reason: string | undefined
-  readonly at: Date | undefined
-  readonly status: number | undefined
-  readonly requestId: string | undefined
+  declare readonly deniedBy: 'scope' | 'authorize' | 'backend' | undefined
+  declare readonly reason: string | undefined
+  declare readonly at: Date | undefined
+  declare readonly status: number | undefined
+  declare readonly requestId: string | undefined
   /** Milliseconds. */
-  readonly retryAfter: number | undefined
+  declare readonly retryAfter: number | undefined
   /** Calls made to the backend for this read. */
-  readonly attempts: number
+  declare readonly attempts: number
   /** Of a `getSecrets` that failed. */
-  readonly errors: readonly SecretError[] | undefined
+  declare readonly errors: readonly SecretError[] | undefined
 
   constructor(failure: Failure)
   /** @internal */
@@ -49,21 +49,13 @@ export class SecretError extends Error {
   constructor(failure: Failure | CleanFailure, context: ErrorContext = {}) {
     const clean = cleanFailure(failure)
     super(context.message ?? composeMessage(clean, context))
-    Object.defineProperty(this, 'name', { value: names.get(new.target) ?? 'SecretError', enumerable: false, writable: true, configurable: true })
-    this.code = clean.code
-    this.secret = context.secret
-    this.reference = context.reference
-    this.provider = context.provider
-    this.agent = context.agent
-    this.tool = context.tool
-    this.deniedBy = clean.code === 'denied' ? context.deniedBy : undefined
-    this.reason = clean.reason
-    this.at = clean.at
-    this.status = clean.status
-    this.requestId = clean.requestId
-    this.retryAfter = clean.retryAfter
-    this.attempts = context.attempts ?? 0
-    this.errors = context.errors === undefined ? undefined : Object.freeze([...context.errors])
+    const { secret, reference, provider, agent, tool, deniedBy, errors } = context
+    const { code, reason, at, status, requestId, retryAfter } = clean
+    const said = { code, secret, reference, provider, agent, tool, deniedBy: code === 'denied' ? deniedBy : undefined, reason, at, status, requestId, retryAfter }
+    const own = { ...said, attempts: context.attempts ?? 0, errors: errors && Object.freeze([...errors]), name: names.get(new.target) ?? 'SecretError' }
+    // What there is nothing to say of is not printed.
+    for (const [key, value] of Object.entries(own))
+      Object.defineProperty(this, key, { value, enumerable: value !== undefined && key !== 'name', writable: true, configurable: true })
     fixes.set(this, clean.fix)
   }
 }
@@ -123,7 +115,7 @@ export interface CleanFailure {
   fix?: string | undefined
 }
 
-const codes: ReadonlySet<unknown> = new Set<SecretErrorCode>([
+export const codes: ReadonlySet<unknown> = new Set<SecretErrorCode>([
   'not-found',
   'denied',
   'unauthenticated',

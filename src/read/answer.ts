@@ -43,7 +43,8 @@ export const broken = (part: string): CleanFailure => ({
 })
 
 function fill(version: HeldVersion, answer: SecretVersion, given: GivenLease | undefined, sentAt: number, now: number): CleanFailure | undefined {
-  if (typeof answer !== 'object' || answer === null) return broken('version')
+  if (typeof answer !== 'object' || answer === null)
+    return { ...broken('version'), fix: '`get` of the provider returned no version, which is a fault of the provider: it has to resolve to `{ value }`' }
   const stored = copyValue(answer.value)
   if (stored === undefined) return broken('value')
   if (answer.expiresAt !== undefined && !isDate(answer.expiresAt)) return broken('expiresAt')

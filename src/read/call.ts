@@ -1,7 +1,8 @@
 /** One call to a provider with its retries: bounded, and never rejecting. */
 import type { HomeClock } from '../access/ambient.js'
 import { setBackgroundTimer } from '../clock.js'
-import { cleanFailure, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
+import { kindOf } from '../errors/kind.js'
+import { cleanFailure, codes, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretProvider } from '../provider.js'
 import type { Failed } from './cool-down.js'
 import { quieten } from './foreign.js'
@@ -104,20 +105,11 @@ export function classify(provider: SecretProvider, error: unknown): { failure: C
     if (isSecretError(error)) return { failure: failureOf(error), isKnown: true }
     const failure = provider.failure(error)
     quieten(failure)
-    // A promise is none: `failure` has to say at once.
-    if (typeof failure?.code === 'string') return { failure: cleanFailure(failure), isKnown: true }
+    // A promise is none, nor is a code that there is not.
+    if (codes.has(failure?.code) && failure !== undefined) return { failure: cleanFailure(failure), isKnown: true }
   } catch {
     // A `failure` that throws knows no more than one that answers nothing.
-    return unrecognized
   }
-  return unrecognized
+  const fix = `The provider threw ${kindOf(error)}, which its \`failure\` does not know, so no cached copy stands in. What it says is withheld, since it may hold a value`
+  return { failure: { code: 'unavailable', reason: 'unrecognized', fix }, isKnown: false }
 }
-
-const unrecognized = {
-  failure: {
-    code: 'unavailable',
-    reason: 'unrecognized',
-    fix: 'The provider threw an error that its `failure` does not know, so no cached copy stands in. What it says is withheld, since it may hold a value',
-  },
-  isKnown: false,
-} as const

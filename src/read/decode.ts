@@ -1,5 +1,5 @@
 /** What a reader asked for beside text: JSON, bytes, a redacted form, a schema's output. Made anew for each read. */
-import { redacted } from '../redaction/redacted.js'
+import { redacted } from '../redaction/redacted-text.js'
 import type { AnyRead, StandardSchemaV1 } from './types.js'
 import { StoredRecord, type Stored } from './stored.js'
 import { asText, decodeUtf8, fieldOf, listNames, parse, ValueFailure, withoutMark } from './value.js'

@@ -1,6 +1,7 @@
 /** A provider as one root uses it: made at the first read, with its own pause. */
 import type { Home } from '../access/ambient.js'
 import { checkObject, checkString, copyPlain, suggest } from '../errors/check.js'
+import { kindOf } from '../errors/kind.js'
 import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
 import { availableKinds, registry, type ProviderKind } from '../registry.js'
@@ -68,8 +69,10 @@ export class ProviderInstance {
       void closeQuietly(made)
       if (isSecretError(error)) throw error
       // What a factory throws may quote its options.
-      const kind = error instanceof Error && /^\w{1,64}$/.test(error.name) ? error.name : 'an error'
-      throw createError({ code: 'invalid-config', fix: `The provider's factory threw ${kind}, whose text is withheld: check the options it was given` }, { provider: this.#name })
+      throw createError(
+        { code: 'invalid-config', fix: `The provider's factory threw ${kindOf(error)}, whose text is withheld: check the options it was given` },
+        { provider: this.#name },
+      )
     }
   }
 

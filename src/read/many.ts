@@ -29,7 +29,8 @@ async function read(view: Reader, names: unknown, given: unknown): Promise<unkno
 
 function check(names: unknown, given: unknown): { options: CheckedRead; wanted: readonly string[] } {
   try {
-    return { options: checkRead(given, 'getSecrets'), wanted: [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))] }
+    const wanted = [...new Set(checkList(names, 'names').map((name, index) => checkString(name, `names[${index}]`)))]
+    return { options: checkRead(given, 'getSecrets'), wanted }
   } catch (error) {
     // A getter or a Proxy of the reader's may throw anything: of that nothing is told.
     throw isSecretError(error) ? error : invalidConfig('names', 'or the options could not be read', 'an array of names, and a plain object')

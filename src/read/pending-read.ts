@@ -54,6 +54,8 @@ export class PendingRead {
   #signal: AbortSignal | undefined
   /** Where the signal was handed over: its members are the reader's code, wherever the read ends. */
   #home: Home | undefined
+  /** Where it was asked for: an error is made much later, and would show nothing but our own frames. */
+  readonly #site: { readonly stack?: string } = {}
   readonly #onAbort = (): void => this.abort()
 
   constructor(core: Core, scope: ScopeState, siblings: Siblings, name: string, purpose: Purpose = {}, startedAt = core.clock.now()) {
@@ -72,6 +74,8 @@ export class PendingRead {
       name,
     )
     siblings.add(this)
+    // Not in every engine.
+    ;(Error.captureStackTrace as typeof Error.captureStackTrace | undefined)?.(this.#site, PendingRead)
   }
 
   get verb(): string {
@@ -181,7 +185,7 @@ export class PendingRead {
   #describe(failure: CleanFailure, deniedBy?: SecretError['deniedBy']): SecretError {
     const { candidate, attempts, provider } = this.progress
     const isRefusedHere = deniedBy === 'scope'
-    return createError(failure, {
+    const error = createError(failure, {
       secret: this.name,
       agent: this.scope.agent,
       tool: this.scope.tool,
@@ -191,6 +195,9 @@ export class PendingRead {
       provider: isRefusedHere ? undefined : (candidate?.instance.name ?? provider),
       reference: isRefusedHere || candidate === undefined ? undefined : this.#core.resolver.reference(candidate),
     })
+    const frames = /\n {4}at .*$/s.exec(attempt(() => this.#site.stack) ?? '')?.[0]
+    if (frames !== undefined) Object.defineProperty(error, 'stack', { value: `${error.name}: ${error.message}${frames}` })
+    return error
   }
 
   #finish(outcome: ReadEvent['outcome'], error?: SecretError): boolean {

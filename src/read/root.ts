@@ -7,6 +7,7 @@ import type { AuditEvent, AuditSink } from '../audit/events.js'
 import type { Trace } from '../audit/trace.js'
 import { atHome, type HomeClock } from '../access/ambient.js'
 import type { Authorize } from '../access/authorize.js'
+import type { CheckedGrant } from '../access/grant.js'
 import { checkName } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
 import type { Clock } from '../clock.js'
@@ -26,6 +27,8 @@ export interface RootSettings {
   readonly policies: ReadonlyMap<string, CachePolicy | false>
   readonly sinks: readonly AuditSink[]
   readonly authorize?: Authorize | undefined
+  /** Throws where a grant names what it cannot mean, in secrets whose config says which there are. */
+  readonly checkDeclared?: ((grant: CheckedGrant, option: string) => void) | undefined
   /** Is nothing read outside of tools but by what was bound? */
   readonly isForTools: boolean
 }

@@ -26,6 +26,8 @@ export interface RootContext {
   agents?: Readonly<Record<string, Omit<Grant, 'agent'>>> | undefined
   /** Where files are looked for. Default: the working directory. */
   directory?: string | undefined
+  /** Throws where a grant names what it cannot mean. */
+  checkDeclared?: ((grant: CheckedGrant, option: string) => void) | undefined
   /** Stands before the names of options in errors, such as `keyward.config.ts: environments.production`. */
   origin?: string | undefined
 }
@@ -41,7 +43,7 @@ export function createSecrets<Name extends string = SecretName>(options: Secrets
   return createRoot(options, {})
 }
 
-export function createRoot<Name extends string>(given: SecretsOptions<Name>, { agents, directory, origin }: RootContext): RootSecrets<Name> {
+export function createRoot<Name extends string>(given: SecretsOptions<Name>, { agents, directory, origin, checkDeclared }: RootContext): RootSecrets<Name> {
   const path = (key: string): string => (origin === undefined ? key : `${origin}.${key}`)
   const options = checkOptions(given, origin ?? 'options', path)
   const clock = options['clock'] === undefined ? systemClock : checkClock(options['clock'], path('clock'))
@@ -54,10 +56,11 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
     policy,
     maxEntries,
     policies: policies.caches,
-    timeout: options['timeout'] === undefined ? 10_000 : checkDuration(options['timeout'], path('timeout')),
+    timeout: options['timeout'] === undefined ? 10_000 : checkTimeout(options['timeout'], path('timeout')),
     attempts: checkRetry(options['retry'], path('retry')),
     sinks: checkSinks(options['audit'], path('audit')),
     authorize: options['authorize'] === undefined ? undefined : (checkFunction(options['authorize'], path('authorize')) as Authorize),
+    checkDeclared,
     isForTools: checkOutsideTools(options['outsideTools'], path('outsideTools')) === 'deny',
   }
   const references = new References(options['references'], path('references'))
@@ -137,6 +140,12 @@ function environmentVariable(): string | undefined {
     // Deno throws where the app may not read variables: it then has none.
     return undefined
   }
+}
+
+function checkTimeout(value: unknown, option: string): number {
+  const timeout = checkDuration(value, option)
+  if (timeout < 1) throw invalidConfig(option, 'leaves a read no time', "a millisecond or more, such as '10s'")
+  return timeout
 }
 
 function checkRetry(value: unknown, option: string): number {

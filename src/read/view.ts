@@ -177,7 +177,9 @@ export class View {
   narrow(grant: unknown): Scope {
     const { root, scope } = this
     root.requireOpen(scope)
-    return openScope(root, narrow(root.clock, scope, checkGrant(grant)))
+    const checked = checkGrant(grant)
+    root.settings.checkDeclared?.(checked, 'grant')
+    return openScope(root, narrow(root.clock, scope, checked))
   }
 
   /** Freezes what a user holds of this view, and remembers whose it is. */

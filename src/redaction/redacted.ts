@@ -1,40 +1,7 @@
-import type { Redacted } from '../read/types.js'
-
-const inspect = Symbol.for('nodejs.util.inspect.custom')
+export const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** What stands in place of a secret wherever it would be printed. */
 export const mark = (name: string): string => `[secret ${name}]`
-
-class RedactedText implements Redacted {
-  readonly name: string
-  readonly #value: string
-  constructor(name: string, value: string) {
-    this.name = name
-    this.#value = value
-    Object.freeze(this)
-  }
-  reveal(): string {
-    return this.#value
-  }
-  toString(): string {
-    return mark(this.name)
-  }
-  toJSON(): string {
-    return mark(this.name)
-  }
-  [Symbol.toPrimitive](): string {
-    return mark(this.name)
-  }
-  [inspect](): string {
-    return mark(this.name)
-  }
-}
-for (const key of Reflect.ownKeys(RedactedText.prototype)) Object.freeze(RedactedText.prototype[key as keyof RedactedText])
-Object.freeze(Object.freeze(RedactedText).prototype)
-
-export function redacted(name: string, value: string): Redacted {
-  return new RedactedText(name, value)
-}
 
 const nameKey = Symbol('keyward.name')
 // A method, since a function would bring a prototype object that all promises share.

@@ -24,6 +24,27 @@ const providerOf = (get: SecretProvider['get'], parts: Partial<SecretProvider> =
 const failing = (failure: ConstructorParameters<typeof SecretError>[0]): SecretProvider => providerOf(async () => Promise.reject(new SecretError(failure)))
 const text = providerOf(async () => ({ value: 'x', version: '3' }))
 
+it('a sink that fails, and has no other to tell of it, is told of by the process: once', async () => {
+  const warnings: Error[] = []
+  const listen = (warning: Error): void => void (warning.message.startsWith('keyward: ') && warnings.push(warning))
+  process.on('warning', listen)
+  try {
+    const broken = (): never => {
+      throw new Error('canary')
+    }
+    const alone = createSecrets<string>({ provider: text, audit: broken })
+    for (const name of ['A', 'B', 'C']) await alone.getSecret(name)
+    const told: AuditEvent[] = []
+    const beside = createSecrets<string>({ provider: text, audit: [broken, (event) => void told.push(event)] })
+    for (const name of ['A', 'B', 'C']) await beside.getSecret(name)
+    expect(told.filter(({ type }) => type === 'warning')).toHaveLength(1)
+    await new Promise((resolve) => void setImmediate(resolve))
+  } finally {
+    process.off('warning', listen)
+  }
+  expect(warnings.map(({ message }) => message)).toEqual(['keyward: An audit sink failed: events are missing from it'])
+})
+
 describe('the one event of a read', () => {
   it('of a miss, a hit of the view, and a hit of another view', async () => {
     const { secrets, scope } = createScope(text, { references: { A: 'kv/a#f', B: 'kv/b' } })

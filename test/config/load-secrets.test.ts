@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { defineConfig, loadSecrets, type KeywardConfig } from '../../src/config/index.js'
+import { prepareTool } from '../../src/seam.js'
 import { makeFolder } from './folders.js'
 
 const canary = 'canary-55aa10-value'
@@ -29,6 +30,26 @@ describe('loadSecrets', () => {
     const researcher = secrets.agent('researcher')
     expect(await researcher.getSecret('A')).toBe('of production')
     await expect(researcher.getSecret('B')).rejects.toMatchObject({ code: 'denied' })
+  })
+
+  it('refuses a scope with a name that the config does not declare, which would deny or grant nothing', async () => {
+    await using secrets = await loadSecrets({ config, environment: 'production' })
+    const typo = { ...config, secrets: { STRIPE_KEY: {}, OPENAI_API_KEY: {} }, agents: {} } as KeywardConfig
+    await using others = await loadSecrets({ config: typo, environment: 'production' })
+    const failure = (grant: { allow: string[]; deny?: string[] }): unknown => {
+      try {
+        return (others.scope as (grant: object) => unknown)(grant)
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    expect(failure({ allow: ['*'], deny: ['STRIP_KEY'] })).toContain('grant.deny has a name that `secrets` does not declare; did you mean "STRIPE_KEY"?')
+    expect(failure({ allow: ['OPENAI_KEY'] })).toContain('grant.allow has a name that `secrets` does not declare')
+    expect(failure({ allow: ['OPEN*', 'STRIPE_KEY'], deny: ['prod/*'] })).toMatchObject({ agent: undefined })
+    // Of a tool too.
+    expect(() => prepareTool(others as never, { tool: 'pay', allow: ['STRIP_KEY'] })).toThrow('options.allow has a name')
+    const scope = secrets.scope({ allow: ['A'] })
+    expect(() => (scope.scope as (grant: object) => unknown)({ allow: ['AA'] })).toThrow('grant.allow has a name')
   })
 
   it('is not changed by what becomes of the config', async () => {

@@ -173,7 +173,9 @@ describe('an error', () => {
 
   it('that somebody makes has no context, however it is called', () => {
     const error = new SecretError({ code: 'denied', reason: 'ok', fix: 'Ask the owner' })
-    expect({ ...error }).toMatchObject({ code: 'denied', secret: undefined, deniedBy: undefined, attempts: 0 })
+    expect(error).toMatchObject({ code: 'denied', secret: undefined, deniedBy: undefined, attempts: 0 })
+    // What there is nothing to say of is not printed.
+    expect({ ...error }).toEqual({ code: 'denied', reason: 'ok', attempts: 0 })
     expect(error.message).toContain('Ask the owner.')
   })
 

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { createSecrets, type SecretErrorCode, type SecretsOptions } from '../../src/index.js'
+import { createSecrets, SecretNotFoundError, type SecretErrorCode, type SecretsOptions } from '../../src/index.js'
 import { createBackend, errorOf } from '../access/backend.js'
 
 const failing = (code: SecretErrorCode, options: Partial<SecretsOptions<string>> = {}) =>
@@ -20,6 +21,54 @@ describe('the message of a failure', () => {
     expect(message).toMatch(/^keyward: secret "A" /)
     expect(message).toContain('(provider "own")')
     expect(message).toContain(fix)
+  })
+
+  it("names the class of what somebody else's code threw, and none of its text", async () => {
+    class DatabaseDown extends Error {
+      override name = 'DatabaseDown'
+    }
+    const thrown: readonly [unknown, string][] = [
+      [new TypeError('canary'), 'TypeError'],
+      [new DatabaseDown('canary'), 'DatabaseDown'],
+      ['canary', 'an error'],
+      [Object.defineProperty(new Error('canary'), 'name', { get: () => expect.fail('x') }), 'an error'],
+      [Object.assign(new Error('canary'), { name: 'canary of a name' }), 'an error'],
+    ]
+    for (const [error, kind] of thrown) {
+      const get = async (): Promise<never> => Promise.reject(error)
+      const failure = () => undefined
+      const byProvider = await errorOf(createSecrets<string>({ provider: { name: 'own', get, failure } }).getSecret('A'))
+      expect(byProvider).toMatchObject({ code: 'unavailable', reason: 'unrecognized' })
+      expect(byProvider.message).toContain(`threw ${kind}, which its`)
+      const byApp = await errorOf(createSecrets<string>({ provider: createBackend().provider, authorize: get }).getSecret('A'))
+      expect(byApp).toMatchObject({ code: 'denied', deniedBy: 'authorize' })
+      expect(byApp.message).toContain(`\`authorize\` refused it: it threw ${kind}, whose text is withheld`)
+      for (const told of [byProvider, byApp]) expect(inspect(told)).not.toContain('canary')
+    }
+  })
+
+  it('takes a code that there is not for no answer of `failure`', async () => {
+    const provider = { name: 'own', get: async () => Promise.reject(new Error('raw')), failure: () => ({ code: 'nope' as SecretErrorCode }) }
+    expect(await errorOf(createSecrets<string>({ provider }).getSecret('A'))).toMatchObject({ code: 'unavailable', reason: 'unrecognized' })
+  })
+
+  it('has the stack of who asked, also where a part was loaded first', async () => {
+    const secrets = createSecrets<string>({ provider: { name: 'own', get: async () => Promise.reject(new SecretNotFoundError({ code: 'not-found' })), failure: () => undefined } })
+    async function agentCode(read: () => Promise<unknown>): Promise<unknown> {
+      return await read()
+    }
+    const reads: readonly (() => Promise<unknown>)[] = [
+      async () => await secrets.getSecret('A'),
+      async () => await secrets.describeSecret('A'),
+      async () => await secrets.useSecret('A', () => 1),
+      async () => await secrets.getSecrets(['A']),
+      async () => await secrets.watchSecret('A')[Symbol.asyncIterator]().next(),
+    ]
+    for (const read of reads) {
+      const { stack, message } = await errorOf(agentCode(read))
+      expect(stack).toContain(`SecretNotFoundError: ${message}\n    at `)
+      expect(stack).toMatch(/at (?:async )?agentCode .*message\.test\.ts/)
+    }
   })
 
   it('says for a closed root what to do', async () => {

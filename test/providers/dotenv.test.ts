@@ -35,6 +35,18 @@ async function failureOf(promise: Promise<unknown>): Promise<{ code: string; mes
 const provide = (options?: DotenvOptions, setup: { environment?: string; warnings?: string[] } = {}) => make(dotenv(options), { directory, ...setup })
 
 describe('dotenv', () => {
+  it('fails its check where `directory` leads to none, and names the variable that differs in case alone', async () => {
+    await write({ '.env': 'OPENAI_API_KEY=x', file: '' })
+    for (const wrong of ['nope', 'file']) {
+      const result = await createSecrets<string>({ provider: { name: 'dotenv', directory: join(directory, wrong) } }).check()
+      expect(result['dotenv']).toMatchObject({ ok: false, error: { code: 'invalid-config' } })
+      expect((result['dotenv'] as { error: Error }).error.message).toContain('dotenv.directory leads to')
+    }
+    expect(await createSecrets<string>({ provider: { name: 'dotenv', directory } }).check()).toEqual({ dotenv: { ok: true } })
+    const { message } = await failureOf(createSecrets<string>({ provider: { name: 'dotenv', directory } }).getSecret('openai_api_key'))
+    expect(message).toContain('There is OPENAI_API_KEY, and upper and lower case count. ')
+  })
+
   it('has the options that the registry spells out', () => {
     expectTypeOf<DotenvOptions>().toEqualTypeOf<BuiltInProviders['dotenv']>()
   })
