@@ -7,8 +7,9 @@ const secrets = createSecrets<string>({ provider: store.factory, secrets: { 'sea
 
 for (const [provider, result] of Object.entries(await secrets.check())) console.log(`${provider}: ${result.ok ? 'has all that the config asks for' : result.error.message}`)
 
-// Only over the version that this rotation began with.
-const { version = '' } = await secrets.describeSecret('search/api-key')
+// Only over the version that this rotation began with. A backend without versions has none to compare with.
+const { version } = await secrets.describeSecret('search/api-key')
+if (version === undefined) throw new Error('this backend has no versions')
 const put = await secrets.putSecret('search/api-key', 'not-a-real-key-2', { ifVersion: version })
 console.log(`search/api-key: version ${version} was replaced by version ${put.version}`)
 

@@ -1,6 +1,7 @@
 /** How is an agent tested without real secrets and without waiting? */
 import assert from 'node:assert/strict'
 import { createSecrets, type Secrets } from 'keyward'
+import { SecretError, type SecretProvider } from 'keyward/provider'
 import { memoryStore } from 'keyward/providers/memory'
 import { createFakeClock } from 'keyward/testing'
 
@@ -31,3 +32,11 @@ clock.advance(60 * 60_000)
 await assert.rejects(agent(scope, echo), { code: 'denied', reason: 'expired' })
 console.log('ok: the scope ends after an hour')
 await secrets.close()
+
+// An outage, by a provider that fails. The clock stands still, so a read would wait for its second attempt for good.
+const failing: SecretProvider = { name: 'failing', get: () => Promise.reject(new SecretError({ code: 'unavailable' })), failure: () => undefined }
+const read = createSecrets<string>({ provider: failing, clock }).getSecret('SEARCH_KEY')
+const failed = assert.rejects(read, { code: 'unavailable', attempts: 2 })
+await clock.advanceAsync(1_000) // the pause before the second attempt
+await failed
+console.log('ok: an outage is told after two attempts')

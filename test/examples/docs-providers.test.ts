@@ -1,15 +1,13 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ProviderFactory } from '../../src/provider.js'
 import { registry } from '../../src/registry.js'
 import { conformanceCases, type ConformanceHarness } from '../../src/testing/index.js'
 import { scriptableHarness } from '../providers/scriptable/harness.js'
 import type { ScriptableOptions } from '../providers/scriptable/index.js'
 import { createSetup } from '../providers/setup.js'
+import { run } from '../package/run.js'
 import { startWholeService } from './whole-service-server.js'
 import { wholeService } from './whole-service.js'
 
@@ -17,6 +15,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const documentation = await readFile(join(root, 'docs/providers.md'), 'utf8')
 const block = /## Write your own[^]*?\n```ts\n([^]*?)```/.exec(documentation)?.[1] ?? ''
 const body = block.slice(block.indexOf('const refusals'))
+const harness = /### Test it[^]*?\n```ts\n(import \{ createServer \}[^]*?)```/.exec(documentation)?.[1] ?? ''
 
 /** What the service cannot, and why its cases do not apply. */
 const absent: Readonly<Record<string, string>> = {
@@ -27,17 +26,16 @@ const absent: Readonly<Record<string, string>> = {
   'outage of other calls': 'the provider has no call beside `get`',
 }
 
-type SecretsService = (options: { address: string; token: string }) => ProviderFactory
-
 let directory: string
-let secretsService: SecretsService
+let createHarness: () => Promise<ConformanceHarness>
 beforeAll(async () => {
   // Within the repository, where `keyward` means this package.
   await mkdir(join(root, '.cache'), { recursive: true })
   directory = await mkdtemp(join(root, '.cache/docs-providers-'))
-  const path = join(directory, 'secrets-service.ts')
-  await writeFile(path, block)
-  ;({ secretsService } = (await import(path)) as { secretsService: SecretsService })
+  await writeFile(join(directory, 'secrets-service.ts'), block)
+  await writeFile(join(directory, 'harness.ts'), harness)
+  await writeFile(join(directory, 'tsconfig.json'), JSON.stringify({ extends: '../../tsconfig.json', include: ['*.ts'] }))
+  ;({ createHarness } = (await import(join(directory, 'harness.ts'))) as { createHarness: () => Promise<ConformanceHarness> })
 })
 afterAll(() => rm(directory, { recursive: true, force: true }))
 
@@ -51,8 +49,12 @@ describe('the provider of docs/providers.md', () => {
     expect(await readFile(join(root, 'examples/own-provider.ts'), 'utf8')).toContain(body)
   })
 
+  it('compiles, with its harness', async () => {
+    await expect(run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory], root)).resolves.toBe('')
+  }, 60_000)
+
   describe('conforms', () => {
-    for (const conformanceCase of conformanceCases(createHarness)) {
+    for (const conformanceCase of conformanceCases(() => createHarness())) {
       it(conformanceCase.name, async () => {
         await conformanceCase.run()
         expect(conformanceCase.skip).toBe(absent[conformanceCase.name])
@@ -92,6 +94,12 @@ describe('the provider of docs/providers.md that has every optional part', () =>
 })
 
 describe('docs/providers.md', () => {
+  it('tests an outage as examples/test-your-agent.ts does', async () => {
+    const [, documented = ''] = /### Test an outage[^]*?\n```ts\n.*createFakeClock.*\n([^]*?)```/.exec(documentation) ?? []
+    expect(documented).not.toBe('')
+    expect(await readFile(join(root, 'examples/test-your-agent.ts'), 'utf8')).toContain(documented)
+  })
+
   it.each(Object.entries(registry).filter(([, { load }]) => load !== undefined))('lists each option of %s', (kind, { options }) => {
     const section = new RegExp(`\\n## ${kind}\\n[^]*?(?=\\n## |$)`).exec(documentation)?.[0] ?? ''
     const listed = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, option]) => option)
@@ -102,53 +110,4 @@ describe('docs/providers.md', () => {
 async function wholeServiceHarness(options: ScriptableOptions): Promise<ConformanceHarness> {
   const { address, token, backend, close } = await startWholeService(options)
   return { ...scriptableHarness(options, undefined, backend), provider: async () => wholeService({ address, token }), close }
-}
-
-/** A service on this machine, which fails as it is told. */
-async function createHarness(): Promise<ConformanceHarness> {
-  const token = 'a token that the service knows'
-  const secrets = new Map<string, string>()
-  const denied = new Set<string>()
-  let failing: number | 'hung' | undefined
-  const server = createServer(({ url = '', headers }, response) => {
-    const id = decodeURIComponent(url.replace(/^\/secrets\//, ''))
-    const value = secrets.get(id)
-    if (failing === 'hung') return
-    if (failing !== undefined) return refuse(response, failing)
-    if (headers.authorization !== `Bearer ${token}`) return refuse(response, 401)
-    if (denied.has(id)) return refuse(response, 403)
-    if (value === undefined) return refuse(response, 404)
-    response.end(value)
-  })
-  const address = await listen(server)
-  const failures = { unavailable: 503, throttled: 429, unauthenticated: 401, timeout: 'hung' } as const
-  return {
-    provider: async () => secretsService({ address, token }),
-    async seed(values) {
-      for (const [id, value] of Object.entries(values)) secrets.set(id, value)
-    },
-    rotate: async (id, value) => void secrets.set(id, value),
-    remove: async (id) => void secrets.delete(id),
-    deny: async (id) => void denied.add(id),
-    async fail(kind) {
-      failing = failures[kind]
-      return async () => {
-        failing = undefined
-      }
-    },
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await closed
-    },
-  }
-}
-
-async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-function refuse(response: ServerResponse, status: number): void {
-  response.writeHead(status, status === 429 ? { 'retry-after': '2' } : {}).end()
 }

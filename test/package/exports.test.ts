@@ -51,6 +51,14 @@ describe('the packed package', () => {
 
   it('holds no source, test or setting', async () => {
     const files = await readdir(join(app.directory, 'node_modules/keyward'))
-    expect(files.filter((file) => !['dist', 'docs', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md'].includes(file))).toEqual([])
+    const expected = ['dist', 'docs', 'examples', 'providers', 'package.json', 'LICENSE', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md']
+    expect(files.filter((file) => !expected.includes(file))).toEqual([])
+    const ofProviders = await readdir(join(app.directory, 'node_modules/keyward/providers'), { recursive: true, withFileTypes: true })
+    expect(new Set(ofProviders.filter((file) => file.isFile()).map(({ name }) => name))).toEqual(new Set(['README.md']))
+  })
+
+  it("holds every file of the examples, and no .env of somebody's own", async () => {
+    const [packed, own] = await Promise.all([join(app.directory, 'node_modules/keyward'), root].map((folder) => readdir(join(folder, 'examples'), { recursive: true })))
+    expect(packed?.toSorted()).toEqual(own?.filter((path) => !/(^|[/\\])\.env(?!\.example$)/.test(path)).toSorted())
   })
 })
