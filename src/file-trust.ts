@@ -13,7 +13,11 @@ export function checkTrust(stats: { uid: number; mode: number }, what: string): 
   const user = currentUser(what)
   const owners = [user, 0, ...sudoUser(user)]
   if (!owners.includes(stats.uid)) {
-    throw invalidConfig(what, `belongs to user ${stats.uid}, who is neither the user of this process (${user}) nor root`, `a file of this user: run \`chown ${user}\` on it, or the process as its owner (\`--user\` of a container)`)
+    throw invalidConfig(
+      what,
+      `belongs to user ${stats.uid}, who is neither the user of this process (${user}) nor root`,
+      `a file of this user: run \`chown ${user}\` on it, or the process as its owner (\`--user\` of a container)`,
+    )
   }
   if ((stats.mode & 0o002) !== 0) throw invalidConfig(what, 'can be written by everyone', 'a file that only its owner can write: run `chmod o-w` on it')
 }

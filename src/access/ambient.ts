@@ -2,7 +2,7 @@
  * The scope of the tool that code runs in. One store for all copies of the package: inside a tool of one, the views of all are narrowed. An adapter
  * brings it (src/seam.ts), since the core imports nothing of Node; until then a read pays one look at this.
  */
-import type { Clock } from '../clock.js'
+import { systemClock, type Clock } from '../clock.js'
 import { NameSet } from './name.js'
 import { ScopeState, type Beside, type Held } from './scope.js'
 
@@ -73,7 +73,7 @@ export class Home {
   }
 }
 
-/** A clock whose timers belong to its home: neither to the tool in which they are set, nor to the one in which a clock that is moved by hand fires them. */
+/** A clock that is asked at its home, and whose timers belong there: neither to the tool in which they are set, nor to the one in which a clock that is moved by hand fires them. */
 export interface HomeClock extends Clock {
   readonly home: Home
 }
@@ -82,8 +82,11 @@ export function atHome(clock: Clock): HomeClock {
   const home = new Home()
   return {
     home,
-    now: () => clock.now(),
-    setTimer: (run, delay) => home.run(() => clock.setTimer(() => home.run(run), delay)),
+    now: clock === systemClock ? clock.now : () => home.run(() => clock.now()),
+    setTimer(run, delay) {
+      const timer: { clear(): void; unref?(): void } = home.run(() => clock.setTimer(() => home.run(run), delay))
+      return { clear: () => home.run(() => timer.clear()), unref: () => home.run(() => timer.unref?.()) } as { clear(): void }
+    },
   }
 }
 

@@ -103,24 +103,6 @@ export class ScopeState implements Beside, Held {
     return now
   }
 
-  /** This scope and those above it, the root's last. */
-  *links(): Generator<ScopeState> {
-    for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent) yield link
-  }
-
-  /**
-   * Whose identity at a backend, and whose leases, this scope uses: the nearest above that names an agent, else that of the tool that it is read in, where
-   * that is of the same root, else the root.
-   */
-  get identity(): ScopeState {
-    const links = [...this.links()]
-    const named = links.find(({ grant }) => grant?.agent !== undefined)
-    const root = links.at(-1) ?? this
-    if (named !== undefined) return named
-    for (const { beside } of links) if (beside instanceof ScopeState && beside.descendsFrom(root)) return beside.identity
-    return root
-  }
-
   /** Is the other one this scope, or one that it was made from? */
   descendsFrom(other: ScopeState): boolean {
     for (let link: ScopeState | undefined = this; link !== undefined; link = link.parent) if (link === other) return true

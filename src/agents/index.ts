@@ -28,6 +28,15 @@ function resumedAt(place: Place, result: unknown): unknown {
   if (!/^\[object (?:Async)?Generator\]$/.test(Object.prototype.toString.call(result))) return result
   const generator = result as Generator
   const resumed = Object.create(generator) as Generator
-  for (const step of ['next', 'return', 'throw'] as const) Object.defineProperty(resumed, step, { value: (...values: [never]) => runAt(place, () => generator[step](...values)) })
+  for (const step of ['next', 'return', 'throw'] as const)
+    Object.defineProperty(resumed, step, { value: (...values: [never]) => runAt(place, () => generator[step](...values)), configurable: true })
+  if (Symbol.asyncIterator in generator) {
+    // What it is closed with is waited for: where it was closed, since a thenable is code of whoever did.
+    const close = async (value: unknown): Promise<unknown> => {
+      const settled = await value
+      return runAt(place, () => generator.return(settled))
+    }
+    Object.defineProperty(resumed, 'return', { value: close })
+  }
   return resumed
 }

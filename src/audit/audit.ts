@@ -52,7 +52,7 @@ export class Audit {
   }
 
   #timeOfTurn(): number {
-    if (this.#clock !== systemClock || typeof setImmediate !== 'function') return this.#clock.now()
+    if (this.#clock.now !== systemClock.now || typeof setImmediate !== 'function') return this.#clock.now()
     if (this.#turn === 0) {
       this.#turn = Date.now()
       this.#mayTrace = isTracing()

@@ -1,7 +1,8 @@
-/** What may be told of an error that is somebody else's: the name of its class, and nothing of its text. */
+/** What may be told of an error that is somebody else's: the name of its class. Not its `name`, which clients take from what a backend answers. */
 export function kindOf(error: unknown): string {
   try {
-    return error instanceof Error && /^\w{1,64}$/.test(error.name) ? error.name : 'an error'
+    const { name } = (error as Error).constructor
+    return error instanceof Error && /^\w{1,64}$/.test(name) ? name : 'an error'
   } catch {
     // A getter of its own.
     return 'an error'

@@ -144,7 +144,7 @@ export function cleanFailure(failure: Failure | CleanFailure): CleanFailure {
 }
 
 /** A provider's words: they must not forge a line of a log. */
-export const oneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ').slice(0, 1_000)
+export const oneLine = (text: string): string => text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ').slice(0, 1_000)
 
 /** What a SecretError that a provider threw says, to be told again with the read's context. */
 export function failureOf(error: SecretError): CleanFailure {

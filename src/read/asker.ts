@@ -1,4 +1,5 @@
 /** Calls to a provider on behalf of one operation: within its time, counted, and given up when it ends before them. */
+import { identityOf } from '../access/chain.js'
 import { createError, type CleanFailure } from '../errors/secret-error.js'
 import type { CallContext, SecretVersion } from '../provider.js'
 import { leaseOf } from './answer.js'
@@ -49,7 +50,7 @@ export class Asker {
       if (lease !== undefined) store.leases.discard({ owner: identities.of(scope), candidate }, lease)
       return answer
     }
-    return store.get({ provider, instance }, run, { asker: scope.identity.agent, deadline, signal: this.#ended.signal })
+    return store.get({ provider, instance }, run, { asker: identityOf(scope).agent, deadline, signal: this.#ended.signal })
   }
 
   async #run<Answer>(run: () => Promise<Answer>): Promise<Answer> {

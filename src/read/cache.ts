@@ -101,8 +101,10 @@ export class HeldVersion {
   get isMarked(): boolean {
     return (this.#flags & marked) !== 0
   }
-  mark(): void {
+  /** @param now Epoch milliseconds: from here on it is no fresh copy. */
+  mark(now: number): void {
     this.#flags = (this.#flags & ~fresh) | marked
+    this.#freshFor = Math.max(0, Math.min(this.#freshFor, Math.floor(now - this.fetchedAt)))
   }
 
   /** The backend has ended it since: it denied or deleted the secret, or no longer knows who asks. */
@@ -233,7 +235,7 @@ export class Cache {
 
   /** Marks as old, so that the next read asks the backend; kept for an outage. */
   mark(address: Address): void {
-    this.#spaces.get(address.space)?.get(address.key)?.mark()
+    this.#spaces.get(address.space)?.get(address.key)?.mark(this.#clock.now())
     this.#negatives.delete(nameOf(address))
   }
 
@@ -293,7 +295,11 @@ export class Cache {
   // Among the entries of the instance that grows, or of the next one that has any.
   #evict(growing: number): void {
     const own = this.#spaces.get(growing)
-    const [space, entries] = own !== undefined && own.size > 0 ? [growing, own] : ([...this.#spaces].find(([, { size }]) => size > 0) ?? [growing, new Map<string, HeldVersion>()])
+    if (own === undefined || own.size === 0) {
+      // An identity that is new pushes out what nobody reads, whosever it is, before what somebody does.
+      for (const [space, entries] of this.#spaces) for (const [key, version] of entries) if (!version.used) return this.#drop(space, key, version)
+    }
+    const [space, entries] = own !== undefined && own.size > 0 ? [growing, own] : [...this.#spaces].reduce((most, one) => (one[1].size > most[1].size ? one : most))
     for (const [key, version] of entries) {
       if (!version.used) return this.#drop(space, key, version)
       version.used = false

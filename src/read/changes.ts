@@ -58,11 +58,14 @@ export class Changes {
     // Before the call, which may push at once.
     this.#stops.set(number, () => void (isOver = true))
     try {
-      const stop: unknown = this.#home.run(() => provider.watch?.(changed))
-      quieten(stop)
+      const stop = this.#home.run((): unknown => {
+        const answer: unknown = provider.watch?.(changed)
+        quieten(answer)
+        return answer
+      })
       this.#stops.set(number, () => {
         isOver = true
-        if (typeof stop === 'function') quieten(this.#home.run(stop as () => unknown))
+        if (typeof stop === 'function') this.#home.run(() => quieten((stop as () => unknown)()))
       })
     } catch {
       this.#failed(instance)

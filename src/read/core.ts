@@ -127,7 +127,18 @@ export class Core {
     try {
       const isLoaded = this.resolver.reach(read.name).every(({ loaded }) => loaded !== undefined)
       // What is asked of providers and `authorize` is the app's, whoever reads.
-      return this.clock.home.run(() => (isLoaded ? this.#decide(read, options) : this.#load(read, options)))
+      const prepared = this.clock.home.run(() => (isLoaded ? this.#decide(read, options) : this.#load(read, options)))
+      return prepared instanceof Promise ? this.#orFailed(read, prepared) : prepared
+    } catch (error) {
+      read.failWith(error)
+      return undefined
+    }
+  }
+
+  // In the reader's place: what answers for a failure may be code of theirs.
+  async #orFailed<Prepared>(read: PendingRead, prepared: Promise<Prepared>): Promise<Prepared | undefined> {
+    try {
+      return await prepared
     } catch (error) {
       read.failWith(error)
       return undefined
@@ -135,16 +146,11 @@ export class Core {
   }
 
   async #load(read: PendingRead, options: CheckedRead): Promise<readonly Candidate[] | undefined> {
-    try {
-      // Once more after a load: only then is the name of a factory's provider known.
-      for (let missing = this.#missing(read); missing.length > 0 && !read.isSettled; missing = this.#missing(read)) {
-        await this.#within(read, Promise.all(missing.map((instance) => instance.load())))
-      }
-      return read.isSettled ? undefined : await this.#decide(read, options)
-    } catch (error) {
-      read.failWith(error)
-      return undefined
+    // Once more after a load: only then is the name of a factory's provider known.
+    for (let missing = this.#missing(read); missing.length > 0 && !read.isSettled; missing = this.#missing(read)) {
+      await this.#within(read, Promise.all(missing.map(load)))
     }
+    return read.isSettled ? undefined : await this.#decide(read, options)
   }
 
   /** Which providers a read needs, as one text: equal for reads that wait for the same ones. */
@@ -188,13 +194,13 @@ export class Core {
     return undefined
   }
 
-  // After leave was given: what is refused makes no identity, and is not counted.
+  // After leave was given: what is refused makes no identity, unless the grant asks what that enforces, and is not counted.
   #granted(read: PendingRead, candidates: readonly Candidate[]): readonly Candidate[] | undefined {
+    const usedUp = read.scope.count()
     try {
-      const own = this.#asAgent(read.scope, candidates)
-      const refusal = typeof own === 'string' ? own : read.scope.count()
-      if (refusal === undefined) return own as readonly Candidate[]
-      read.fail({ code: 'denied', reason: refusal }, 'scope')
+      const own = usedUp ?? this.#asAgent(read.scope, candidates)
+      if (typeof own !== 'string') return own
+      read.fail({ code: 'denied', reason: own }, 'scope')
     } catch (error) {
       read.failWith(error)
     }
@@ -204,11 +210,13 @@ export class Core {
   /** Goes through the candidates until one has the secret. Undefined when the read has ended, with its error told. */
   async find(read: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group?: Group, watcher?: Watcher): Promise<Located | undefined> {
     for (const [index, candidate] of candidates.entries()) {
+      read.progress.candidate = candidate
       if ('flaw' in candidate) {
+        // Nothing was asked of this one.
+        read.progress.attempts = 0
         read.failWith(candidate.flaw)
         return undefined
       }
-      read.progress.candidate = candidate
       if (!this.isSupported(read, candidate)) return undefined
       const acquired = group === undefined ? this.#acquire(read, candidate, options, watcher) : this.#acquireTogether(read, candidate, options, group)
       const outcome = acquired instanceof Promise ? await acquired : acquired
@@ -441,6 +449,15 @@ export class Core {
       ...(failure?.code === 'denied' ? { deniedBy: 'backend' as const } : {}),
       ...(this.environment === undefined ? {} : { environment: this.environment }),
     })
+  }
+}
+
+// That a factory found no credential must not look like there being no secret: a default would answer for it.
+async function load(instance: ProviderInstance): Promise<void> {
+  try {
+    await instance.load()
+  } catch (error) {
+    throw isSecretError(error, 'not-found') ? createError({ ...failureOf(error), code: 'unavailable' }, { provider: instance.name }) : error
   }
 }
 

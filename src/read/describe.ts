@@ -37,7 +37,10 @@ async function ask(core: Core, read: PendingRead, candidate: Candidate, describe
   const result = await core.store.ask(candidate, (context) => describeIt(candidate.request, context), read.deadline)
   read.progress.attempts = result.attempts
   if (read.isSettled || core.isOver(read)) return
-  if (!result.ok) return read.fail(result.failure, result.failure.code === 'denied' ? 'backend' : undefined)
+  if (!result.ok) {
+    if (result.failure.code === 'not-found') core.store.gone(candidate)
+    return read.fail(result.failure, result.failure.code === 'denied' ? 'backend' : undefined)
+  }
   const details = versionDetails(result.answer)
   read.progress.version = details?.version
   const held = core.store.held(candidate, core.identities.of(read.scope), core.clock.now())
@@ -63,9 +66,7 @@ function describeHeld(held: HeldVersion, policy: CachePolicy | false, now: numbe
   const end = freshEnd(held, policy)
   if (now >= end + Math.max(policy.staleIfError, policy.staleWhileRevalidate)) return {}
   const { version, fetchedAt, servedStale } = held
-  // What was marked as old is kept for outages alone.
-  const freshUntil = held.isMarked ? Math.min(end, now) : end
-  return { held: { ...(version === undefined ? {} : { version }), fetchedAt: new Date(fetchedAt), freshUntil: new Date(freshUntil), servedStale } }
+  return { held: { ...(version === undefined ? {} : { version }), fetchedAt: new Date(fetchedAt), freshUntil: new Date(end), servedStale } }
 }
 
 // Dates can be written to, and the details are shared by all readers of the version.

@@ -4,6 +4,7 @@ import type { CallContext, RequestOutcome, SecretProvider, SecretRequest, Secret
 import { broken } from './answer.js'
 import { Call, classify, isRetryable, type CallResult, type CallSettings } from './call.js'
 import { beginsPause, type Failed } from './cool-down.js'
+import { isThenable, quieten } from './foreign.js'
 import { Gate } from './gate.js'
 
 export interface TurnSettings extends CallSettings {
@@ -163,6 +164,7 @@ export class Dispatcher {
   #resultOf(take: () => RequestOutcome, sentAt: number, attempts: number): CallResult<SecretVersion> {
     try {
       const outcome = take()
+      quieten(outcome)
       const { ok } = outcome
       if (ok) return { ok: true, answer: outcome.secret, attempts, sentAt }
       // A provider may say neither, whatever its type.
@@ -186,12 +188,18 @@ export class Dispatcher {
   #accepts(request: SecretRequest, { clock }: DispatchSettings): boolean {
     try {
       const { batch } = this.#provider
-      return batch?.accepts === undefined || Boolean(clock.home.run(() => batch.accepts?.({ ...request })))
+      return batch?.accepts === undefined || isTrue(clock.home.run((): unknown => batch.accepts?.({ ...request })))
     } catch {
       // What it cannot say anything of is asked for on its own.
       return false
     }
   }
+}
+
+// A promise says nothing now.
+function isTrue(answer: unknown): boolean {
+  quieten(answer)
+  return !isThenable(answer) && Boolean(answer)
 }
 
 const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 1

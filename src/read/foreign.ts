@@ -12,5 +12,9 @@ export function attempt<Value>(run: () => Value): Value | undefined {
 
 /** A promise that is no answer where it was given must not end the process when it rejects. */
 export function quieten(answer: unknown): void {
-  Promise.resolve(answer).catch(() => undefined)
+  if (isThenable(answer)) Promise.resolve(answer).catch(() => undefined)
+}
+
+export function isThenable(value: unknown): boolean {
+  return typeof attempt(() => (value as { then?: unknown } | null)?.then) === 'function'
 }

@@ -3,6 +3,7 @@
  * that needs it, once for each scope that names an agent; scopes of its tools ride on it. Ended with the scope.
  */
 import type { HomeClock } from '../access/ambient.js'
+import { identityOf, linksOf } from '../access/chain.js'
 import { effectiveGrant, type EffectiveGrant } from '../access/effective.js'
 import { LocationSet } from '../access/location.js'
 import type { ScopeState } from '../access/scope.js'
@@ -96,7 +97,7 @@ export class Identities {
   }
 
   #of(scope: ScopeState): Identity {
-    const own = scope.identity
+    const own = identityOf(scope)
     const known = this.#identities.get(own)
     if (known !== undefined) return known
     const isRoot = own.parent === undefined
@@ -123,8 +124,8 @@ export class Identities {
     const identity = this.#of(scope)
     const narrowed = identity.narrowed.get(instance)
     if (narrowed?.isExact !== true) return false
-    for (const link of scope.links()) {
-      if (link.identity !== identity.scope) break
+    for (const link of linksOf(scope)) {
+      if (identityOf(link) !== identity.scope) break
       // What a tool of other secrets is granted, this backend knows nothing of.
       if (link.beside?.needsBackend === true) return false
       if (link.grant?.enforcement === 'backend' && this.#reachOf(link, instance).text !== narrowed.reach.text) return false
@@ -134,7 +135,7 @@ export class Identities {
 
   /** Does each backend that this scope can reach hold its agent to what this scope may read, and no more? */
   isEnforcedEverywhere(scope: ScopeState): boolean {
-    const identity = this.#identities.get(scope.identity)
+    const identity = this.#identities.get(identityOf(scope))
     if (scope.ended !== undefined || identity?.agent === undefined) return false
     try {
       const reachable = this.#settings.resolver().reachable(this.#grantOf(scope))
@@ -153,8 +154,8 @@ export class Identities {
 
   /** Every instance through which a scope may have read from this one: an agent's by its own identity where it has one, those of no agent by all. */
   spaces(scope: ScopeState, instance: ProviderInstance): readonly number[] {
-    if (scope.identity.agent !== undefined) {
-      const narrowed = this.#identities.get(scope.identity)?.narrowed
+    if (identityOf(scope).agent !== undefined) {
+      const narrowed = this.#identities.get(identityOf(scope))?.narrowed
       const own = narrowed?.get(instance)
       if (own !== undefined) return [own.instance.number]
       // Before its first read it has nothing there.
@@ -194,7 +195,7 @@ export class Identities {
   }
 
   #narrowed(scope: ScopeState, instance: ProviderInstance, provider: SecretProvider): Narrowed | undefined {
-    if (scope.identity.agent === undefined || provider.narrow === undefined) return undefined
+    if (identityOf(scope).agent === undefined || provider.narrow === undefined) return undefined
     const identity = this.#of(scope)
     if (identity.narrowed.has(instance)) return identity.narrowed.get(instance)
     const made = this.#make(identity, instance, provider)

@@ -234,7 +234,7 @@ export class Leases {
     if (renewal?.failure === undefined || !isRefusal(renewal.failure)) return
     live.isAtMaximum = true
     // The backend knows it no more.
-    if (renewal.failure.code === 'not-found') version.mark()
+    if (renewal.failure.code === 'not-found') version.mark(this.#settings.clock.now())
     this.#replace(live, version)
   }
 

@@ -24,6 +24,8 @@ async function read(view: Reader, names: unknown, given: unknown): Promise<unkno
   }
   run(view, reads, options).catch(failAll)
   const settled = await Promise.all(outcomes)
+  // What was found for some names is not handed over when the scope ended while others were waited for.
+  if (settled.some(({ ok }) => ok)) view.core.root.requireOpen(view.scope)
   return options.isPartial ? collect(wanted, settled) : allOrError(wanted, settled)
 }
 

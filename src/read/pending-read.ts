@@ -3,7 +3,7 @@ import { activeTrace, type Trace } from '../audit/trace.js'
 import type { AuditEvent, ReadEvent } from '../audit/events.js'
 import { Home } from '../access/ambient.js'
 import type { ScopeState } from '../access/scope.js'
-import { createError, failureOf, fixOf, isSecretError, type CleanFailure, type ErrorContext, type SecretError } from '../errors/secret-error.js'
+import { createError, failureOf, fixOf, oneLine, isSecretError, type CleanFailure, type ErrorContext, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import type { Core } from './core.js'
 import { attempt } from './foreign.js'
@@ -195,8 +195,8 @@ export class PendingRead {
       provider: isRefusedHere ? undefined : (candidate?.instance.name ?? provider),
       reference: isRefusedHere || candidate === undefined ? undefined : this.#core.resolver.reference(candidate),
     })
-    const frames = /\n {4}at .*$/s.exec(attempt(() => this.#site.stack) ?? '')?.[0]
-    if (frames !== undefined) Object.defineProperty(error, 'stack', { value: `${error.name}: ${error.message}${frames}` })
+    const frames = framesOf(attempt(() => this.#site.stack))
+    if (frames !== '') Object.defineProperty(error, 'stack', { value: `${error.name}: ${error.message}${frames}`, writable: true, configurable: true })
     return error
   }
 
@@ -234,4 +234,11 @@ export class PendingRead {
     if (error?.requestId !== undefined) event.requestId = error.requestId
     this.#core.audit?.emit(this.#purpose.tell?.(event) ?? event)
   }
+}
+
+// A function may have any name: it must not forge a line of a log.
+function framesOf(stack: unknown): string {
+  if (typeof stack !== 'string') return ''
+  const frames = stack.split('\n').filter((line) => line.startsWith('    at '))
+  return frames.map((frame) => `\n    ${oneLine(frame.slice(4))}`).join('')
 }

@@ -8,6 +8,7 @@ import { printable } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { SecretProvider, SecretRequest } from '../provider.js'
 import type { Address } from './cache.js'
+import { quieten } from './foreign.js'
 import type { ProviderInstance } from './instance.js'
 import { byName, checkNames, instancesOf, unknownProvider, type ProviderSet } from './provider-set.js'
 
@@ -192,12 +193,15 @@ function candidateOf(name: string, instance: ProviderInstance, provider: SecretP
 
 function locate(provider: SecretProvider, name: string): Place {
   if (provider.locate === undefined) return { id: name }
-  const { id, version, stage, field } = provider.locate(name)
+  const located = provider.locate(name)
+  quieten(located)
+  const { id, version, stage, field } = located
   return { id, version, stage, field }
 }
 
 function canonicalId(provider: SecretProvider, id: string): string {
   const canonical = provider.canonical === undefined ? id : provider.canonical(id)
+  quieten(canonical)
   if (typeof canonical !== 'string' || canonical.includes('\n'))
     throw createError({ code: 'invalid-config', fix: 'The provider gave an id that is no single line of text' }, { provider: provider.name })
   return canonical

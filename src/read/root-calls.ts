@@ -17,26 +17,30 @@ export interface RootCall {
 
 export function rootCalls(root: Root, state: ScopeState): Pick<RootSecrets, 'putSecret' | 'deleteSecret' | 'listSecrets' | 'check'> {
   const pending: RootCall['pending'] = new Set()
-  const call = async (): Promise<RootCall> => ({ core: await root.ready(), state: operatorScope(root.clock, state), pending })
+  // Held against the place where it is called, and not where something is loaded or iterated.
+  const call = (): (() => Promise<RootCall>) => {
+    const own = operatorScope(root.clock, state)
+    return async () => ({ core: await root.ready(), state: own, pending })
+  }
   state.whenEnded((code) => {
     for (const one of pending) one.fail({ code })
   })
   return {
     putSecret: async (name: unknown, value: unknown, options?: unknown) => {
-      const [taken, given] = [takeValue(value), takeOptions(options)]
-      return (await import('./write.js')).putSecret(await call(), name, taken, given)
+      const [begin, taken, given] = [call(), takeValue(value), takeOptions(options)]
+      return (await import('./write.js')).putSecret(await begin(), name, taken, given)
     },
     deleteSecret: async (name: unknown, options?: unknown) => {
-      const given = takeOptions(options)
-      return (await import('./write.js')).deleteSecret(await call(), name, given)
+      const [begin, given] = [call(), takeOptions(options)]
+      return (await import('./write.js')).deleteSecret(await begin(), name, given)
     },
     listSecrets: (options?: unknown) => {
-      const given = takeOptions(options)
-      return Object.freeze({ [Symbol.asyncIterator]: () => openLater(async () => (await import('./list.js')).openListing(await call(), given)) })
+      const [begin, given] = [call(), takeOptions(options)]
+      return Object.freeze({ [Symbol.asyncIterator]: () => openLater(async () => (await import('./list.js')).openListing(await begin(), given)) })
     },
     check: async (options?: unknown) => {
-      const given = takeOptions(options)
-      return (await import('./check.js')).checkProviders(await call(), given)
+      const [begin, given] = [call(), takeOptions(options)]
+      return (await import('./check.js')).checkProviders(await begin(), given)
     },
   }
 }

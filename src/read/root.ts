@@ -63,7 +63,7 @@ export class Root {
     this.clock = atHome(settings.clock)
     this.environment = settings.environment
     this.isForTools = settings.isForTools
-    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, settings.clock, settings.environment, this.clock.home)
+    this.audit = settings.sinks.length === 0 ? undefined : new Audit(settings.sinks, this.clock, settings.environment, this.clock.home)
     this.providers = choose(this)
   }
 

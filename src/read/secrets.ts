@@ -71,7 +71,7 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
   })
   // What goes wrong the first read tells.
   if (root.core === undefined) root.load().catch(() => undefined)
-  return openRoot(root, new ScopeState(clock), checkAgents(agents, origin))
+  return openRoot(root, new ScopeState(root.clock), checkAgents(agents, origin))
 }
 
 function setupOf(root: Root, directory: string | undefined): (name: () => string | undefined) => ProviderSetup {

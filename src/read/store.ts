@@ -194,6 +194,11 @@ export class Store {
     }
   }
 
+  /** Ends what is held of a secret that a description said is not there: no outage is survived with it. */
+  gone({ address }: Pick<Candidate, 'address'>): void {
+    this.endAll(({ space, key }) => space === address.space && key === address.key)
+  }
+
   #addresses(): readonly Address[] {
     return [...this.cache.addresses(), ...Array.from(this.#flights.values(), ({ address }) => address)]
   }
@@ -219,7 +224,7 @@ export class Store {
     const owner = this.places.ownerOf(version)
     const address = owner === undefined ? given : this.places.own(given, owner)
     const current = this.cache.get(address, this.#clock.now())
-    version.mark()
+    version.mark(this.#clock.now())
     if (current === undefined || current === version) this.#detach(nameOf(address))
   }
 
@@ -324,7 +329,7 @@ export class Store {
       version,
       policy: demand.policy,
       deadline: this.#clock.now() + timeout,
-      outcome: call.result.then((result) => this.#land(candidate, flight, result, isProbe)),
+      outcome: call.result.then((result) => this.#clock.home.run(() => this.#land(candidate, flight, result, isProbe))),
       stop: (failure) => call.stop(failure),
     }
     this.#flights.set(nameOf(address), flight)

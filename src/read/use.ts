@@ -2,6 +2,7 @@
 import { checkFunction } from '../errors/check.js'
 import { describe } from './describe.js'
 import type { HeldVersion } from './cache.js'
+import { quieten } from './foreign.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretDescription } from './types.js'
@@ -58,7 +59,9 @@ function descriptionOf({ core }: Reader, name: string, from: Handed['from']): Se
 const rejectedCodes: ReadonlySet<unknown> = new Set(['28P01', 'ER_ACCESS_DENIED_ERROR', 'WRONGPASS', 'EAUTH'])
 
 function isAuthenticationFailure(error: unknown, isRejected: CheckedRead['isRejected']): boolean {
-  if (isRejected?.(error) === true) return true
+  const answer: unknown = isRejected?.(error)
+  if (answer === true) return true
+  quieten(answer)
   if (typeof error !== 'object' || error === null) return false
   const { status, statusCode, code, response } = error as { status?: unknown; statusCode?: unknown; code?: unknown; response?: { status?: unknown; statusCode?: unknown } | null }
   return status === 401 || statusCode === 401 || response?.status === 401 || response?.statusCode === 401 || rejectedCodes.has(code)

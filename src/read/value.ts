@@ -2,6 +2,7 @@
 import { printable } from '../errors/check.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { JsonValue } from '../provider.js'
+import { isThenable, quieten } from './foreign.js'
 import { StoredRecord, type Stored } from './stored.js'
 
 /** Thrown inside the core alone: what the value is not. The core wraps it once. */
@@ -18,6 +19,10 @@ export function store(value: unknown): Stored | undefined {
   if (typeof value === 'string') return value
   if (value instanceof Uint8Array) return new Uint8Array(value)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  if (isThenable(value)) {
+    quieten(value)
+    return undefined
+  }
   try {
     const json: unknown = JSON.stringify(value)
     return typeof json === 'string' && json.startsWith('{') ? new StoredRecord(json) : undefined

@@ -67,7 +67,11 @@ export class View {
 
   /** Undefined until the way of a read is loaded. */
   get reader(): Reader | undefined {
-    this.#reader ??= this.root.core?.openReader(this.scope, this.#handles)
+    try {
+      this.#reader ??= this.root.core?.openReader(this.scope, this.#handles)
+    } catch {
+      // A fault of the config: whoever waits for the root is told.
+    }
     return this.#reader
   }
 

@@ -4,7 +4,7 @@
  */
 import { Home } from '../access/ambient.js'
 import { longestDelay, setBackgroundTimer } from '../clock.js'
-import type { CleanFailure } from '../errors/secret-error.js'
+import { failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { versionDetails } from './answer.js'
 import type { HeldVersion, VersionDetails } from './cache.js'
 import type { CallResult } from './call.js'
@@ -43,6 +43,9 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   /** Of the step that waits. */
   #wake: (() => void) | undefined
   #hasNews = false
+  #isLooking = false
+  /** The newest that landed during a look: what that brings is no news. */
+  #landed: HeldVersion | undefined
   /** Epoch milliseconds of the last time that news led to the backend. */
   #askedAt = -Infinity
   readonly #ends: (() => void)[] = []
@@ -86,7 +89,10 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
         const usual = this.#gap(seen.candidate)
         const isNews = await this.#wait(failures === 0 ? usual : Math.min(usual, shortestGap * 2 ** (failures - 1)))
         if (this.#hasEnded()) break
+        this.#isLooking = true
         const next = await this.#look(candidates, seen, isNews ? 0 : usual / 2)
+        this.#isLooking = false
+        this.#heed(typeof next === 'string' ? seen : next)
         failures = next === 'failed' ? failures + 1 : 0
         if (next === 'failed' || next === 'same' || this.#hasEnded()) continue
         seen = next
@@ -111,7 +117,9 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   async #first(read: PendingRead, candidates: readonly Candidate[]): Promise<Sight | undefined> {
     try {
       for (const { instance, provider } of candidates) this.#core.store.changes.follow(instance, provider)
-      const sight = await this.#see(candidates, read.deadline, 0, read)
+      // Each call has its whole time, whatever is left of this one's: it is shared with others who watch.
+      read.atDeadline(() => read.fail({ code: 'timeout' }))
+      const sight = await this.#see(candidates, Infinity, 0, read)
       if (read.isSettled || this.#core.isOver(read)) return undefined
       if (!('candidate' in sight)) {
         read.fail(sight, sight.code === 'denied' ? 'backend' : undefined)
@@ -151,10 +159,9 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
       return held === undefined || held === seen.version ? 'same' : { candidate: seen.candidate, details: held.details, version: held }
     }
     if (maxAge === 0) this.#askedAt = beganAt
-    const sight = await this.#see(candidates, beganAt + timeout, maxAge)
+    const sight = await this.#seeSafely(candidates, beganAt + timeout, maxAge)
     if (!('candidate' in sight)) {
-      // Gone: what is held must not be served as if it were not.
-      if (sight.code === 'not-found') store.mark(seen.candidate.address)
+      if (sight.code === 'not-found') store.gone(seen.candidate)
       this.#core.tellRefresh(seen.candidate, { ok: false, attempts: 1, failure: sight }, clock.now() - beganAt)
       return 'failed'
     }
@@ -176,6 +183,15 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     const fetched: Sight = { candidate: sight.candidate, details: brought.version.details, version: brought.version }
     // A backend that answers from a copy may describe what it does not give yet.
     return isSame(fetched, seen) && fetched.details?.version !== undefined ? 'failed' : fetched
+  }
+
+  async #seeSafely(candidates: readonly Candidate[], deadline: number, maxAge: number): Promise<Sight | CleanFailure> {
+    try {
+      return await this.#see(candidates, deadline, maxAge)
+    } catch (error) {
+      // What a provider threw may quote anything.
+      return isSecretError(error) ? failureOf(error) : { code: 'unavailable', reason: 'internal' }
+    }
   }
 
   /** The first candidate that has the secret, as a read would find it; what kept it from being found otherwise. */
@@ -236,12 +252,20 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   #listen(candidates: readonly Candidate[], seen: () => Sight | undefined): void {
     const news = (version: HeldVersion | undefined): void => {
       const before = seen()
+      if (version !== undefined && this.#isLooking) this.#landed = version
+      if (this.#isLooking && version !== undefined) return
       // A version that lands during the first look is what that brings.
       if (version !== undefined && (before === undefined || isSame({ candidate: before.candidate, details: version.details, version }, before))) return
       this.#hasNews = true
       this.#wake?.()
     }
     for (const { address, place } of candidates) this.#ends.push(this.#core.store.changes.listen(address.space, place.id, news))
+  }
+
+  #heed({ candidate, ...seen }: Sight): void {
+    const landed = this.#landed
+    this.#landed = undefined
+    if (landed !== undefined && !isSame({ candidate, details: landed.details, version: landed }, { candidate, ...seen })) this.#hasNews = true
   }
 
   #follow(signal: AbortSignal | undefined): void {

@@ -178,7 +178,7 @@ describe('a narrowing that fails', () => {
       if (failing) throw new SecretError({ code: 'unavailable', reason: 'sts' })
       return 'backend'
     })
-    const scope = secrets.scope({ agent: 'researcher', allow: ['A', 'B'], maxReads: 3 })
+    const scope = secrets.scope({ agent: 'researcher', allow: ['A', 'B'] })
     const tool = scope.scope({ tool: 'search', allow: ['A'] })
     expect(await reasonOf(scope.getSecret('A'))).toBe('unavailable sts')
     expect(await reasonOf(tool.getSecret('A'))).toBe('unavailable sts')
@@ -370,6 +370,15 @@ it('a narrowing that takes its time is refused, and leaves no rejection that nob
   expect([unhandled, script.calls]).toEqual([[], []])
 })
 
+it('a read whose narrowing fails is counted, as each that access lets through', async () => {
+  const { secrets } = setUp({}, {}, () => {
+    throw new SecretError({ code: 'unavailable', reason: 'sts' })
+  })
+  const scope = secrets.scope({ agent: 'researcher', allow: ['A'], maxReads: 2 })
+  const outcomes = [await reasonOf(scope.getSecret('A')), await reasonOf(scope.getSecret('A')), await reasonOf(scope.getSecret('A'))]
+  expect(outcomes).toEqual(['unavailable sts', 'unavailable sts', 'denied reads-used-up'])
+})
+
 describe('in a list of providers', () => {
   const failing = (): never => {
     throw new Error('no session')
@@ -389,7 +398,10 @@ describe('in a list of providers', () => {
     const provider = [providerOf('first', { A: 'a' }), providerOf('second', { A: 'x', B: 'b' }, failing), providerOf('third', { C: 'c' })]
     const scope = createSecrets<string>({ provider }).scope({ agent: 'researcher', allow: ['A', 'B', 'C'] })
     expect(await scope.getSecret('A')).toBe('a')
-    for (const name of ['B', 'C'] as const) expect(await codeOf(scope.getSecret(name))).toBe('denied')
+    for (const name of ['B', 'C'] as const) {
+      const error: unknown = await scope.getSecret(name).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'denied', deniedBy: 'backend', provider: 'second', reference: `second://${name}`, attempts: 0 })
+    }
     const several = await scope.getSecrets(['A', 'B'], { partial: true })
     expect(several).toMatchObject({ A: { ok: true, value: 'a' }, B: { ok: false, error: { code: 'denied', deniedBy: 'backend' } } })
   })

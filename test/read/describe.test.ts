@@ -43,6 +43,7 @@ describe('what is held', () => {
     await secrets.getSecret('LONG')
     await clock.advanceAsync(20_000)
     secrets.invalidate('LONG')
+    await clock.advanceAsync(5_000)
     expect(await held('LONG')).toEqual({ version: '1', fetchedAt: new Date(start), freshUntil: new Date(start + 20_000), servedStale: false })
   })
 })

@@ -86,7 +86,7 @@ beforeAll(async () => {
   await secrets.close()
 })
 
-const runs = Number(process.env['KEYWARD_RUNS'] ?? 150)
+const runs = Number(process.env['KEYWARD_RUNS'] ?? 400)
 
 it('keeps what is promised of leases, whatever happens in whatever order', { timeout: Math.max(60_000, runs * 200) }, async () => {
   await fc.assert(

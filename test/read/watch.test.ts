@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createSecrets, type AuditEvent, type SecretDescription, type SecretProvider, type SecretsOptions } from '../../src/index.js'
+import { createSecrets, SecretNotFoundError, type AuditEvent, type SecretDescription, type SecretProvider, type SecretsOptions } from '../../src/index.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { createScriptable, type ScriptableOptions } from '../providers/scriptable/index.js'
 import { Script, settle, unhandledDuring } from './scripted-provider.js'
@@ -315,12 +315,87 @@ describe('watchSecret', () => {
     await secrets.close()
   })
 
-  it('finds the provider that has it, in a list', async () => {
-    const { secrets, scriptable } = setUp({ provider: [{ name: 'memory', secrets: {} }, createScriptable().factory] })
-    void scriptable
-    const watch = follow(secrets.watchSecret('missing'))
-    await until(() => watch.error !== undefined)
-    expect(watch.error).toMatchObject({ code: 'not-found' })
+  it('finds the provider that has it, in a list, and goes on where another has it', async () => {
+    const [first, second] = [createScriptable({ name: 'first' }), createScriptable({ name: 'second' })]
+    second.put('A', 'of the second')
+    const { secrets } = setUp({ provider: [first.factory, second.factory] })
+    const watch = follow(secrets.watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    expect(watch.seen[0]).toMatchObject({ provider: 'second', reference: 'second://A', version: '1' })
+    first.put('A', 'of the first')
+    await until(() => watch.seen.length === 2)
+    expect(watch.seen[1]).toMatchObject({ provider: 'first', reference: 'first://A' })
+    const missing = follow(secrets.watchSecret('missing'))
+    await until(() => missing.error !== undefined)
+    expect(missing.error).toMatchObject({ code: 'not-found' })
+    await secrets.close()
+  })
+
+  it('goes on where another provider of the list cannot hold the name, and tells nothing of what that threw', async () => {
+    const clock = createFakeClock()
+    let isGone = false
+    let push = (): void => undefined
+    const first: SecretProvider = {
+      name: 'first',
+      get: async () => ({ value: 'x', version: '1' }),
+      async describe() {
+        if (isGone) throw new SecretNotFoundError({ code: 'not-found' })
+        return { version: '1' }
+      },
+      watch(changed) {
+        push = changed
+        return () => undefined
+      },
+      failure: () => undefined,
+    }
+    const second: SecretProvider = {
+      name: 'second',
+      get: async () => ({ value: 'x' }),
+      failure: () => undefined,
+      locate: () => {
+        throw new Error('canary of a provider')
+      },
+    }
+    const events: AuditEvent[] = []
+    const secrets = createSecrets<string>({ provider: [first, second], clock, audit: (event) => void events.push(event) })
+    const watch = follow(secrets.scope({ allow: ['A'] }).watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    isGone = true
+    push()
+    await until(() => events.some((event) => event.type === 'refresh'))
+    expect(events.at(-1)).toMatchObject({ type: 'refresh', outcome: 'unavailable', reason: 'internal' })
+    isGone = false
+    await clock.advanceAsync(400_000)
+    expect([watch.isDone, watch.error]).toEqual([false, undefined])
+    await secrets.close()
+  })
+
+  it('ends what is held of a secret that is gone: no outage is survived with it', async () => {
+    for (const look of ['watch', 'describe'] as const) {
+      const { secrets, scriptable, clock } = setUp({}, polling)
+      await secrets.getSecret('A')
+      const watch = look === 'watch' ? follow(secrets.watchSecret('A')) : undefined
+      if (watch !== undefined) await until(() => watch.seen.length === 1)
+      scriptable.remove('A')
+      if (watch === undefined) await expect(secrets.describeSecret('A')).rejects.toMatchObject({ code: 'not-found' })
+      else await clock.advanceAsync(300_000)
+      await settle()
+      scriptable.fail('get', 'unavailable')
+      await expect(secrets.getSecret('A')).rejects.toMatchObject({ code: 'unavailable' })
+      await secrets.close()
+    }
+  })
+
+  it('takes what it fetched itself for no news', async () => {
+    const clock = createFakeClock()
+    let gets = 0
+    const provider: SecretProvider = { name: 'own', get: async () => ({ value: `v${(gets += 1)}` }), failure: () => undefined }
+    const secrets = createSecrets<string>({ provider, clock, cache: false })
+    const watch = follow(secrets.watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    await clock.advanceAsync(300_000)
+    expect(gets).toBeGreaterThan(4)
+    expect(gets).toBeLessThan(10)
     await secrets.close()
   })
 })
@@ -416,6 +491,21 @@ describe('a provider that pushes', () => {
     scriptable.rotate('A', 'second')
     await until(() => watches.every(({ seen }) => seen.length === 2))
     expect(scriptable.count('describe')).toBe(2)
+    await secrets.close()
+  })
+
+  it('throws away the looks that began before it: who begins to watch afterwards sees what is there then', async () => {
+    const { secrets, scriptable } = setUp()
+    const held = scriptable.hold('describe')
+    const early = follow(secrets.watchSecret('A'))
+    await until(() => held.waiting === 1)
+    scriptable.rotate('A', 'second')
+    const late = follow(secrets.watchSecret('A'))
+    await until(() => held.waiting === 2)
+    held.release()
+    await until(() => late.seen.length === 1)
+    expect(versions(late)).toEqual(['2'])
+    await until(() => versions(early).at(-1) === '2')
     await secrets.close()
   })
 
