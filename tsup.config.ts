@@ -20,6 +20,7 @@ const together: Plugin = {
       [`${source}provider.ts`, checks],
       [`${source}testing/index.ts`, engine],
       [`${source}agents/index.ts`, core],
+      [`${source}redaction/index.ts`, engine],
     ])
     // Read before anything is built: files are loaded in no certain order, and what is published must not hang on it.
     for (const file of await readdir(source, { recursive: true, withFileTypes: true })) {
@@ -44,6 +45,7 @@ export default defineConfig({
     index: 'src/index.ts',
     provider: 'src/provider.ts',
     'agents/index': 'src/agents/index.ts',
+    'redaction/index': 'src/redaction/index.ts',
     'testing/index': 'src/testing/index.ts',
     'providers/memory': 'providers/memory/index.ts',
     'providers/env': 'providers/env/index.ts',

@@ -6,8 +6,10 @@ import { LocationSet } from '../access/location.js'
 import type { NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
 import { within } from '../clock.js'
-import { cleanFailure, createError, failureOf, isSecretError, type CleanFailure } from '../errors/secret-error.js'
+import { cleanFailure, createError, failureOf, invalidConfig, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
+import { Redactor, type Reader as RedactionReader } from '../redaction/redactor.js'
+import { createRedactStage, type FlushAt, type RedactedStage } from '../redaction/stream.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
 import type { ProviderSetup } from '../provider.js'
 import type { Demand, Found, Outcome } from './flight.js'
@@ -47,11 +49,14 @@ export class Core {
   readonly isForTools: boolean
   readonly audit: Audit | undefined
   readonly known: KnownValues
+  readonly redactor: Redactor
   readonly store: Store
   readonly identities: Identities
   readonly resolver: Resolver
   readonly root: Root
   readonly #settings: RootSettings
+  /** Names that were warned of. */
+  readonly #short = new Set<string>()
   readonly #denied = new WeakMap<NameSet, Map<ProviderInstance, LocationSet>>()
 
   constructor(root: Root) {
@@ -66,6 +71,7 @@ export class Core {
     this.audit = root.audit
     this.resolver = new Resolver(root.providers)
     this.known = new KnownValues(settings.maxEntries * 2)
+    this.redactor = new Redactor(this.known)
     this.store = new Store(new Cache(this.clock, settings.maxEntries), this.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
       refreshed: (candidate, result, duration) => this.tellRefresh(candidate, result, duration),
@@ -105,6 +111,32 @@ export class Core {
   }
 
   event: Root['event'] = (...said) => this.root.event(...said)
+
+  /** Everything that is known, in whatever form, becomes its name. Throws `closed` when these secrets are: nothing is known any more. */
+  redact(text: unknown, scope?: ScopeState): string {
+    if (typeof text !== 'string') throw invalidConfig('text', 'is not a string', 'a text; of a value with parts redactValue() of keyward/redaction makes a clean one')
+    return this.redactor.redact(text, this.readerOf(scope))
+  }
+
+  redactStage(flushAt: FlushAt = 'end', scope?: ScopeState): RedactedStage {
+    return createRedactStage(this.redactor, this.readerOf(scope), flushAt)
+  }
+
+  /** Who reads what is redacted: through a scope only the names that it is granted. */
+  readerOf(scope: ScopeState | undefined): RedactionReader {
+    return {
+      mayName: (name) => scope === undefined || scope.refuses(name) === undefined,
+      found: (name, count) => {
+        const base = { type: 'redaction', name, count, time: this.clock.now() } as const
+        this.audit?.emit(this.environment === undefined ? base : { ...base, environment: this.environment })
+      },
+      short: (name) => {
+        if (this.#short.has(name)) return
+        this.#short.add(name)
+        this.warn(`The value of "${name}" is shorter than 8 characters: it is replaced only where it stands alone in structured data, and in no text`, undefined)
+      },
+    }
+  }
 
   warn(...said: Parameters<Root['warn']>): void {
     this.root.warn(...said)

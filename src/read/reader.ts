@@ -115,7 +115,7 @@ export class Reader {
     return describeSecret(this, name, options)
   }
 
-  async watch(name: unknown, options: unknown): Promise<AsyncIterator<unknown>> {
+  async watch(name: unknown, options: unknown): Promise<ReturnType<(typeof import('./watch.js'))['watchSecret']>> {
     const { watchSecret } = await import('./watch.js')
     return watchSecret(this, name, options)
   }

@@ -3,6 +3,7 @@ import { operatorScope } from '../access/ambient.js'
 import type { ScopeState } from '../access/scope.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { Core } from './core.js'
+import { iterateLater } from './later.js'
 import type { Root } from './root.js'
 import type { RootSecrets, SecretDescription } from './types.js'
 import { takeOptions, takeValue } from './taken.js'
@@ -15,7 +16,7 @@ export interface RootCall {
   readonly pending: Set<{ fail(failure: CleanFailure): void }>
 }
 
-export function rootCalls(root: Root, state: ScopeState): Pick<RootSecrets, 'putSecret' | 'deleteSecret' | 'listSecrets' | 'check'> {
+export function rootCalls(root: Root, state: ScopeState): Pick<RootSecrets, 'putSecret' | 'deleteSecret' | 'listSecrets' | 'check' | 'redact' | 'redactStream'> {
   const pending: RootCall['pending'] = new Set()
   // Held against the place where it is called, and not where something is loaded or iterated.
   const call = (): (() => Promise<RootCall>) => {
@@ -36,23 +37,20 @@ export function rootCalls(root: Root, state: ScopeState): Pick<RootSecrets, 'put
     },
     listSecrets: (options?: unknown) => {
       const [begin, given] = [call(), takeOptions(options)]
-      return Object.freeze({ [Symbol.asyncIterator]: () => openLater(async () => (await import('./list.js')).openListing(await begin(), given)) })
+      return iterateLater(async () => (await import('./list.js')).openListing(await begin(), given)) as AsyncIterable<SecretDescription>
+    },
+    // Nothing is known before anything can have been read.
+    redact: (text) => root.core?.redact(text) ?? text,
+    redactStream: () => {
+      const stage = root.ready().then((core) => core.redactStage())
+      return new TransformStream({
+        transform: async (chunk, controller) => (await stage).transform(chunk, controller),
+        flush: async (controller) => (await stage).flush(controller),
+      })
     },
     check: async (options?: unknown) => {
       const [begin, given] = [call(), takeOptions(options)]
       return (await import('./check.js')).checkProviders(await begin(), given)
     },
   }
-}
-
-type Iteration = Required<Pick<AsyncIterator<SecretDescription, undefined>, 'next' | 'return'>>
-
-function openLater(open: () => Promise<Iteration>): AsyncIterableIterator<SecretDescription> {
-  let opened: Promise<Iteration> | undefined
-  const iterator: AsyncIterableIterator<SecretDescription> = {
-    [Symbol.asyncIterator]: () => iterator,
-    next: async () => (await (opened ??= open())).next(),
-    return: async () => (await (opened ??= open())).return(),
-  }
-  return Object.freeze(iterator)
 }

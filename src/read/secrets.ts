@@ -144,7 +144,7 @@ function environmentVariable(): string | undefined {
 
 function checkTimeout(value: unknown, option: string): number {
   const timeout = checkDuration(value, option)
-  if (timeout < 1) throw invalidConfig(option, 'leaves a read no time', "a millisecond or more, such as '10s'")
+  if (timeout < 1) throw invalidConfig(option, 'is too short', '1ms or more')
   return timeout
 }
 

@@ -134,6 +134,14 @@ export interface RootSecrets<in Name extends string = SecretName> extends Secret
    * are the error of every provider.
    */
   readonly check: (options?: { signal?: AbortSignal }) => Promise<Record<string, { ok: true } | { ok: false; error: SecretError }>>
+  /**
+   * Every known value, in every form that docs/redaction.md lists, becomes `[secret NAME]`. Known is what was read or written, for a day after that at least, and
+   * the providers' own credentials. Values under 8 characters are left.
+   * @throws SecretError `closed` after `close()`: nothing is known any more.
+   */
+  readonly redact: (text: string) => string
+  /** The same for bytes, however they are cut. Holds back the longest known value less one, in decoded characters, and tells the rest at its end. */
+  readonly redactStream: () => TransformStream<Uint8Array, Uint8Array>
   /** Stops timers, revokes leases, flushes sinks, closes what this root made (an injected instance belongs to its maker), all within `timeout`. */
   readonly close: () => Promise<void>
 }

@@ -8,6 +8,7 @@ import { narrow, ScopeState, type Beside, type Refusal } from '../access/scope.j
 import { activeTrace } from '../audit/trace.js'
 import { within } from '../clock.js'
 import { pin } from '../redaction/redacted.js'
+import { iterateLater } from './later.js'
 import type { Handle, Reader } from './reader.js'
 import type { Root } from './root.js'
 import { shown } from './shown.js'
@@ -153,16 +154,7 @@ export class View {
   }
 
   #watch(name: unknown, options: unknown): AsyncIterable<unknown> {
-    const iterate = (): AsyncIterator<unknown> => {
-      const iterator = this.#iterate(name, options)
-      const next = async (): Promise<IteratorResult<unknown>> => (await iterator).next()
-      return Object.freeze({ next: Object.freeze(next), return: Object.freeze(async () => ((await iterator).return as () => Promise<IteratorResult<unknown>>)()) })
-    }
-    return Object.freeze({ [Symbol.asyncIterator]: Object.freeze(iterate) })
-  }
-
-  async #iterate(name: unknown, options: unknown): Promise<AsyncIterator<unknown>> {
-    return (await this.opened()).watch(name, options)
+    return iterateLater(async () => (await this.opened()).watch(name, options))
   }
 
   invalidate(name: unknown): void {

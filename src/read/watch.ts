@@ -31,7 +31,7 @@ const uncachedGap = 60_000
 /** Milliseconds between two looks at least, and after one that failed; doubled up to the usual gap. */
 const shortestGap = 1_000
 
-export function watchSecret(view: Reader, name: unknown, options: unknown): AsyncIterator<SecretDescription, undefined> {
+export function watchSecret(view: Reader, name: unknown, options: unknown): Required<Pick<AsyncIterator<SecretDescription, undefined>, 'next' | 'return'>> {
   return new Watch(view, name, options)
 }
 

@@ -6,6 +6,12 @@ const retention = 24 * 3_600_000
 /** Names kept of one value: a pattern may lead any number to it. */
 const mostNames = 16
 
+export interface Seen {
+  readonly generation: number
+  readonly recent: number
+  readonly concealed: number
+}
+
 export class KnownValues {
   /** Value to the names that it was read by; one name is kept bare, since there is seldom a second. */
   #recent = new Map<string, string | Set<string>>()
@@ -13,6 +19,8 @@ export class KnownValues {
   readonly #concealed = new Map<string, string>()
   #since = -Infinity
   readonly #most: number
+  #generation = 0
+  #isClosed = false
 
   /** @param most Values kept since the last turn, so that a backend that mints values does not fill the memory. */
   constructor(most = 20_000) {
@@ -22,6 +30,7 @@ export class KnownValues {
   /** @param now Epoch milliseconds. */
   add(value: string, name: string, now: number): void {
     if (Math.abs(now - this.#since) > retention || this.#recent.size >= this.#most) {
+      this.#generation += 1
       this.#earlier = this.#recent
       this.#recent = new Map()
       this.#since = now
@@ -38,15 +47,37 @@ export class KnownValues {
     if (value !== '') this.#concealed.set(value, label)
   }
 
+  /** Every value that is known. */
+  *values(): Generator<string> {
+    yield* this.#recent.keys()
+    yield* this.#earlier.keys()
+    yield* this.#concealed.keys()
+  }
+
+  /** How far somebody has looked: what came afterwards is what `since` gives. Another generation means that all has to be looked at anew. */
+  get seen(): Seen {
+    return { generation: this.#generation, recent: this.#recent.size, concealed: this.#concealed.size }
+  }
+  since({ recent, concealed }: Seen): readonly string[] {
+    if (recent === this.#recent.size && concealed === this.#concealed.size) return []
+    return [...[...this.#recent.keys()].slice(recent), ...[...this.#concealed.keys()].slice(concealed)]
+  }
+
   /** The names that a value is known by: empty where it is not known. */
   namesOf(value: string): readonly string[] {
     const found = [this.#recent.get(value), this.#earlier.get(value), this.#concealed.get(value)]
     return [...new Set(found.flatMap((names) => (names === undefined ? [] : typeof names === 'string' ? [names] : [...names])))]
   }
 
+  /** Forgets all for good. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
   clear(): void {
+    this.#isClosed = true
     this.#recent.clear()
     this.#earlier = new Map()
     this.#concealed.clear()
+    this.#generation += 1
   }
 }

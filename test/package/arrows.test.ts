@@ -19,12 +19,16 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   config: ['read', 'access', 'registry', 'provider', 'errors', 'clock', 'duration', 'register', 'file-trust', 'provider-names'],
   seam: ['read', 'access', 'registry', 'provider', 'errors', 'clock', 'duration', 'register', 'audit', 'redaction'],
   egress: ['seam', 'errors', 'clock', 'duration', 'register'],
+  'redaction-door': ['redaction', 'read', 'errors'],
   agents: ['egress', 'seam', 'errors', 'clock', 'duration', 'register'],
   proxy: ['egress', 'seam', 'errors', 'clock', 'duration', 'register'],
   rotation: ['seam', 'provider', 'errors', 'clock', 'duration', 'register'],
   index: ['config', 'read', 'access', 'registry', 'provider', 'errors', 'clock', 'duration', 'register', 'audit', 'redaction'],
   testing: ['index', 'read', 'provider', 'errors', 'clock', 'duration', 'audit'],
 }
+
+/** A file that is a room of its own: the door of one, which is above what the room is for. */
+const doors: Readonly<Record<string, string>> = { 'src/redaction/index.ts': 'redaction-door' }
 
 /** Types that a room may use of one that is above it. */
 const typesFromAbove: Readonly<Record<string, readonly string[]>> = { redaction: ['src/read/types.ts'] }
@@ -103,7 +107,7 @@ describe('the reading of imports', () => {
 })
 
 function roomOf(path: string): string {
-  return (path.split('/')[1] ?? '').replace(/\.ts$/, '')
+  return doors[path] ?? (path.split('/')[1] ?? '').replace(/\.ts$/, '')
 }
 function folderOf(path: string): string {
   return path.split('/').slice(0, 2).join('/')

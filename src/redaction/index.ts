@@ -1,0 +1,128 @@
+/** Cleans what an app writes: texts, streams, structured data, and what loggers are given. */
+import { invalidConfig } from '../errors/secret-error.js'
+import { checkFunction, checkObject, checkString } from '../errors/check.js'
+import type { Core } from '../read/core.js'
+import * as engine from '../read/engine.js'
+import { useEngine } from '../read/root.js'
+import type { RootSecrets, Secrets } from '../read/types.js'
+import { viewBehind, type View } from '../read/view.js'
+import type { FlushAt } from './stream.js'
+import { redactValue as cleanValue } from './value.js'
+
+export type { FlushAt } from './stream.js'
+
+// So that values can be concealed before anything was read.
+useEngine(engine)
+
+/**
+ * Every known value in a text becomes `[secret NAME]`: as `redact` of the root does, and through a scope with the names alone that it is granted.
+ * @throws SecretError `invalid-config` for what is no text or no view of this copy of keyward; `closed` after `close()`.
+ */
+export function redactText(secrets: Secrets<never>, text: string): string {
+  const { core, view } = behind(secrets)
+  return core.redact(text, namesOf(view))
+}
+
+/**
+ * A clean copy of structured data: objects, arrays, maps, sets, errors with their causes, bytes, instances of classes. Types stay where they can; where what
+ * would be serialized still held a value it is the cleaned plain form of that. A value under 8 characters is replaced where it is all that stands somewhere.
+ */
+export function redactValue(secrets: Secrets<never>, value: unknown): unknown {
+  const { core, view } = behind(secrets)
+  return cleanValue(core.redactor, core.readerOf(namesOf(view)), value)
+}
+
+/**
+ * `redactStream` of the root, for a reader of a scope, and with a say in how long something may be held back.
+ * @param options `flushAt`: after each `'line'`, after each `'event'` of an event stream, or only at the `'end'` (the default). A value that such a place cuts
+ * through is found by its lines alone.
+ */
+export function redactStream(secrets: Secrets<never>, options: { flushAt?: FlushAt } = {}): TransformStream<Uint8Array, Uint8Array> {
+  const { flushAt = 'end' } = checkObject(options, 'options', ['flushAt'])
+  if (flushAt !== 'line' && flushAt !== 'event' && flushAt !== 'end') throw invalidConfig('options.flushAt', 'is not understood', "'line', 'event' or 'end'")
+  const { core, view } = behind(secrets)
+  return new TransformStream(core.redactStage(flushAt, namesOf(view)))
+}
+
+/** Makes a value known that did not come from a provider, such as a token that a login gave: until `close()`, by this name. */
+export function conceal(secrets: RootSecrets<never>, value: string, name: string): void {
+  const { core, view } = behind(secrets)
+  if (namesOf(view) !== undefined) throw invalidConfig('secrets', 'is a scope', 'the root that createSecrets or loadSecrets returned')
+  core.known.conceal(checkString(value, 'value'), checkString(name, 'name'))
+}
+
+/** Options for pino that clean each line before it is written: `pino({ ...redactPino(secrets) })`. */
+export function redactPino(secrets: Secrets<never>): { hooks: { streamWrite: (line: string) => string } } {
+  behind(secrets)
+  return { hooks: { streamWrite: (line) => orWithheld(() => redactText(secrets, line), `${withheld}\n`) } }
+}
+
+/** As logform has it. */
+interface WinstonInfo {
+  level: string
+  message: unknown
+  [key: string | symbol]: unknown
+}
+interface WinstonFormat {
+  options?: object
+  transform(info: WinstonInfo): WinstonInfo
+}
+
+/** A format for winston, the last of `format.combine(…)`: what it is given is cleaned, and the line that was made of it. */
+export function redactWinston(secrets: Secrets<never>): WinstonFormat {
+  behind(secrets)
+  return {
+    transform(info) {
+      // Its own members, which are never a value.
+      const level = Symbol.for('level')
+      const cleaned = orWithheld(() => redactValue(secrets, info), { level: info.level, message: withheld, [Symbol.for('message')]: withheld }) as WinstonInfo
+      return Object.assign(cleaned, { level: info.level, [level]: info[level] })
+    },
+  }
+}
+
+const methods = ['debug', 'dir', 'error', 'group', 'groupCollapsed', 'info', 'log', 'table', 'trace', 'warn'] as const
+
+/**
+ * Cleans what the methods of a console are given.
+ * @param target Default: the global console.
+ * @returns What puts the methods back.
+ */
+export function redactConsole(secrets: Secrets<never>, target: Pick<Console, (typeof methods)[number]> = globalThis.console): () => void {
+  behind(secrets)
+  const before = methods.map((method) => [method, checkFunction(target[method], `console.${method}`)] as const)
+  for (const [method, write] of before) {
+    const clean = (...values: unknown[]): unknown =>
+      Reflect.apply(
+        write,
+        target,
+        values.map((value) => orWithheld(() => redactValue(secrets, value), withheld)),
+      )
+    Object.defineProperty(target, method, { value: clean, writable: true, configurable: true, enumerable: true })
+  }
+  return () => {
+    for (const [method, write] of before) Object.defineProperty(target, method, { value: write, writable: true, configurable: true, enumerable: true })
+  }
+}
+
+const withheld = '[withheld: these secrets are closed, and nothing is known any more that could be replaced]'
+
+/** A logger must not throw for what it is given, and must not write what could not be cleaned. */
+function orWithheld<Value>(clean: () => Value, instead: Value): Value {
+  try {
+    return clean()
+  } catch {
+    return instead
+  }
+}
+
+function behind(secrets: Secrets<never>): { core: Core; view: View } {
+  const view = typeof secrets === 'object' && secrets !== null ? viewBehind(secrets) : undefined
+  const core = view?.root.core
+  if (view === undefined || core === undefined)
+    throw invalidConfig('secrets', 'is no view of this copy of keyward', 'what createSecrets, loadSecrets, agent or scope returned; of one copy of the package: `npm ls keyward`')
+  return { core, view }
+}
+
+/** The root may know all names. */
+const namesOf = ({ scope }: View): View['scope'] | undefined => (scope.parent === undefined ? undefined : scope)
