@@ -23,7 +23,9 @@ export class Audit {
   readonly environment: string | undefined
   readonly #sinks: readonly Sink[]
   readonly #clock: Clock
+  readonly #isSystem: boolean
   readonly #home: Home
+  readonly #only: Sink | undefined
   #turn = 0
   #mayTrace = true
   readonly #endTurn = (): void => {
@@ -34,7 +36,9 @@ export class Audit {
   constructor(sinks: readonly AuditSink[], clock: Clock, environment: string | undefined, home: Home) {
     this.#sinks = sinks.map(asSink)
     this.#clock = clock
+    this.#isSystem = clock.now === systemClock.now
     this.#home = home
+    this.#only = this.#sinks.length === 1 ? this.#sinks[0] : undefined
     this.environment = environment
   }
 
@@ -52,7 +56,7 @@ export class Audit {
   }
 
   #timeOfTurn(): number {
-    if (this.#clock.now !== systemClock.now || typeof setImmediate !== 'function') return this.#clock.now()
+    if (!this.#isSystem || typeof setImmediate !== 'function') return this.#clock.now()
     if (this.#turn === 0) {
       this.#turn = Date.now()
       this.#mayTrace = isTracing()
@@ -63,20 +67,15 @@ export class Audit {
 
   /** Never throws and never waits. */
   emit(event: AuditEvent): void {
-    if (this.#home.isHere()) this.#emit(event)
-    else this.#emitAtHome(event)
+    const only = this.#only
+    if (only !== undefined && this.#home.isHere()) this.#deliver(only, event)
+    else this.#emitToAll(event)
   }
 
   // A function of its own: the closure that it makes would cost an event outside of tools as well.
-  #emitAtHome(event: AuditEvent): void {
-    this.#home.run(() => this.#emit(event))
-  }
-
-  #emit(event: AuditEvent): void {
-    const sinks = this.#sinks
-    // Copies where there are several: what one writes into its event is not what happened for the next.
-    if (sinks.length === 1) this.#deliver(sinks[0]!, event)
-    else for (const sink of sinks) this.#deliver(sink, { ...event })
+  #emitToAll(event: AuditEvent): void {
+    // Copies, since what one writes into its event is not what happened for the next.
+    this.#home.run(() => this.#sinks.forEach((sink) => this.#deliver(sink, { ...event })))
   }
 
   /** Settles when every sink has flushed and closed; a sink that fails is told of to the others. */

@@ -28,9 +28,13 @@ export interface Purpose {
 
 /** Those under way, which end together. */
 export interface Siblings {
+  readonly size: number
   add(read: PendingRead): unknown
   delete(read: PendingRead): unknown
 }
+
+/** Reads at once through one view that note where they were asked for. */
+const mostSites = 50
 
 export class PendingRead {
   readonly promise: Promise<unknown>
@@ -74,8 +78,8 @@ export class PendingRead {
       name,
     )
     siblings.add(this)
-    // Not in every engine.
-    ;(Error.captureStackTrace as typeof Error.captureStackTrace | undefined)?.(this.#site, PendingRead)
+    // To look at the stack costs as much as the rest of a read: of a flood the first say enough. Not in every engine.
+    if (siblings.size <= mostSites) (Error.captureStackTrace as typeof Error.captureStackTrace | undefined)?.(this.#site, PendingRead)
   }
 
   get verb(): string {
