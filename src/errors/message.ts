@@ -36,7 +36,7 @@ const deniedFixes: Readonly<Record<string, string>> = {
   expired: 'The scope has expired: make a new one, or a longer `expiresIn`',
   tool: "To write, delete, list or check is no tool's to do: do it outside of tools, or in a callback that was bound there with bindScope() of keyward/agents",
   'tool-ended': 'The call of the tool in which this began has ended: await what the tool starts, or bind what outlives it outside of tools with bindScope() of keyward/agents',
-  'outside-tools': "`outsideTools: 'deny'` refuses reads outside of tools: read inside a tool, or in a callback that was bound with bindScope() of keyward/agents where it is made",
+  'outside-tools': "`outsideTools: 'deny'` refuses reads outside of tools: read inside a tool, or in a callback that was bound with bindScope() of keyward/agents",
   'reads-used-up': 'The reads of the scope are used up: make a new one, or a larger `maxReads`',
 }
 
