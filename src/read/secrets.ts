@@ -113,7 +113,7 @@ async function closeRoot({ opened: core, clock, audit, settings: { timeout } }: 
 }
 
 function unknownAgent(name: unknown, agents: ReadonlyMap<string, CheckedGrant>): Error {
-  if (agents.size === 0) return invalidConfig('agent', 'cannot be found: no agents are declared', '`agents` in keyward.config, read by loadSecrets(); or scope({ agent, allow })')
+  if (agents.size === 0) return invalidConfig('agent', 'cannot be found: no agents are declared', '`agents` in keyward.config, or scope({ agent, allow })')
   return invalidConfig('agent', 'is not declared in the config', `${typeof name === 'string' ? suggest(name, agents.keys()) : ''}one of ${[...agents.keys()].join(', ')}`)
 }
 
