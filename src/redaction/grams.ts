@@ -70,10 +70,25 @@ export class Ahead {
    */
   read(position: number, depth: number, others: number): boolean {
     const reader = this.#reader
-    let count = 0
-    this.hasEscape = false
     if (depth === 0) reader.readAny(position, 0)
     else if (!reader.read(position, depth)) return false
+    return this.#readOn(others)
+  }
+
+  /** The same where the first character was read by another. */
+  readAfter({ bytes, length, next }: EscapeReader, others: number): boolean {
+    const reader = this.#reader
+    for (let index = 0; index < length; index++) reader.bytes[index] = bytes[index]!
+    reader.length = length
+    reader.next = next
+    return this.#readOn(others)
+  }
+
+  #readOn(others: number): boolean {
+    const reader = this.#reader
+    const { text, end } = reader
+    let count = 0
+    this.hasEscape = false
     for (;;) {
       for (let index = 0; index < reader.length && count < gram; index++) {
         const byte = reader.bytes[index]!
@@ -82,10 +97,18 @@ export class Ahead {
         count += 1
       }
       if (count === gram) return true
-      const { next } = reader
-      if (next >= reader.end) return false
-      if (isAnchor(reader.text[next]!)) this.hasEscape = true
-      reader.readAny(next, others)
+      // What stands there as it is.
+      while (reader.next < end && count < gram && !isAnchor(text[reader.next]!)) {
+        const byte = text[reader.next]!
+        reader.next += 1
+        if (isLineEnd(byte)) continue
+        this.gram = (this.gram << 8) | fold[byte]!
+        count += 1
+      }
+      if (count === gram) return true
+      if (reader.next >= end) return false
+      this.hasEscape = true
+      reader.readAny(reader.next, others)
     }
   }
 }
