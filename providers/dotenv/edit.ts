@@ -66,21 +66,26 @@ function newlineOf(content: string): string {
   return most?.[0] ?? '\n'
 }
 
-/** Those that may be read as the value, the best first: as it was quoted, then as little quoted as other readers of such files (shells before all) allow. */
+/**
+ * Those that may be read as the value, the best first: as it was quoted, then as little quoted as other readers of such files (shells before all) allow. dotenv
+ * reads some with a quote inside quotes of its kind, as few others do: those come last.
+ */
 function spellings({ value, isExpanding, isLiteral = false }: Setting, before: string, newline: string): readonly string[] {
   const escaped = isExpanding ? value.replaceAll('$', '\\$') : value
   const broken = (text: string): string => text.replaceAll('\n', newline)
-  const flat = (text: string): string => text.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
-  const single = `'${broken(value)}'`
-  const doubles = [`"${broken(escaped)}"`, `"${flat(escaped)}"`]
+  const flat = escaped.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+  const singles = [`'${broken(value)}'`]
+  if (isLiteral) return singles
+  const doubles = [`"${broken(escaped)}"`, `"${flat}"`]
   if (/^"[^\n\r]*\\n[^\n\r]*"$/.test(before)) doubles.reverse()
-  const backtick = `\`${broken(escaped)}\``
-  if (isLiteral) return [single]
+  const backticks = [`\`${broken(escaped)}\``]
+  const kept = before.startsWith(`'`) ? singles : before.startsWith('"') ? doubles : before.startsWith('`') ? backticks : []
   const isPlain = /^[\w./:@%+,=^~-]*$/.test(value)
   // A quote behind a backslash is one that does not end the value if another follows anywhere below.
-  const bare = value.endsWith('\\') && /^[^\s#$]+$/.test(value) ? [escaped] : []
-  const kept = before.startsWith(`'`) ? [single] : before.startsWith('"') ? doubles : before.startsWith('`') ? [backtick] : []
-  return [...bare, ...kept, ...(isPlain ? [value] : []), single, ...doubles, backtick, escaped]
+  const bare = value.endsWith('\\') && /^[^\s#$'"`]+$/.test(value) ? [value] : []
+  const quoted = [...bare, ...kept, ...(isPlain ? [value] : []), ...singles, ...doubles, ...backticks]
+  const isClean = (spelling: string): boolean => !`'"\``.includes(spelling[0] ?? ' ') || !value.includes(spelling[0] ?? '')
+  return [...quoted.filter(isClean), escaped, ...quoted]
 }
 
 function isReadAs(variable: Variable | undefined, { value, isExpanding }: Setting): boolean {
