@@ -49,7 +49,12 @@ const file = fc.record({ lines: fc.array(fc.oneof(assignment, filler), { maxLeng
 })
 const value = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 12 }),
-  fc.array(fc.constantFrom('a', ' ', '\t', '#', '=', '$', '${B}', '$B', '\\', '\\n', '\\$', '\n', '\r\n', '\r', `'`, '"', '`', 'é', '\u2028', '\ufeff', '\u{1f34c}', 'A=1', ':', '{'), { maxLength: 12 }).map((pieces) => pieces.join('')),
+  fc
+    .array(
+      fc.constantFrom('a', ' ', '\t', '#', '=', '$', '${B}', '$B', '\\', '\\n', '\\$', '\n', '\r\n', '\r', `'`, '"', '`', 'é', '\u2028', '\ufeff', '\u{1f34c}', 'A=1', ':', '{'),
+      { maxLength: 12 },
+    )
+    .map((pieces) => pieces.join('')),
 )
 /** There is a quote for it, that nothing can take for anything else. */
 const isSpellable = (text: string): boolean =>
@@ -125,7 +130,7 @@ describe('a variable that is set', () => {
     ['A: 1\n', 'A', 'x', 'A: x\n'],
     ['A:\n# why\n', 'A', 'x', 'A: x\n# why\n'],
     ['A=1\rB=2\r', 'B', 'x', 'A=1\rB=x\r'],
-    [`A='one\\'\nB=1`, 'B', `it's "so"`, 'A=\'one\\\'\nB=`it\'s "so"`'],
+    [`A='one\\'\nB=1`, 'B', `it's "so"`, "A='one\\'\nB=`it's \"so\"`"],
   ])('%j with %s set to %j is %j', (content, name, value, expected) => {
     expect(set(content, name, value)).toBe(expected)
   })
