@@ -42,6 +42,8 @@ const coarsestStep = 2_000
 const usualLag = 20
 /** Milliseconds that a load takes at most where nothing is wrong. */
 const slowLoad = 1_000
+/** Milliseconds that a change is kept back at most. */
+const longestUntold = 100
 
 /** The loads of one provider. Calls that begin before a load has started share it. */
 export class DotenvLoader {
@@ -52,7 +54,10 @@ export class DotenvLoader {
   #next: Promise<Load> | undefined
   /** The last load that succeeded: what has been handed out came of it, or of one before. */
   #seen: Load | undefined
+  #keys: () => readonly DotenvFile[] = () => []
   readonly #listeners = new Map<ChangeListener, number>()
+  readonly #untold = new Map<ChangeListener, { since: number; names: ReadonlySet<string> | undefined }>()
+  #isLoading = false
 
   constructor(files: readonly string[], directory: string) {
     this.files = files.map((file) => ({ name: shown(file), path: resolve(directory, file) }))
@@ -64,16 +69,24 @@ export class DotenvLoader {
     return this.files.map(({ name }) => name)
   }
 
-  /** The files of dotenvx with private keys: beside the files, and in the directory. */
-  async keyFiles(): Promise<readonly DotenvFile[]> {
-    const loaded = await Promise.all(this.#keyFiles.map(({ name, path }) => this.#read(name, path)))
-    return loaded.filter((file) => file !== undefined)
+  /**
+   * The files of dotenvx with private keys: beside the files, and in the directory. As the last load found them, if any file had what they open.
+   * @throws What kept them from being read, which concerns nobody but those who need them.
+   */
+  keyFiles(): readonly DotenvFile[] {
+    return this.#keys()
   }
 
-  /** Tells what differs between a load and the one before, whoever asked for it, before anybody is handed what was loaded. */
+  /**
+   * Tells what differs between a load and the one before, whoever asked for it: once nobody waits for another, and those who waited have kept what they got. To
+   * tell them before would call that old.
+   */
   listen(listener: ChangeListener): () => void {
     this.#listeners.set(listener, Date.now())
-    return () => this.#listeners.delete(listener)
+    return () => {
+      this.#listeners.delete(listener)
+      this.#untold.delete(listener)
+    }
   }
 
   /** A load that starts after this call, one at a time: a mount that hangs holds one thread, not all. */
@@ -82,13 +95,33 @@ export class DotenvLoader {
     const start = async (): Promise<Load> => {
       this.#running = this.#next
       this.#next = undefined
-      const loaded = await Promise.all(this.files.map(({ name, path }) => this.#read(name, path)))
-      this.#compare(loaded)
-      return loaded
+      this.#isLoading = true
+      try {
+        const loaded = await Promise.all(this.files.map(({ name, path }) => this.#read(name, path)))
+        // Now: between a load and who waits for it there is to be no other.
+        if (loaded.some((file) => file?.hasEncrypted)) this.#keys = await this.#loadKeys()
+        this.#compare(loaded)
+        return loaded
+      } finally {
+        this.#isLoading = false
+        if (this.#untold.size > 0) setImmediate(() => this.#tell())
+      }
     }
     // How the load before ended concerns those who asked for it, and they hear of it.
     this.#next = (this.#running ?? Promise.resolve()).then(start, start)
     return this.#next
+  }
+
+  async #loadKeys(): Promise<() => readonly DotenvFile[]> {
+    try {
+      const loaded = await Promise.all(this.#keyFiles.map(({ name, path }) => this.#read(name, path)))
+      const found = loaded.filter((file) => file !== undefined)
+      return () => found
+    } catch (error) {
+      return () => {
+        throw error
+      }
+    }
   }
 
   #compare(loaded: Load): void {
@@ -96,10 +129,22 @@ export class DotenvLoader {
     this.#seen = loaded
     if (before !== undefined && loaded.every((file, index) => file === before[index])) return
     const changed = before === undefined ? [] : changedNames(before, loaded)
+    const now = Date.now()
     for (const [listener, since] of this.#listeners) {
       // What there was when it began to listen nobody knows.
-      if (before === undefined && mayHaveChanged(loaded, since)) listener(undefined)
-      else if (changed.length > 0) listener(changed)
+      const isUnclear = before === undefined && mayHaveChanged(loaded, since)
+      if (!isUnclear && changed.length === 0) continue
+      const untold = this.#untold.get(listener) ?? { since: now, names: new Set() }
+      this.#untold.set(listener, { since: untold.since, names: isUnclear || untold.names === undefined ? undefined : new Set([...untold.names, ...changed]) })
+    }
+  }
+
+  #tell(): void {
+    const isBusy = this.#isLoading || this.#next !== undefined
+    for (const [listener, { since, names }] of this.#untold) {
+      if (isBusy && Date.now() - since < longestUntold) continue
+      this.#untold.delete(listener)
+      listener(names === undefined ? undefined : [...names])
     }
   }
 

@@ -5,7 +5,7 @@ import { checkBoolean, checkList, checkObject, checkString, printable } from '..
 import { invalidConfig, SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider, SecretRequest, SecretWrite } from '../../src/provider.js'
 import { processVariable, variableName } from '../../src/provider-names.js'
-import { DotenvLoader, isDirectory, type DotenvFile, type Load } from './client.js'
+import { DotenvLoader, isDirectory, type Load } from './client.js'
 import { expand, type Variable } from './expand.js'
 import { failure, shown } from './failure.js'
 import { Keys } from './keys.js'
@@ -59,33 +59,19 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
     return loaded
   }
 
-  const keys = new Keys(setup.conceal)
+  const keys = new Keys(() => loader.keyFiles(), setup.conceal)
   const writing: Files = { loader, keys, isExpanding, newFile: files === undefined ? Math.max(0, loader.names.indexOf('.env.local')) : 0 }
 
-  const find = (name: string, loaded: Load, keyFiles: readonly DotenvFile[]): Variable | undefined => {
+  const find = (name: string, loaded: Load): Variable | undefined => {
     const fromProcess = processEnv === 'never' ? undefined : processVariable(name)
     const variable = fromProcess === undefined ? undefined : { value: fromProcess, isLiteral: true, file: '' }
     if (variable !== undefined && processEnv === 'first') return variable
     const file = loaded.find((one) => one?.variables.has(name))
     const held = file?.variables.get(name)
-    return file === undefined || held === undefined ? variable : keys.open(name, held, file, keyFiles)
+    return file === undefined || held === undefined ? variable : keys.open(name, held, file)
   }
 
-  const valueOf = async (id: string, loaded: Load): Promise<string | undefined> => {
-    const keyFiles = loaded.some((file) => file?.hasEncrypted) ? await loader.keyFiles() : []
-    return isExpanding ? expand(id, (name) => find(name, loaded, keyFiles)) : find(id, loaded, keyFiles)?.value
-  }
-
-  const get = async (request: SecretRequest, signal: AbortSignal): Promise<{ value: string; version: string }> => {
-    signal.throwIfAborted()
-    demandNewest(request)
-    const { id } = request
-    const fromProcess = processEnv === 'first' ? processVariable(id) : undefined
-    const loaded = fromProcess === undefined ? await load() : []
-    const value = fromProcess ?? (await valueOf(id, loaded))
-    if (value === undefined) throw missing(id, loader.names, loaded, place, processEnv)
-    return { value, version: versionOf(id, value) }
-  }
+  const valueOf = (id: string, loaded: Load): string | undefined => (isExpanding ? expand(id, (name) => find(name, loaded)) : find(id, loaded)?.value)
 
   const demandPlace = async (): Promise<void> => {
     if (directory !== undefined) await checkDirectory(place)
@@ -93,10 +79,15 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
 
   return {
     name: 'dotenv',
-    get: (request, { signal }) => get(request, signal),
-    async describe(request, { signal }) {
-      const { version } = await get(request, signal)
-      return { version }
+    async get(request, { signal }) {
+      signal.throwIfAborted()
+      demandNewest(request)
+      const { id } = request
+      const fromProcess = processEnv === 'first' ? processVariable(id) : undefined
+      const loaded = fromProcess === undefined ? await load() : []
+      const value = fromProcess ?? valueOf(id, loaded)
+      if (value === undefined) throw missing(id, loader.names, loaded, place, processEnv)
+      return { value, version: versionOf(id, value) }
     },
     async *list(prefix, { signal }) {
       signal.throwIfAborted()
@@ -115,9 +106,9 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
       const value = textOf(write)
       demandUnshadowed(id, processEnv === 'first', 'written')
       await demandPlace()
-      await putVariable(writing, id, value, signal, async (loaded) => {
+      await putVariable(writing, id, value, signal, (loaded) => {
         if (write.ifVersion === undefined) return
-        const current = await valueOf(id, loaded)
+        const current = valueOf(id, loaded)
         if ((current === undefined ? null : versionOf(id, current)) !== write.ifVersion) throw new SecretError({ code: 'conflict' })
       })
       return { version: versionOf(id, value) }

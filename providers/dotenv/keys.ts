@@ -20,20 +20,23 @@ export class Keys {
   readonly #concealed = new Set<string>()
   readonly #opened = new WeakMap<DotenvFile, Map<string, string>>()
 
-  constructor(conceal: (value: string, label: string) => void) {
+  readonly #keyFiles: () => readonly DotenvFile[]
+
+  /** @param keyFiles Those with private keys that there are. */
+  constructor(keyFiles: () => readonly DotenvFile[], conceal: (value: string, label: string) => void) {
+    this.#keyFiles = keyFiles
     this.#conceal = conceal
   }
 
   /**
    * The variable as it is meant.
-   * @param keyFiles Those with private keys that there are.
    * @throws SecretError `invalid-config` where no key opens it, `invalid-value` where none could.
    */
-  open(name: string, variable: Variable, file: DotenvFile, keyFiles: readonly DotenvFile[]): Variable {
+  open(name: string, variable: Variable, file: DotenvFile): Variable {
     if (!isEncrypted(variable.value)) return variable
     const known = this.#opened.get(file) ?? new Map<string, string>()
     this.#opened.set(file, known)
-    const value = known.get(variable.value) ?? this.#decrypt(name, variable.value, file, keyFiles)
+    const value = known.get(variable.value) ?? this.#decrypt(name, variable.value, file)
     known.set(variable.value, value)
     return { ...variable, value }
   }
@@ -45,10 +48,10 @@ export class Keys {
   }
 
   /** For the file's own key, as dotenvx would. */
-  encrypt(name: string, value: string, file: DotenvFile, keyFiles: readonly DotenvFile[]): string {
+  encrypt(name: string, value: string, file: DotenvFile): string {
     const names = publicNames(file)
     const chosen = names.find((one) => one === publicPrefix + suffixOf(file)) ?? names[0]
-    const publicKey = chosen === undefined ? this.#publicKeyOf(file.variables.get(name)?.value ?? '', file, keyFiles) : file.variables.get(chosen)?.value
+    const publicKey = chosen === undefined ? this.#publicKeyOf(file.variables.get(name)?.value ?? '', file) : file.variables.get(chosen)?.value
     const encrypted = publicKey === undefined ? undefined : encrypt(value, publicKey)
     if (encrypted !== undefined) return encrypted
     const wrong = publicKey === undefined ? `has no ${publicPrefix + suffixOf(file)}` : `has a ${chosen ?? publicPrefix} that is no public key`
@@ -60,16 +63,16 @@ export class Keys {
   }
 
   /** Of the key that opens what stands there now. */
-  #publicKeyOf(value: string, file: DotenvFile, keyFiles: readonly DotenvFile[]): string | undefined {
-    const key = this.#keysOf(file, keyFiles).find(({ privateKey }) => decrypt(value, privateKey) !== undefined)
+  #publicKeyOf(value: string, file: DotenvFile): string | undefined {
+    const key = this.#keysOf(file).find(({ privateKey }) => decrypt(value, privateKey) !== undefined)
     return key === undefined ? undefined : publicKeyOf(key.privateKey)
   }
 
-  #decrypt(name: string, value: string, file: DotenvFile, keyFiles: readonly DotenvFile[]): string {
+  #decrypt(name: string, value: string, file: DotenvFile): string {
     const what = `In dotenv file "${file.name}" the variable ${printable(name)} is encrypted`
     if (!isWhole(value))
       throw new SecretError({ code: 'invalid-value', reason: 'not-encrypted', fix: `${what} by nothing that dotenvx has, or cut off: set it again with \`dotenvx set\`` })
-    const keys = this.#keysOf(file, keyFiles)
+    const keys = this.#keysOf(file)
     for (const { privateKey } of keys) {
       const text = decrypt(value, privateKey)
       if (text !== undefined) return text
@@ -81,9 +84,9 @@ export class Keys {
   }
 
   /** In the order in which dotenvx looks: the environment, then the files. */
-  #keysOf(file: DotenvFile, keyFiles: readonly DotenvFile[]): readonly Key[] {
+  #keysOf(file: DotenvFile): readonly Key[] {
     const keys = privateNames(file).flatMap((name) =>
-      [processVariable(name), ...keyFiles.map(({ variables }) => variables.get(name)?.value)].flatMap((found) =>
+      [processVariable(name), ...this.#keyFiles().map(({ variables }) => variables.get(name)?.value)].flatMap((found) =>
         (found ?? '').split(',').map((privateKey) => ({ name, privateKey: privateKey.trim() })),
       ),
     )

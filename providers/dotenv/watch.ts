@@ -5,7 +5,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { setBackgroundTimer, type Clock } from '../../src/clock.js'
+import type { Clock } from '../../src/provider.js'
 import type { ChangeListener, DotenvLoader } from './client.js'
 import { targetOf } from './replace.js'
 
@@ -60,7 +60,7 @@ class FileWatching {
     } catch {
       // A file that cannot be read is told to those who read it.
     }
-    if (!this.#isOver) this.#timer = setBackgroundTimer(this.#clock, () => void this.#look(), gap)
+    if (!this.#isOver) this.#timer = backgroundTimer(this.#clock, () => void this.#look(), gap)
   }
 
   #lookSoon(): void {
@@ -116,4 +116,11 @@ class FileWatching {
     this.#folders.get(folder)?.watcher.close()
     this.#folders.delete(folder)
   }
+}
+
+/** One that does not keep the process alive, where the clock's timers can be told so. */
+function backgroundTimer(clock: Clock, run: () => void, delay: number): { clear(): void } {
+  const timer: { clear(): void; unref?: unknown } = clock.setTimer(run, delay)
+  if (typeof timer.unref === 'function') timer.unref()
+  return timer
 }

@@ -23,14 +23,14 @@ export interface Files {
 }
 
 /** @param isExpected Is told what the files hold, and throws where nothing is to be written over it. */
-export async function putVariable(files: Files, name: string, value: string, signal: AbortSignal, isExpected: (loaded: Load) => Promise<void>): Promise<void> {
+export async function putVariable(files: Files, name: string, value: string, signal: AbortSignal, isExpected: (loaded: Load) => void): Promise<void> {
   checkVariable(name)
   checkText(name, value)
   await change(files.loader, signal, async (loaded, replace) => {
-    await isExpected(loaded)
+    isExpected(loaded)
     const index = indexFor(files, name, loaded)
     const file = loaded[index]
-    const setting = await settingFor(files, name, value, file)
+    const setting = settingFor(files, name, value, file)
     const { name: fileName = '' } = files.loader.files[index] ?? {}
     const read = await importReading(fileName, `dotenv file "${fileName}"`)
     const content = withVariable(file?.content ?? '', setting, (text) => read(text))
@@ -141,9 +141,9 @@ function indexFor({ newFile }: Files, name: string, loaded: Load): number {
   return existing === -1 ? newFile : existing
 }
 
-async function settingFor({ loader, keys, isExpanding }: Files, name: string, value: string, file: DotenvFile | undefined): Promise<Setting> {
+function settingFor({ keys, isExpanding }: Files, name: string, value: string, file: DotenvFile | undefined): Setting {
   if (file !== undefined && keys.isEncrypting(name, file)) {
-    const encrypted = keys.encrypt(name, value, file, await loader.keyFiles())
+    const encrypted = keys.encrypt(name, value, file)
     // dotenvx expands what it decrypted, unless it stands in single quotes, and runs the commands in it.
     return { name, value: encrypted, isExpanding: false, isLiteral: value.includes('$') }
   }
