@@ -1,8 +1,10 @@
+import { createECDH, type ECDH } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { generator, isOnCurve, multiply, order, pointAt } from '../../providers/dotenv/curve.js'
 import { decrypt, encrypt, isEncrypted, publicKeyOf } from '../../providers/dotenv/encryption.js'
 import { dotenv, type DotenvOptions } from '../../providers/dotenv/index.js'
 import { context, createSetup, read, withVariables } from './setup.js'
@@ -153,6 +155,25 @@ describe('encryption', () => {
     for (const wrong of ['', 'x', '0'.repeat(64), 'f'.repeat(64), `${key}00`])
       expect([decrypt(encrypt('a', publicKeyOf(key) ?? '') ?? '', wrong), publicKeyOf(wrong)]).toEqual([undefined, undefined])
     for (const wrong of ['', '02', `02${'0'.repeat(64)}`, `05${'1'.repeat(64)}`]) expect(encrypt('a', wrong)).toBeUndefined()
+  })
+
+  it('multiplies as node:crypto does, where that has the curve', () => {
+    const scalars = fc.oneof(fc.constantFrom(1n, 2n, 3n, order - 1n, order - 2n), fc.bigInt({ min: 1n, max: order - 1n }))
+    fc.assert(
+      fc.property(scalars, scalars, (one, two) => {
+        const [left, right] = [one, two].map((scalar) => {
+          const pair = createECDH('secp256k1')
+          pair.setPrivateKey(scalar.toString(16).padStart(64, '0'), 'hex')
+          return pair
+        }) as [ECDH, ECDH]
+        const point = multiply(one, generator)
+        expect(`04${point.map((coordinate) => coordinate.toString(16).padStart(64, '0')).join('')}`).toBe(left.getPublicKey('hex'))
+        expect([pointAt(point[0], (point[1] & 1n) === 1n), isOnCurve(point), isOnCurve([point[0], point[1] + 1n])]).toEqual([point, true, false])
+        expect(multiply(two, point)[0].toString(16).padStart(64, '0')).toBe(left.computeSecret(right.getPublicKey('hex'), 'hex', 'hex'))
+        expect(publicKeyOf(one.toString(16).padStart(64, '0'))).toBe(left.getPublicKey('hex', 'compressed'))
+      }),
+      { numRuns: 30 },
+    )
   })
 
   it('notices what was changed', () => {
