@@ -64,10 +64,12 @@ describe('values that dotenvx encrypted', () => {
     const production = await provide({}, 'production')
     expect(await read(production.provider, 'HELLO')).toBe('production')
     expect(await read(production.provider, 'RAW')).toBe('pa$HELLO')
-    expect(production.concealed.toSorted()).toEqual([
-      ['DOTENV_PRIVATE_KEY', key],
-      ['DOTENV_PRIVATE_KEY_PRODUCTION', productionKey],
-    ])
+    expect(new Map(production.concealed)).toEqual(
+      new Map([
+        ['DOTENV_PRIVATE_KEY', key],
+        ['DOTENV_PRIVATE_KEY_PRODUCTION', productionKey],
+      ]),
+    )
   })
 
   it('are expanded as dotenvx does it: after they were opened, and not in single quotes', async () => {

@@ -61,8 +61,8 @@ describe('two processes', () => {
   it('and two roots of one that write at once lose none', async () => {
     const [one, two] = [await provide(), await provide()]
     const names = Array.from({ length: 100 }, (_, number) => `N${number}`)
-    await Promise.all(names.map((id, number) => (number % 2 === 0 ? one : two).put?.({ id }, { value: id }, context)))
-    await Promise.all(names.filter((_, number) => number % 3 === 0).map((id, number) => (number % 2 === 0 ? one : two).delete?.({ id }, context)))
+    await Promise.all(names.map(async (id, number) => (number % 2 === 0 ? one : two).put?.({ id }, { value: id }, context)))
+    await Promise.all(names.filter((_, number) => number % 3 === 0).map(async (id, number) => (number % 2 === 0 ? one : two).delete?.({ id }, context)))
     expect(parse(await readFile(join(directory, '.env.local'), 'utf8'))).toEqual(Object.fromEntries(names.filter((_, number) => number % 3 !== 0).map((id) => [id, id])))
     expect(await readdir(directory)).toEqual(['.env.local'])
   }, 60_000)
