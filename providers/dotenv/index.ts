@@ -99,27 +99,27 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
         if (id.startsWith(prefix)) yield { id }
       }
     },
-    async put(request, write, { signal }) {
-      signal.throwIfAborted()
+    async put(request, write, context) {
+      context.signal.throwIfAborted()
       demandNewest(request)
       const { id } = request
       const value = textOf(write)
       demandUnshadowed(id, processEnv === 'first', 'written')
       await demandPlace()
-      await putVariable(writing, id, value, signal, (loaded) => {
+      await putVariable(writing, id, value, context, (loaded) => {
         if (write.ifVersion === undefined) return
         const current = valueOf(id, loaded)
         if ((current === undefined ? null : versionOf(id, current)) !== write.ifVersion) throw new SecretError({ code: 'conflict' })
       })
       return { version: versionOf(id, value) }
     },
-    async delete(request, { signal }) {
-      signal.throwIfAborted()
+    async delete(request, context) {
+      context.signal.throwIfAborted()
       demandNewest(request)
       const { id } = request
       demandUnshadowed(id, processEnv !== 'never', 'deleted')
       await demandPlace()
-      await deleteVariable(writing, id, signal, (loaded) => missing(id, loader.names, loaded, place, processEnv))
+      await deleteVariable(writing, id, context, (loaded) => missing(id, loader.names, loaded, place, processEnv))
     },
     watch: (changed) =>
       watchFiles(loader, setup.clock, (names) => {

@@ -9,6 +9,9 @@ import { mkdir, readdir, rename, rm, rmdir, stat, unlink, writeFile } from 'node
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { SecretError } from '../../src/errors/secret-error.js'
+import type { CallContext } from '../../src/provider.js'
+import { shown } from './failure.js'
 
 export interface Hold {
   /** Names the holder: what it leaves behind carries it, and is cleared away by the next. */
@@ -23,17 +26,22 @@ const longestHold = 30_000
 /** Milliseconds between two looks at the age of a lock. */
 const ageGap = 1_000
 
+/** How much of a call's time is spent on waiting: so that it can still say what it waited for. */
+const patience = 0.9
+
 /** By folder: those of this thread wait for one another in order, and ask the file system one at a time. */
 const queues = new Map<string, Promise<void>>()
 
 /**
  * Runs while no other writer is at work in the folder. What a writer that died left behind is gone by then.
- * @throws What the file system throws where no lock can be made there; the signal's reason where it is aborted before the turn comes.
+ * @throws What the file system throws where no lock can be made there; the signal's reason where it is aborted before the turn comes; SecretError `timeout` where
+ * another holds the lock for longer than the call may take.
  */
-export async function withLock<Result>(folder: string, signal: AbortSignal, run: (hold: Hold) => Promise<Result>): Promise<Result> {
-  const release = await waitForTurn(folder, signal)
+export async function withLock<Result>(folder: string, context: CallContext, run: (hold: Hold) => Promise<Result>): Promise<Result> {
+  const end = performance.now() + context.timeout * patience
+  const release = await waitForTurn(folder, context.signal)
   try {
-    const hold = await acquire(folder, signal)
+    const hold = await acquire(folder, context.signal, end)
     try {
       await clear(folder)
       return await run(hold)
@@ -83,17 +91,18 @@ async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promi
   signal.throwIfAborted()
 }
 
-async function acquire(folder: string, signal: AbortSignal): Promise<Hold> {
+async function acquire(folder: string, signal: AbortSignal, end: number): Promise<Hold> {
   const owner = `${self}.${randomBytes(9).toString('hex')}`
   const lock = join(folder, lockName)
   const candidate = `${lock}.${owner}`
-  await mkdir(candidate, { mode: 0o700 })
+  await mkdir(candidate)
   try {
     await writeFile(join(candidate, owner), '')
     let agedAt = performance.now()
     for (;;) {
       signal.throwIfAborted()
       if (await isRenamed(candidate, lock)) break
+      if (performance.now() > end) throw heldTooLong(lock)
       const isAgeDue = performance.now() - agedAt > ageGap
       if (isAgeDue) agedAt = performance.now()
       // Told by the clock of the file system, which may be another machine's: what is written now is how late it is there.
@@ -122,13 +131,17 @@ async function isRenamed(candidate: string, lock: string): Promise<boolean> {
 
 /** Is it worth another try at once? Takes away what an owner that is gone left in the lock. */
 async function isFreed(lock: string, now: number | undefined): Promise<boolean> {
-  const owners = await unlessGone(readdir(lock))
-  if (owners === undefined) return true
   let isFree = true
-  for (const owner of owners) {
-    const path = join(lock, owner)
-    if (isDead(owner) || (now !== undefined && now - ((await timeOf(path)) ?? now) > longestHold)) await unlessGone(unlink(path))
-    else isFree = false
+  try {
+    for (const owner of (await unlessGone(readdir(lock))) ?? []) {
+      const path = join(lock, owner)
+      if (isDead(owner) || (now !== undefined && now - ((await timeOf(path)) ?? now) > longestHold)) await unlessGone(unlink(path))
+      else isFree = false
+    }
+  } catch (error) {
+    // Of another user, whose folder it is: to be waited for, or to be removed by whoever may.
+    if (!['EACCES', 'EPERM'].includes(codeOf(error))) throw error
+    return false
   }
   // Where a folder does not take the place of an empty one.
   if (isFree) await rmdir(lock).catch(() => undefined)
@@ -204,6 +217,14 @@ async function unlessGone<Value>(promise: Promise<Value>): Promise<Value | undef
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
+}
+
+function heldTooLong(lock: string): SecretError {
+  return new SecretError({
+    code: 'timeout',
+    reason: 'locked',
+    fix: `Another writer holds "${shown(lock)}": try again, or remove that folder if no process writes there. It is taken over where its owner has died, or after 30 s, by a user who may`,
+  })
 }
 
 function codeOf(error: unknown): string {

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path'
 import { printable } from '../../src/errors/check.js'
 import { SecretError } from '../../src/errors/secret-error.js'
+import type { CallContext } from '../../src/provider.js'
 import { findVariable, importReading, largest, mark, type DotenvFile, type DotenvLoader, type Load } from './client.js'
 import { withoutVariable, withVariable, type Setting } from './edit.js'
 import { isEncrypted } from './encryption.js'
@@ -23,10 +24,10 @@ export interface Files {
 }
 
 /** @param isExpected Is told what the files hold, and throws where nothing is to be written over it. */
-export async function putVariable(files: Files, name: string, value: string, signal: AbortSignal, isExpected: (loaded: Load) => void): Promise<void> {
+export async function putVariable(files: Files, name: string, value: string, context: CallContext, isExpected: (loaded: Load) => void): Promise<void> {
   checkVariable(name)
   checkText(name, value)
-  await change(files.loader, signal, async (loaded, replace) => {
+  await change(files.loader, context, async (loaded, replace) => {
     isExpected(loaded)
     const index = indexFor(files, name, loaded)
     const file = loaded[index]
@@ -39,9 +40,9 @@ export async function putVariable(files: Files, name: string, value: string, sig
   })
 }
 
-export async function deleteVariable({ loader }: Files, name: string, signal: AbortSignal, missing: (loaded: Load) => SecretError): Promise<void> {
+export async function deleteVariable({ loader }: Files, name: string, context: CallContext, missing: (loaded: Load) => SecretError): Promise<void> {
   let hasBegun = false
-  await change(loader, signal, async (loaded, replace) => {
+  await change(loader, context, async (loaded, replace) => {
     if (findVariable(loaded, name) === undefined) {
       if (hasBegun) return true
       throw missing(loaded)
@@ -61,12 +62,12 @@ export async function deleteVariable({ loader }: Files, name: string, signal: Ab
 type Replace = (index: number, content: string) => Promise<boolean>
 
 /** @param run Returns false where a file was changed by somebody else in the meantime, and is run again with what is there then. */
-async function change(loader: DotenvLoader, signal: AbortSignal, run: (loaded: Load, replace: Replace) => Promise<boolean>): Promise<void> {
+async function change(loader: DotenvLoader, context: CallContext, run: (loaded: Load, replace: Replace) => Promise<boolean>): Promise<void> {
   let name = loader.names[0] ?? ''
   try {
-    await withLocks(await foldersOf(loader), signal, new Map(), async (locks) => {
+    await withLocks(await foldersOf(loader), context, new Map(), async (locks) => {
       for (let round = 1; ; round++) {
-        signal.throwIfAborted()
+        context.signal.throwIfAborted()
         const loaded = await loader.load()
         const isDone = await run(loaded, async (index, content) => {
           name = loader.names[index] ?? name
@@ -101,13 +102,13 @@ async function replace(loader: DotenvLoader, loaded: Load, index: number, conten
 /** By folder; an error where none could be had, which matters only to who writes there. */
 type Locks = Map<string, Hold | Error>
 
-async function withLocks(folders: readonly string[], signal: AbortSignal, locks: Locks, run: (locks: Locks) => Promise<void>): Promise<void> {
+async function withLocks(folders: readonly string[], context: CallContext, locks: Locks, run: (locks: Locks) => Promise<void>): Promise<void> {
   const [folder, ...others] = folders
   if (folder === undefined) return run(locks)
-  const next = (lock: Hold | Error): Promise<void> => withLocks(others, signal, locks.set(folder, lock), run)
+  const next = (lock: Hold | Error): Promise<void> => withLocks(others, context, locks.set(folder, lock), run)
   let isLocked = false
   try {
-    await withLock(folder, signal, async (hold) => {
+    await withLock(folder, context, async (hold) => {
       isLocked = true
       await next(hold)
     })

@@ -109,12 +109,11 @@ describe('a process that is killed while it writes', () => {
 })
 
 describe('a lock', () => {
-  const signal = context.signal
   const lock = () => join(directory, '.keyward.lock')
 
   it('of a dead process is taken over at once, and what it left is cleared away', async () => {
     // An owner of this machine: what a lock of this process is named, under the number of a process that has ended.
-    const owner = await withLock(directory, signal, async () => (await readdir(lock()))[0] ?? '')
+    const owner = await withLock(directory, context, async () => (await readdir(lock()))[0] ?? '')
     const child = spawn(process.execPath, ['-e', ''])
     await once(child, 'exit')
     const dead = owner.replace(/^\d+/, String(child.pid))
@@ -130,7 +129,7 @@ describe('a lock', () => {
   })
 
   it('of a process under a number that was given out again is taken over', async () => {
-    const owner = await withLock(directory, signal, async () => (await readdir(lock()))[0] ?? '')
+    const owner = await withLock(directory, context, async () => (await readdir(lock()))[0] ?? '')
     const [pid = '', start = '', ...rest] = owner.split('.')
     if (start === '') return
     await mkdir(lock())
@@ -140,7 +139,7 @@ describe('a lock', () => {
   })
 
   it('of another machine is respected while it is young', async () => {
-    const [pid = '', start = '', system = '', token = ''] = (await withLock(directory, signal, async () => (await readdir(lock()))[0] ?? '')).split('.')
+    const [pid = '', start = '', system = '', token = ''] = (await withLock(directory, context, async () => (await readdir(lock()))[0] ?? '')).split('.')
     const foreign = join(lock(), [pid, start, system.replaceAll(/./g, '0'), token].join('.'))
     await mkdir(lock())
     await writeFile(foreign, '')
@@ -156,15 +155,27 @@ describe('a lock', () => {
     await writeFile(target, 'A=1\n')
     const before = await stat(target, { bigint: true })
     const text = new TextEncoder().encode('A=late\n')
-    await withLock(directory, signal, async (hold) => {
+    await withLock(directory, context, async (hold) => {
       // As the next one does that finds it too old, while this one stands still.
       await rm(join(lock(), hold.owner))
       await expect(replaceFile(target, text, before, hold)).rejects.toThrow(expect.objectContaining({ code: 'unavailable' }))
       expect(await hold.isKept()).toBe(false)
     })
-    expect(await withLock(directory, signal, (hold) => hold.isKept())).toBe(true)
+    expect(await withLock(directory, context, (hold) => hold.isKept())).toBe(true)
     expect(await content()).toBe('A=1\n')
     expect(await readdir(directory)).toEqual(['.env'])
+  })
+
+  it('is told of by whoever waits for it in vain', async () => {
+    const locked = withLock(directory, context, async () => {
+      // As another thread or process: those of this one wait in a queue.
+      const waiting = withLock(`${directory}/.`, { ...context, timeout: 200 }, async () => undefined)
+      await expect(waiting).rejects.toThrow(
+        expect.objectContaining({ code: 'timeout', reason: 'locked', message: expect.stringContaining('.keyward.lock": try again, or remove that folder') }),
+      )
+    })
+    await locked
+    expect(await readdir(directory)).toEqual([])
   })
 
   it('that is empty is none', async () => {
@@ -176,10 +187,10 @@ describe('a lock', () => {
   it('is waited for in order, and given up by whoever leaves', async () => {
     const order: string[] = []
     let open: () => void = () => undefined
-    const first = withLock(directory, signal, () => new Promise<void>((resolve) => (open = resolve)))
-    const left = withLock(directory, AbortSignal.timeout(20), async () => void order.push('left'))
-    const second = withLock(directory, signal, async () => void order.push('second'))
-    const third = withLock(directory, signal, async () => void order.push('third'))
+    const first = withLock(directory, context, () => new Promise<void>((resolve) => (open = resolve)))
+    const left = withLock(directory, { signal: AbortSignal.timeout(20), timeout: 10_000 }, async () => void order.push('left'))
+    const second = withLock(directory, context, async () => void order.push('second'))
+    const third = withLock(directory, context, async () => void order.push('third'))
     await expect(left).rejects.toThrow()
     open()
     await Promise.all([first, second, third])

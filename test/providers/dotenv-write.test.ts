@@ -262,7 +262,7 @@ describe('a program that knows of no lock', () => {
     await write({ '.env': 'MINE=0\nTHEIRS=0\n' })
     const provider = await provide()
     let putting: Promise<unknown> | undefined
-    await withLock(await realpath(directory), context.signal, async () => {
+    await withLock(await realpath(directory), context, async () => {
       putting = provider.put?.({ id: 'MINE' }, { value: '1' }, context)
       await provider.get({ id: 'MINE' }, context)
       await write({ '.env': 'MINE=0\nTHEIRS=1\n' })
@@ -275,7 +275,7 @@ describe('a program that knows of no lock', () => {
     await write({ '.env': 'A=1\n' })
     const target = join(await realpath(directory), '.env')
     const before = await stat(target, { bigint: true })
-    await withLock(dirname(target), context.signal, async (hold) => {
+    await withLock(dirname(target), context, async (hold) => {
       await writeFile(target, 'A=theirs\n')
       expect(await replaceFile(target, new TextEncoder().encode('A=mine\n'), before, hold)).toBe(false)
       expect(await replaceFile(join(dirname(target), '.env'), new TextEncoder().encode('A=mine\n'), undefined, hold)).toBe(false)
