@@ -33,7 +33,18 @@ afterAll(() => rm(scripts, { recursive: true, force: true }))
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'keyward-dotenv-'))
 })
-afterEach(() => rm(directory, { recursive: true, force: true }))
+const children: ChildProcess[] = []
+afterEach(async () => {
+  // Where a test failed before it came to that.
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  await rm(directory, { recursive: true, force: true })
+})
+
+function begin(parameters: readonly string[]) {
+  const child = spawn(process.execPath, parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  return child
+}
 
 const run = (...parameters: readonly string[]) => promisify(execFile)(process.execPath, [script, ...parameters])
 const content = () => readFile(join(directory, '.env'), 'utf8')
@@ -81,7 +92,7 @@ describe('a process that is killed while it writes', () => {
     const counts: number[] = []
     let leftovers = 0
     for (let round = 0; round < 60; round++) {
-      const child = spawn(process.execPath, [script, 'forever', directory, `r${round}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = begin([script, 'forever', directory, `r${round}`])
       let said = ''
       child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
       await once(child.stdout, 'data')
