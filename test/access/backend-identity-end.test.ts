@@ -1,10 +1,9 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { createSecrets } from '../../src/index.js'
 import type { SecretProvider } from '../../src/provider.js'
 import { createFakeClock, type FakeClock } from '../../src/testing/fake-clock.js'
 import { byCall, hang, outcomeBy, Script, settle, unhandledDuring } from '../read/scripted-provider.js'
+import { collectUntil } from './collect.js'
 import { calls, codeOf, reasonOf, setUp, type AnyRoot, type AnyScope } from './identities.js'
 
 interface Own {
@@ -270,16 +269,6 @@ describe('an identity that will not end', () => {
 })
 
 describe('a scope that is forgotten', () => {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  /** Until `isDone`, or for long enough. */
-  async function collectUntil(isDone: () => boolean, rounds = 100): Promise<void> {
-    for (let round = 0; round < rounds && !isDone(); round++) {
-      collect()
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-
   it('has its identity closed, with all that is held of it', async () => {
     const { secrets, clock, identities } = withIdentities()
     const kept = secrets.scope({ agent: 'kept', allow: ['*'] })
