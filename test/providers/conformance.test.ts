@@ -74,10 +74,10 @@ async function dotenvHarness(): Promise<ConformanceHarness> {
 }
 
 /** What is optional, and neither `env` nor `dotenv` has. */
-const readOnly = ['batch', 'lease', 'list abort', 'watch', 'outage of other calls']
+const readOnly = ['batch', 'lease', 'list abort', 'narrow expiry', 'watch', 'outage of other calls']
 
 describe.each([
-  ['memory', memoryHarness, [...outages, 'denied', 'batch', 'lease', 'outage of other calls']],
+  ['memory', memoryHarness, [...outages, 'denied', 'batch', 'lease', 'narrow expiry', 'outage of other calls']],
   ['env', envHarness, [...outages, 'denied', ...readOnly]],
   ['dotenv', dotenvHarness, [...outages, 'denied', ...readOnly]],
 ])('%s conforms', (_, createHarness, absent) => {
