@@ -3,6 +3,9 @@
 /** Bytes that are looked at one by one: where one is, others are near, and a call to search costs as much as these. */
 const near = 12
 
+/** A place after every other, as a small integer. */
+const never = 0x3fff_ffff
+
 interface Track {
   readonly byte: number
   at: number
@@ -31,7 +34,7 @@ export class Anchors {
 
   #find(byte: number, from: number): number {
     const at = this.#searched.indexOf(byte, from)
-    return at < 0 ? Infinity : at
+    return at < 0 ? never : at
   }
 
   /** The first one at this position or after it; -1 where there is none. */

@@ -55,9 +55,34 @@ export class EscapeReader {
 
   /** Reads the escape at this position, in so many layers exactly. False where there is none. */
   read(position: number, depth: number): boolean {
+    if (depth === 1 && this.#readShort(position)) return true
     const code = this.#escape(position, depth)
     if (code < 0) return false
     this.#encode(code)
+    return true
+  }
+
+  // The most frequent ones, which the way through the layers would make several times as slow.
+  #readShort(position: number): boolean {
+    const { text } = this
+    if (position + 2 >= this.end) return false
+    const first = text[position]!
+    const second = text[position + 1]!
+    if (second > 127) return false
+    if (first === percent) {
+      const third = text[position + 2]!
+      const high = hexDigit[second]!
+      const low = third > 127 ? -1 : hexDigit[third]!
+      if (high < 0 || low < 0) return false
+      this.bytes[0] = high * 16 + low
+      this.next = position + 3
+    } else if (first === backslash && second !== 117 && second !== 120) {
+      const code = afterBackslash[second]!
+      if (code < 0) return false
+      this.bytes[0] = code
+      this.next = position + 2
+    } else return false
+    this.length = 1
     return true
   }
 

@@ -8,7 +8,7 @@
 import { Anchors } from './anchors.js'
 import { EscapeReader, isAnchor, layers } from './escapes.js'
 import { classes, foldBase64, formsOf, isBetweenLines, type Form } from './forms.js'
-import { Ahead, gram, Grams, History, isLineEnd } from './grams.js'
+import { Ahead, gram, Grams, History } from './grams.js'
 
 /** Where a value was found. */
 export interface Match {
@@ -261,28 +261,41 @@ export class Matcher {
         history.readTo(text, position)
         history.addOne(space, position + 1)
         this.#findBehind(text, history, position, 1, found)
-        this.#findAhead(text, position, position, 0, found)
+        if (this.#ahead.read(position, 0, layers)) this.#followAll(text, this.#ahead.gram, position, 0, found)
       } else if (mayBeEscape(text, position, end)) this.#findAtEscape(text, position, history, found)
     }
   }
 
   #findAtEscape(text: Uint8Array, position: number, history: History, found: Match[]): void {
     const reader = this.#reader
-    let isFirst = true
-    for (let depth = mayBeDeeper(text, position, reader) ? layers : 1; depth > 0; depth--) {
-      if (!reader.read(position, depth)) continue
-      const { length, next } = reader
-      // Line ends count for nothing: what comes after one is what the pattern has next.
-      const isDropped = isLineEnd(reader.bytes[0]!)
-      const from = isDropped ? next : position
-      if (isFirst) {
-        history.readTo(text, position)
-        history.addAll(reader)
-        this.#findBehind(text, history, from, isDropped ? 0 : length, found)
-        isFirst = false
-      }
-      this.#findAhead(text, position, from, depth, found)
+    const isRead = reader.read(position, 1)
+    if (!mayBeDeeper(text, position, reader, isRead)) {
+      if (isRead) this.#findAtUnit(text, position, 1, history, found)
+      return
     }
+    let first: History | undefined = history
+    for (let depth = layers; depth > 0; depth--) {
+      if (!reader.read(position, depth)) continue
+      this.#findAtUnit(text, position, depth, first, found)
+      first = undefined
+    }
+  }
+
+  /** At the escape that was read. */
+  #findAtUnit(text: Uint8Array, position: number, depth: number, history: History | undefined, found: Match[]): void {
+    const reader = this.#reader
+    const { length } = reader
+    const isRead = this.#ahead.readAfter(reader, layers)
+    const key = this.#ahead.gram
+    const hasEscape = this.#ahead.hasEscape
+    if (history !== undefined) {
+      history.readTo(text, position)
+      history.addAll(reader)
+      this.#findBehind(text, history, position, length, found)
+    }
+    if (isRead) this.#followAll(text, key, position, 0, found)
+    // What follows may look like an escape and be none, or one of the value's own.
+    if (hasEscape && this.#ahead.read(position, depth, 0)) this.#followAll(text, this.#ahead.gram, position, 0, found)
   }
 
   /**
@@ -292,16 +305,6 @@ export class Matcher {
    */
   #findBehind(text: Uint8Array, history: History, from: number, length: number, found: Match[]): void {
     if (history.isFull) this.#followAll(text, history.gram, from, gram - length, found)
-  }
-
-  /** By those that begin with it. */
-  #findAhead(text: Uint8Array, position: number, from: number, depth: number, found: Match[]): void {
-    const ahead = this.#ahead
-    const isRead = ahead.read(position, depth, layers)
-    const key = ahead.gram
-    if (isRead) this.#followAll(text, key, from, 0, found)
-    // What follows may look like an escape and be none, or one of the value's own.
-    if (ahead.hasEscape && ahead.read(position, depth, 0) && (!isRead || ahead.gram !== key)) this.#followAll(text, ahead.gram, from, 0, found)
   }
 
   #followAll(text: Uint8Array, key: number, from: number, offset: number, found: Match[]): void {
@@ -317,10 +320,10 @@ export class Matcher {
   }
 }
 
-/** May there be an escape of more than one layer? Then a byte that begins one is what the first layer gives, or follows soon. */
-function mayBeDeeper(text: Uint8Array, position: number, reader: EscapeReader): boolean {
-  if (reader.read(position, 1) && reader.length === 1 && isAnchor(reader.bytes[0]!)) return true
-  const last = Math.min(reader.end, position + 12)
+/** May there be an escape of more than one layer? Then a byte that begins one is what the first layer gives, or is a part of it. */
+function mayBeDeeper(text: Uint8Array, position: number, reader: EscapeReader, isRead: boolean): boolean {
+  if (isRead && reader.length === 1 && isAnchor(reader.bytes[0]!)) return true
+  const last = isRead ? reader.next : Math.min(reader.end, position + 12)
   for (let at = position + 1; at < last; at++) if (isAnchor(text[at]!)) return true
   return false
 }

@@ -30,7 +30,7 @@ describe('the matcher', () => {
         const encoded = encodings[encoding]!(secret)
         expect(without(`${before}${encoded}" end`, [secret]), `${encoding}: ${encoded}`).toContain('§')
       }),
-      { numRuns: Number(process.env['KEYWARD_RUNS'] ?? 3_000) },
+      { numRuns: Number(process.env['KEYWARD_RUNS'] ?? 2_000) },
     )
   })
 
