@@ -72,6 +72,12 @@ describe('loadSecrets', () => {
     expect(await secrets.getSecret('KEYWARD_TEST_A')).toBe('from the folder')
   })
 
+  it('says where a path goes that is passed as the config, and which environment is not there', async () => {
+    await expect(loadSecrets({ config: './keyward.config.ts' as never })).rejects.toThrow('goes into `directory`')
+    vi.stubEnv('KEYWARD_ENV', 'prod')
+    await expect(loadSecrets({ config })).rejects.toThrow('has none of the name that KEYWARD_ENV says ("prod")')
+  })
+
   it('takes `directory` for a config that is passed', async () => {
     const folder = await makeFolder({ '.env': 'KEYWARD_TEST_A=from the folder' })
     await using secrets = await loadSecrets({ directory: folder, config: { environments: { development: { provider: 'dotenv' } } } })
