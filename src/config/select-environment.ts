@@ -18,11 +18,7 @@ export function selectEnvironment(config: CheckedConfig, option: string | undefi
   const chosen = sources.find(({ says }) => says !== undefined && says !== '')
   if (chosen?.says !== undefined) {
     if (Object.hasOwn(config.environments, chosen.says)) return chosen.says
-    throw invalidConfig(
-      `${config.origin}: environments`,
-      `has none of the name that ${chosen.source} says${/^[\w.-]{1,64}$/.test(chosen.says) ? ` ("${chosen.says}")` : ''}`,
-      oneOf(chosen.says, known),
-    )
+    throw invalidConfig(`${config.origin}: environments`, `has none of the name that ${chosen.source} says`, oneOf(chosen.says, known))
   }
   const [only] = known
   if (known.length === 1 && only !== undefined) return only
