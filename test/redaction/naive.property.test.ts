@@ -109,7 +109,7 @@ it('finds what the simple matcher does, and nothing else', { timeout: Math.max(6
   )
 })
 
-it('finds each place where a value stands as it is, whichever overlap', () => {
+it('finds each place where a value stands as it is, whichever overlap', { timeout: 60_000 }, () => {
   const small = fc.string({ unit: fc.constantFrom('a', 'b', '+', '/'), minLength: 8, maxLength: 12 })
   fc.assert(
     fc.property(
