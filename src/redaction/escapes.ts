@@ -177,10 +177,9 @@ export class EscapeReader {
         after = this.next
         break
       }
-      // "#", digits and letters.
-      if (character !== 35 && !(character >= 48 && character <= 57) && !(character >= 65 && character <= 90) && !(character >= 97 && character <= 122)) {
-        // A reference may end without its semicolon.
-        if (!/^#(?:\d+|[xX][\da-fA-F]+)$/.test(name)) return -1
+      if (!mayContinue(name, character)) {
+        // A number may end without its semicolon.
+        if (!name.startsWith('#')) return -1
         break
       }
       after = this.next
@@ -191,6 +190,16 @@ export class EscapeReader {
     return code
   }
 }
+
+/** May a reference go on so? */
+function mayContinue(name: string, character: number): boolean {
+  const isDigit = character >= 48 && character <= 57
+  if (name === '') return character === 35 || isLetter(character)
+  if (!name.startsWith('#')) return isDigit || isLetter(character)
+  if (name === '#') return isDigit || character === 120 || character === 88
+  return isDigit || (/^#x/i.test(name) && ((character >= 97 && character <= 102) || (character >= 65 && character <= 70)))
+}
+const isLetter = (character: number): boolean => (character >= 65 && character <= 90) || (character >= 97 && character <= 122)
 
 function codeOf(name: string): number {
   if (!name.startsWith('#')) return entities.get(name) ?? -1

@@ -2,11 +2,26 @@
  * How much of a stream is held back: a constant number of decoded characters, whatever they are. Text that waits because it begins like a secret gives that
  * away to whoever chooses what is written beside it.
  */
-import { EscapeReader, isAnchor } from './escapes.js'
-import { classes, isBetweenLines } from './forms.js'
+import { EscapeReader } from './escapes.js'
+import { classes } from './forms.js'
 
 /** Bytes of an escape in an escape, at most. */
 const longestEscape = 144
+const lineFeed = 10
+const carriageReturn = 13
+const isBlank = (byte: number): boolean => byte === 32 || byte === 9
+
+/** The last characters of a text, decoded. */
+interface Tail {
+  /** Where each begins. */
+  readonly starts: readonly number[]
+  /** The first byte of each. */
+  readonly bytes: readonly number[]
+  /** Those that are there as a whole. */
+  readonly count: number
+  /** Do they begin with the text? */
+  readonly isAll: boolean
+}
 
 export class Hold {
   readonly #reader = new EscapeReader()
@@ -16,63 +31,77 @@ export class Hold {
    * @param longest Bytes of the longest value that is known.
    */
   cut(text: Uint8Array, longest: number): number {
-    const end = text.length
-    if (longest === 0) return end
-    const held = longest - 1
-    const byCharacters = this.#cutByCharacters(text, held)
-    // In these a character of the value is more than one of the text: two, or four for three.
-    const byHex = runBefore(text, end, 1, 2 * longest - 1)
-    const byBase64 = runBefore(text, end, 2, Math.ceil((4 * longest) / 3) + 4)
-    return Math.max(0, Math.min(byCharacters, byHex, byBase64))
+    if (longest === 0) return text.length
+    const base64 = Math.ceil((4 * longest) / 3) + 4
+    const gaps = Math.ceil(base64 / 8) + 4
+    const tail = this.#tail(text, Math.max(longest, base64 + gaps) + 1)
+    // In these a character of the value is more than one of the text: four for three, or two.
+    const first = Math.min(tail.count - (longest - 1), base64Before(tail, base64, gaps))
+    const byCharacters = first < 0 ? (tail.isAll ? 0 : tail.starts[0]!) : (tail.starts[first] ?? text.length)
+    return Math.min(byCharacters, hexBefore(text, 2 * longest - 1))
   }
 
-  #cutByCharacters(text: Uint8Array, held: number): number {
-    const end = text.length
-    let from = end
-    const near = Math.max(0, end - held - longestEscape)
-    while (from > near && !isAnchor(text[from - 1]!)) from -= 1
-    // No escape is near.
-    if (from === near) return Math.max(0, end - held)
-    for (let span = 2 * (held + longestEscape); ; span *= 2) {
-      const start = Math.max(0, end - span)
-      const starts = this.#starts(text, start)
-      // What has only begun is no character yet.
-      const count = this.#reader.ranOut ? starts.length - 1 : starts.length
+  /** So many characters, or all that there are. */
+  #tail(text: Uint8Array, count: number): Tail {
+    for (let span = count + longestEscape; ; span *= 2) {
+      const start = Math.max(0, text.length - span)
+      const tail = this.#read(text, start)
+      if (start === 0) return { ...tail, isAll: true }
       // What is read from the middle of an escape is in step after one that is longest.
-      const inStep = start === 0 ? 0 : starts.findIndex((position) => position >= start + longestEscape)
-      if (inStep >= 0 && count - inStep >= held) return starts[count - held]!
-      if (start === 0) return 0
+      const inStep = tail.starts.findIndex((position) => position >= start + longestEscape)
+      if (inStep < 0 || tail.count - inStep < count) continue
+      return { starts: tail.starts.slice(inStep), bytes: tail.bytes.slice(inStep), count: tail.count - inStep, isAll: false }
     }
   }
 
-  /** Where each character begins, the last one too where it has only begun. */
-  #starts(text: Uint8Array, from: number): readonly number[] {
+  #read(text: Uint8Array, from: number): Omit<Tail, 'isAll'> {
     const reader = this.#reader
     reader.open(text, text.length)
     const starts: number[] = []
+    const bytes: number[] = []
     for (let position = from; position < text.length; position = reader.next) {
       starts.push(position)
       reader.ranOut = false
       reader.readAny(position)
-      if (reader.ranOut) break
+      // What has only begun is no character yet.
+      if (reader.ranOut) return { starts, bytes, count: starts.length - 1 }
+      bytes.push(reader.bytes[0]!)
     }
-    return starts
+    return { starts, bytes, count: starts.length }
   }
 }
 
-const isMark = (byte: number): boolean => isAnchor(byte) || byte === 59 || byte === 35 || byte === 61
+/** Where the digits begin that the text ends with, so many at most. */
+function hexBefore(text: Uint8Array, most: number): number {
+  let first = text.length
+  while (first > 0 && text.length - first < most && (classes[text[first - 1]!]! & 1) !== 0) first -= 1
+  return first
+}
 
-/** Where the last characters of a class begin that the text ends with, so many at most. */
-function runBefore(text: Uint8Array, end: number, kind: 1 | 2, most: number): number {
-  let count = 0
-  let position = end
-  let marks = 0
-  while (position > 0 && count < most + 2 * marks) {
-    const byte = text[position - 1]!
-    if ((classes[byte]! & kind) !== 0) count += 1
-    else if (kind === 2 && isMark(byte)) marks += 1
-    else if (kind === 1 || !isBetweenLines(text, position - 1)) break
-    position -= 1
+/**
+ * The first of the characters of base64 that the text ends with.
+ * @param most Characters, at most.
+ * @param gaps Line ends and the blanks behind them that may be between, at most.
+ */
+function base64Before({ starts, bytes, count }: Tail, most: number, gaps: number): number {
+  let found = 0
+  let between = 0
+  let first = count
+  for (let index = count - 1; index >= 0 && found < most; index--) {
+    const byte = bytes[index]!
+    if ((classes[byte]! & 2) !== 0) {
+      found += 1
+      first = index
+    } else if (between < gaps && (byte === lineFeed || byte === carriageReturn || isIndent(bytes, index))) between += 1
+    // What was read as an escape may be the beginning of it.
+    else return (starts[index + 1] ?? 0) - starts[index]! > 1 && first === index + 1 ? index : first
   }
-  return position
+  return first
+}
+
+/** Is this a blank that a line begins with? */
+function isIndent(bytes: readonly number[], index: number): boolean {
+  let at = index
+  while (at >= 0 && isBlank(bytes[at]!)) at -= 1
+  return at < index && bytes[at] === lineFeed
 }

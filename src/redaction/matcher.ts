@@ -39,7 +39,7 @@ const plus = 43
 const space = 32
 
 export class Matcher {
-  /** Bytes of the longest value. */
+  /** Bytes of the longest value, each of its line ends counted twice. */
   readonly longest: number
   readonly #patterns: readonly Pattern[]
   readonly #windows: readonly Window[]
@@ -60,7 +60,8 @@ export class Matcher {
   constructor(values: readonly string[]) {
     this.#patterns = values.flatMap((value, number) => formsOf(value).map((form) => ({ ...form, value: number })))
     const texts = this.#patterns.filter(({ kind }) => kind === 'text')
-    this.longest = texts.reduce((most, { bytes }) => Math.max(most, bytes.length), 0)
+    // A line end may be told by two.
+    this.longest = texts.reduce((most, { bytes }) => Math.max(most, bytes.length + bytes.filter((byte) => byte === lineFeed).length), 0)
     this.#anchors = new Anchors(texts.some(({ bytes }) => bytes.includes(space)) ? [92, 37, 38, plus] : [92, 37, 38])
     // Of base64 two windows side by side, one of which no line break cuts through.
     this.#width = this.#patterns.reduce((least, { kind, bytes }) => Math.min(least, kind === 'base64' ? bytes.length >> 1 : bytes.length), longestWindow)
@@ -155,10 +156,11 @@ export class Matcher {
 
   /** Follows a pattern in both directions from a part of it that was found. */
   #follow(text: Uint8Array, pattern: Pattern, start: number, from: number, end: number, to: number, found: Match[]): void {
-    const first = this.#backward(pattern, start, from)
-    if (first < 0) return
+    // This way first: it costs less, and what merely begins like a value is most of what there is.
     const last = this.#forward(pattern, end, to)
     if (last < 0) return
+    const first = this.#backward(pattern, start, from)
+    if (first < 0) return
     const isBase64 = (position: number): boolean => position >= 0 && position < this.#reader.end && (classes[text[position]!]! & 2) !== 0
     const before = pattern.before > 0 && isBase64(first - 1) ? 1 : 0
     const after = pattern.after > 0 && isBase64(last) ? 1 : 0
@@ -199,12 +201,13 @@ export class Matcher {
     const byte = text[where]!
     if (isSame(kind, byte, bytes[at]!)) stack.push(where + 1, at + 1)
     if (isSkipped(kind, byte, bytes[at]!, at) && isGap(kind, text, where)) stack.push(where + 1, at)
-    if (byte === plus && kind === 'text' && bytes[at] === space) stack.push(where + 1, at + 1)
+    if (isFormSpace(kind, byte, bytes[at]!)) stack.push(where + 1, at + 1)
     if (!isAnchor(byte)) return
     for (let depth = 1; depth <= layers; depth++) {
       if (!this.#reader.read(where, depth)) continue
       const { bytes: read, length, next } = this.#reader
       if (length === 1 && isSkipped(kind, read[0]!, bytes[at]!, at)) stack.push(next, at)
+      if (length === 1 && isFormSpace(kind, read[0]!, bytes[at]!)) stack.push(next, at + 1)
       let same = 0
       while (same < length && at + same < bytes.length && isSame(kind, read[same]!, bytes[at + same]!)) same += 1
       if (same === length) stack.push(next, at + length)
@@ -229,7 +232,7 @@ export class Matcher {
       if (where <= 0 || seen.has(key)) continue
       seen.add(key)
       const byte = text[where - 1]!
-      if (isSame(kind, byte, bytes[at - 1]!) || (byte === plus && kind === 'text' && bytes[at - 1] === space)) stack.push(where - 1, at - 1)
+      if (isSame(kind, byte, bytes[at - 1]!) || isFormSpace(kind, byte, bytes[at - 1]!)) stack.push(where - 1, at - 1)
       if (isSkipped(kind, byte, bytes[at] ?? 0, at) && isGap(kind, text, where - 1)) stack.push(where - 1, at)
       this.#stepBack(bytes, kind, where, at, stack)
     }
@@ -244,6 +247,7 @@ export class Matcher {
         if (!this.#reader.read(from, depth) || this.#reader.next !== where) continue
         const { bytes: read, length } = this.#reader
         if (length === 1 && isSkipped(kind, read[0]!, bytes[at] ?? 0, at)) stack.push(from, at)
+        if (length === 1 && isFormSpace(kind, read[0]!, bytes[at - 1]!)) stack.push(from, at - 1)
         let same = 0
         while (same < length && same < at && isSame(kind, read[length - 1 - same]!, bytes[at - 1 - same]!)) same += 1
         if (same === length) stack.push(from, at - length)
@@ -348,6 +352,9 @@ function mayBeEscape(text: Uint8Array, position: number, end: number): boolean {
 const longestEscape = 144
 
 const isSame = (kind: Form['kind'], byte: number, expected: number): boolean => (kind === 'base64' ? foldBase64[byte] === foldBase64[expected] : byte === expected)
+
+/** A form writes a space so. */
+const isFormSpace = (kind: Form['kind'], byte: number, expected: number): boolean => byte === plus && kind === 'text' && expected === space
 
 /** What may stand between two characters: line ends, and the blanks that lines begin with, within base64; the first half of a line end that is told with one. */
 function isSkipped(kind: Form['kind'], byte: number, expected: number, at: number): boolean {

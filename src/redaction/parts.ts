@@ -5,19 +5,25 @@ export const shortest = 8
 
 /** The value and its parts, each once: the password of a connection string, the lines of a PEM and their joined body. Of documents the leaves are known as values of their own. */
 export function partsOf(value: string): readonly string[] {
-  const parts = [value, ...passwordsOf(value), ...linesOf(value)]
+  const lines = linesOf(value)
+  // The boundaries of a PEM are everyday text: without them its body is the value.
+  const parts = [...(lines.length > 0 && value.trimStart().startsWith('-----BEGIN ') ? [] : [value]), ...passwordsOf(value), ...lines]
   return [...new Set(parts)].filter((part) => part.length >= shortest)
 }
 
-/** As it stands in the URL, and as it is sent. */
+/** As it stands in the URL, and as it is sent. What stands before the last @ counts: passwords are often not encoded as they should be. */
 function passwordsOf(value: string): readonly string[] {
-  const password = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]*?:([^/?#\s]*)@/i.exec(value)?.[1]
-  if (password === undefined || password === '') return []
-  try {
-    return [password, decodeURIComponent(password)]
-  } catch {
-    return [password]
+  const parts: string[] = []
+  for (const [, user = ''] of value.matchAll(/(?:^|[\s=:"'])[a-z][a-z0-9+.-]*:\/\/(\S*)@/gi)) {
+    const password = user.includes(':') ? user.slice(user.indexOf(':') + 1) : user
+    parts.push(password)
+    try {
+      parts.push(decodeURIComponent(password))
+    } catch {
+      // It is not encoded, and has a "%".
+    }
   }
+  return parts
 }
 
 const boundary = /^-----(?:BEGIN|END) [A-Z0-9 ]+-----$/

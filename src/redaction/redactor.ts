@@ -157,8 +157,8 @@ export function tell(counts: ReadonlyMap<string, number>, reader: Reader): void 
   for (const [name, count] of counts) reader.found(name, count)
 }
 
-// In a text of JSON too it ends no string.
-const markerOf = (name: string | undefined): string => (name === undefined ? '[secret]' : `[secret ${name.replace(/["\\]/g, "'")}]`)
+// A name must end no string of JSON, no marker and no line.
+const markerOf = (name: string | undefined): string => (name === undefined ? '[secret]' : `[secret ${name.replace(/["\\[\]<>\p{Cc}\p{Cf}\u2028\u2029]/gu, '_')}]`)
 
 const encoder = new TextEncoder()
 const allParts = (value: string): readonly Part[] => partsOf(value).map((text) => ({ text, value }))
