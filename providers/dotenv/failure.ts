@@ -1,3 +1,4 @@
+import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { Failure } from '../../src/provider.js'
 
 const failures: ReadonlyMap<string, (file: string) => Failure> = new Map([
@@ -33,6 +34,29 @@ export function failure(error: unknown): Failure | undefined {
   if (typeof code !== 'string') return undefined
   const known = failures.get(code)?.(typeof path === 'string' ? `Dotenv file "${shown(path)}"` : 'A dotenv file')
   return known === undefined ? undefined : { ...known, reason: code }
+}
+
+const ofWrites: ReadonlyMap<string, (what: string) => Failure> = new Map([
+  ...each(['EACCES', 'EPERM'], (what) => ({
+    code: 'denied',
+    fix: `${what} cannot be written by the user of this process. It is replaced by a new file, so its folder has to be writable, and its owner and group must be such that this user may give them to a file: \`chown\` or \`chmod u+w\` the folder and the file`,
+  })),
+  ...each(['EROFS'], (what) => ({ code: 'denied', fix: `${what} lies on a file system that is mounted for reading: write where it comes from, or mount it for writing` })),
+  ...each(['EBUSY'], (what) => ({
+    code: 'invalid-config',
+    fix: `${what} is a mount of its own, as of a single file into a container, or another program holds it, and so it cannot be replaced: mount its folder instead`,
+  })),
+  ...each(['ENOSPC', 'EDQUOT'], (what) => ({ code: 'unavailable', fix: `${what} was not written, and is as it was: there is no space left on its disk` })),
+  ...each(['ENOENT'], (what) => ({ code: 'invalid-config', fix: `${what} cannot be made: create its folder, or check \`directory\` and \`files\`` })),
+])
+
+/** What an error means that ended a write; one that says nothing of it is handed back. */
+export function writeFailure(error: unknown, name: string): unknown {
+  const { name: kind, code } = membersOf(error)
+  if (isSecretError(error)) return error
+  if (kind === 'NotCapable') return new SecretError({ code: 'denied', reason: kind, fix: 'Start Deno with --allow-write for the directory of the dotenv files' })
+  const known = typeof code === 'string' ? ofWrites.get(code)?.(`Dotenv file "${name}"`) : undefined
+  return known === undefined ? error : new SecretError({ ...known, reason: code as string })
 }
 
 /** A path as a message may show it: free of what moves a terminal or hides text. */

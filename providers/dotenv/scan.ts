@@ -6,6 +6,17 @@ export interface Assignment {
   isLiteral: boolean
   /** Separator and value, as written. */
   rest: string
+  /** Where it stands in the content as it was handed over. */
+  place: Place
+}
+export interface Place {
+  /** Of its indent. */
+  start: number
+  /** Of the value with its quotes. Both are one where it is empty. */
+  valueStart: number
+  valueEnd: number
+  /** After its line end, comment included. */
+  end: number
 }
 export interface BrokenLine {
   /** From 1. */
@@ -15,11 +26,12 @@ export interface BrokenLine {
 
 // dotenv's own grammar, so that both take the same lines. It lets white space, and so the end of a line, stand around the separator.
 // Before the name it stops at the end of the line, where dotenv goes on: over many blank lines that takes quadratic time.
-const assignment = /^[^\S\n]*(?:export\s+)?(?<name>[\w.-]+)(?<separator>\s*=\s*?|:\s+?)(?<value>\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/gm
+const assignment = /^[^\S\n]*(?:export\s+)?(?<name>[\w.-]+)(?<separator>\s*=\s*?|:\s+?)(?<value>\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/dgm
 
 /** Every assignment in order, or the first line that is none and neither blank nor a comment. */
 export function scan(content: string): readonly Assignment[] | BrokenLine {
   const text = content.replace(/\r\n?/g, '\n')
+  const original = originalOffsets(content)
   const assignments: Assignment[] = []
   let end = 0
   for (const match of text.matchAll(assignment)) {
@@ -28,11 +40,36 @@ export function scan(content: string): readonly Assignment[] | BrokenLine {
     const { name = '', separator = '', value = '' } = match.groups ?? {}
     const problem = problemOf(separator, value.trim())
     if (problem !== undefined) return { line: lineAt(text, match.index + match[0].search(/\S/)), problem }
-    assignments.push({ name, isLiteral: /^'[^]*'$/.test(value.trim()), rest: separator + value })
+    assignments.push({ name, isLiteral: /^'[^]*'$/.test(value.trim()), rest: separator + value, place: placeOf(match, text, original) })
     end = match.index + match[0].length
   }
   const broken = findBroken(text, end, text.length)
   return broken === undefined ? assignments : { line: lineAt(text, broken), problem: 'no-assignment' }
+}
+
+function placeOf({ index, indices, groups }: RegExpExecArray, text: string, original: (offset: number) => number): Place {
+  const { separator = '', value = '' } = groups ?? {}
+  const separatorEnd = indices?.groups?.['separator']?.[1] ?? index
+  // After `NAME:` the separator holds the white space, and so maybe the line end, behind which an empty value must not be filled in.
+  const empty = separator.startsWith(':') ? separatorEnd - separator.length + 1 : separatorEnd
+  const valueStart = value.trim() === '' ? empty : (indices?.groups?.['value']?.[0] ?? empty) + value.length - value.trimStart().length
+  const valueEnd = valueStart + value.trim().length
+  const lineEnd = text.indexOf('\n', valueEnd)
+  return { start: original(index), valueStart: original(valueStart), valueEnd: original(valueEnd), end: original(lineEnd === -1 ? text.length : lineEnd + 1) }
+}
+
+/** From a text in which each CRLF became one character. Asked for in any order. */
+function originalOffsets(content: string): (offset: number) => number {
+  const ends = Array.from(content.matchAll(/\r\n/g), ({ index }, before) => index - before)
+  return (offset) => {
+    let [low, high] = [0, ends.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((ends[middle] ?? 0) < offset) low = middle + 1
+      else high = middle
+    }
+    return offset + low
+  }
 }
 
 function problemOf(separator: string, value: string): BrokenLine['problem'] | undefined {

@@ -42,6 +42,14 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^ {2}refresh +SEARCH_KEY +- +- +unavailable$/,
     /^ {2}read +SEARCH_KEY +researcher +miss +ok$/,
   ],
+  'clean-logs.ts': [
+    'ApiError: 401 for Bearer [secret OPENAI_API_KEY]',
+    'sent {',
+    "  url: 'https://api.example.com/?key=[secret OPENAI_API_KEY]',",
+    /^ {2}basic: 'dXNlcj\[secret OPENAI_API_KEY\]={0,2}'$/,
+    '}',
+  ],
+  'clean-child-process.ts': ['deploying with [secret DEPLOY_TOKEN], done'],
   'read-a-secret.ts': [
     'OPENAI_API_KEY was read: 21 characters',
     'its promise prints as [secret OPENAI_API_KEY]',
