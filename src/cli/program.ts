@@ -15,7 +15,7 @@ import { addSet } from './set.js'
 
 /** @returns The exit code. */
 export async function main(words: readonly string[], version: string): Promise<number> {
-  process.stdout.on('error', endQuietly)
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', passOverBrokenPipe)
   const program = createProgram(version)
   try {
     if (words[0] === 'complete') await complete(program, words)
@@ -52,8 +52,7 @@ function asUsage({ message }: CommanderError): CommandError {
   return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'} See \`keyward --help\`.`)
 }
 
-/** Whoever read has read enough, as in `keyward list | head`. */
-function endQuietly(error: NodeJS.ErrnoException): void {
+/** Whoever reads may have read enough, as in `keyward list | head`. */
+function passOverBrokenPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error
-  process.exit(exitCodes.ok)
 }

@@ -80,21 +80,29 @@ async function pump(from: Readable | null, to: NodeJS.WriteStream, clean: (() =>
     for await (const chunk of stage.readable as unknown as AsyncIterable<Uint8Array>) if (!to.write(chunk)) await drained(to)
   })()
   const writer = stage.writable.getWriter()
+  // The command hears that nobody reads any more when it writes again, as it would without us between.
+  const leave = (): void => void from.destroy()
+  to.once('error', leave)
   try {
     for await (const chunk of from) await writer.write(chunk as Uint8Array)
     await writer.close()
     await reading
   } catch (error) {
-    // The command hears that nobody reads any more when it writes again.
     from.destroy()
     await writer.abort(error).catch(() => undefined)
     await reading.catch(() => undefined)
+  } finally {
+    to.off('error', leave)
   }
 }
 
 function drained(stream: NodeJS.WriteStream): Promise<void> {
+  const ends = ['drain', 'close', 'error'] as const
   return new Promise((resolve) => {
-    stream.once('drain', resolve)
-    stream.once('close', resolve)
+    const settle = (): void => {
+      for (const end of ends) stream.off(end, settle)
+      resolve()
+    }
+    for (const end of ends) stream.on(end, settle)
   })
 }
