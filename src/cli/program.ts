@@ -1,7 +1,7 @@
 /** All verbs, and what holds for each of them. */
 import { Command, CommanderError } from 'commander'
 import { addGlobalOptions } from './call.js'
-import { addCompletion, complete } from './completion.js'
+import { addCompletion } from './completion.js'
 import { addDelete } from './delete.js'
 import { addDoctor } from './doctor.js'
 import { CommandError, exitCodes } from './exit-codes.js'
@@ -18,12 +18,8 @@ export async function main(words: readonly string[], version: string): Promise<n
   for (const stream of [process.stdout, process.stderr]) stream.on('error', passOverBrokenPipe)
   const program = createProgram(version)
   try {
-    if (words[0] === 'complete') await complete(program, words)
-    else {
-      addGlobalOptions(addCompletion(program))
-      if (words.length === 0) program.help({ error: true })
-      await program.parseAsync(words, { from: 'user' })
-    }
+    if (words.length === 0) program.help({ error: true })
+    await program.parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? exitCodes.ok)
   } catch (error) {
     if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
@@ -42,7 +38,7 @@ function createProgram(version: string): Command {
     .configureOutput({ outputError: () => undefined })
     .addHelpText('after', '\nExit codes, JSON documents and examples: docs/cli.md')
   addGlobalOptions(program)
-  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addDoctor]) addGlobalOptions(add(program))
+  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addDoctor, addCompletion]) addGlobalOptions(add(program))
   return program
 }
 

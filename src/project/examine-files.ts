@@ -1,8 +1,8 @@
 /** The config and the .env files: whose they are, who may touch them, and what git has of them. */
 import { execFile } from 'node:child_process'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { checkTrust } from '../file-trust.js'
 import { findingOf, type Finding } from './finding.js'
 
@@ -44,11 +44,12 @@ export async function examineGit(directory: string, files: readonly string[]): P
     .split('\0')
     .filter((path) => path !== '')
     .map((path) => resolve(root, path))
-    .filter((path) => names.has(path) || isEnvironmentFile(path.split(/[/\\]/).at(-1) ?? ''))
+    .filter((path) => names.has(path) || isEnvironmentFile(basename(path)))
+  const exposed = (await Promise.all(tracked.map(async (path) => ((await isEncrypted(path)) ? [] : [path])))).flat()
   const ignored = new Set(((await git(root, ['check-ignore', '-z', '--stdin'], files.join('\0'))) ?? '').split('\0'))
   const open = files.filter((path) => !tracked.includes(path) && !ignored.has(path) && !relative(root, path).startsWith('..'))
   const findings: Finding[] = [
-    ...tracked.map((path) => ({
+    ...exposed.map((path) => ({
       level: 'problem' as const,
       about: 'git' as const,
       subject: shown(path),
@@ -63,7 +64,16 @@ export async function examineGit(directory: string, files: readonly string[]): P
       fix: 'Add .env* and !.env.example to .gitignore',
     })),
   ]
-  return findings.length > 0 ? findings : [{ level: 'ok', about: 'git', subject: '.env files', message: 'git tracks none' }]
+  return findings.length > 0
+    ? findings
+    : [{ level: 'ok', about: 'git', subject: '.env files', message: tracked.length === 0 ? 'git tracks none' : 'git tracks none that is not encrypted' }]
+}
+
+/** Is every value one that dotenvx encrypted, as in files that are meant to be tracked? */
+async function isEncrypted(path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const lines = text.split(/\r?\n/).filter((line) => !/^\s*(?:#|$)/.test(line))
+  return lines.length > 0 && lines.every((line) => /^\s*(?:export\s+)?(?:DOTENV_PUBLIC_KEY\w*\s*=|[\w.-]+\s*=\s*["']?encrypted:[\w+/=]+["']?\s*(?:#.*)?$)/.test(line))
 }
 
 /** What git prints; undefined where it fails, or there is none. */

@@ -15,6 +15,12 @@ export interface Finding {
 export function findingOf(error: unknown, about: Finding['about'], subject: string): Finding {
   if (!isSecretError(error)) throw error
   const told = error.message.replace(/^keyward: /, '')
-  const [, message = told, fix = ''] = /^(.+?)(?:\. |; )(.+)$/s.exec(told) ?? []
-  return { level: 'problem', about, subject, message, ...(fix === '' ? {} : { fix: fix.replace(/^./, (first) => first.toUpperCase()) }) }
+  // Of a config or file that is wrong, the part behind says both, and what stands before says only that.
+  const [message, fix] = parted(told, /^.*?\. (.+?); ((?:expected|did you mean) .+)$/s) ?? parted(told, /^(.+?)(?:\. |; )(.+)$/s) ?? [told]
+  return { level: 'problem', about, subject, message, ...(fix === undefined ? {} : { fix: fix.replace(/^./, (first) => first.toUpperCase()) }) }
+}
+
+function parted(text: string, pattern: RegExp): readonly [string, string] | undefined {
+  const [, message, fix] = pattern.exec(text) ?? []
+  return message === undefined || fix === undefined ? undefined : [message, fix]
 }

@@ -24,6 +24,8 @@ export interface Project {
   run(words: readonly string[], settings?: Settings): Promise<Ended>
   /** On a terminal: all that it shows, and its exit code. */
   onTerminal(words: readonly string[], steps: Steps, settings?: Settings): Promise<{ shown: string; exitCode: number }>
+  /** The same of another program. */
+  converse(program: string, words: readonly string[], steps: Steps, settings?: Settings): Promise<{ shown: string; exitCode: number }>
   /** A line of a shell that finds `keyward`. */
   shell(line: string, settings?: Settings): Promise<Ended>
   /** Starts it and hands over the process. */
@@ -63,6 +65,7 @@ function createProject(directory: string, command: string): Project {
     shell: (line, settings = {}) => ended(spawn('bash', ['-c', line], options(settings)), settings.input),
     start: (words, settings = {}) => spawn(command, words, options(settings)),
     onTerminal: (words, steps, settings = {}) => converse(command, words, steps, options(settings)),
+    converse: (program, words, steps, settings = {}) => converse(program, words, steps, options(settings)),
     read: (path) => readFile(join(directory, path), 'utf8'),
     async write(path, text, mode = 0o600) {
       await mkdir(dirname(join(directory, path)), { recursive: true })
@@ -97,7 +100,7 @@ function converse(
   { cwd, env }: { cwd: string; env: Record<string, string> },
 ): Promise<{ shown: string; exitCode: number }> {
   return new Promise((resolve) => {
-    const terminal = spawnOnTerminal(command, [...words], { cwd, env, cols: 160, rows: 40, name: 'xterm-256color' })
+    const terminal = spawnOnTerminal(command, [...words], { cwd, env, cols: 160, rows: 40, name: env['TERM'] ?? 'xterm' })
     const left = [...steps]
     let shown = ''
     let seen = 0

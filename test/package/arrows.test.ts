@@ -35,8 +35,8 @@ const doors: Readonly<Record<string, string>> = { 'src/redaction/index.ts': 'red
 /** Types that a room may use of one that is above it. */
 const typesFromAbove: Readonly<Record<string, readonly string[]>> = { redaction: ['src/read/types.ts'] }
 
-/** What parses, asks and completes. */
-const packagesOfCommandLine = ['commander', '@clack/prompts', '@bomb.sh/tab', '@bomb.sh/tab/commander']
+/** What parses, and what asks. */
+const packagesOfCommandLine = ['commander', '@clack/prompts']
 
 /** Loaded by Temporal's bundler and by edge runtimes: Node's modules only where they are called for. */
 const anywhere = ['errors', 'duration', 'clock', 'register', 'provider', 'registry', 'access', 'read', 'audit', 'redaction']
@@ -87,7 +87,7 @@ describe('the providers', () => {
 describe('a package that may be absent', () => {
   it('is reached by a literal import() within try, the one form that every bundler takes', () => {
     for (const { path, text, imports } of [...core, ...providers]) {
-      for (const { target } of imports.filter((one) => isPackage(one) && one.isDynamic && !one.isTypeOnly && !Object.hasOwn(dependencies, packageOf(one.target)))) {
+      for (const { target } of imports.filter((one) => isPackage(one) && one.isDynamic && !one.isTypeOnly && !Object.hasOwn(dependencies, one.target))) {
         const before = text.slice(0, text.search(new RegExp(`await import\\(\\s*['"]${target}`)))
         expect(/try \{(?:(?!\} catch)[\s\S])*$/.test(before), `${path}: import('${target}') is not inside try { } catch`).toBe(true)
         expect(peerDependenciesMeta[target]?.optional, `${target} is not an optional peer dependency`).toBe(true)
@@ -119,10 +119,6 @@ function folderOf(path: string): string {
 }
 function isLoaded({ isDynamic, isTypeOnly }: Import): boolean {
   return !isDynamic && !isTypeOnly
-}
-/** Of a subpath, the package. */
-function packageOf(target: string): string {
-  return /^(?:@[^/]+\/)?[^/]+/.exec(target)?.[0] ?? target
 }
 function isPackage({ target }: Import): boolean {
   return !/^(src\/|providers\/|node:)/.test(target)
