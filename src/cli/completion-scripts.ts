@@ -20,11 +20,15 @@ interface Verb {
   readonly options: readonly Choice[]
   /** Of its argument. */
   readonly values: readonly string[]
+  readonly takesName: boolean
   readonly runsCommand: boolean
 }
 
+/** Which commander has apart from the options. */
+const help: Choice = { flag: '--help', text: 'say how it is used', takesValue: false, values: [], isFolder: false }
+
 export function completionScript(shell: Shell, program: Command): string {
-  const global = program.options.map(choiceOf)
+  const global = [...program.options.map(choiceOf), help]
   const verbs = program.commands.map((command) => verbOf(command))
   return { bash, zsh, fish }[shell](global, verbs)
 }
@@ -34,9 +38,10 @@ function verbOf(command: Command): Verb {
   return {
     name: command.name(),
     text: command.summary(),
-    options: command.options.map(choiceOf),
+    options: [...command.options.map(choiceOf), help],
     values: first?.argChoices ?? [],
-    runsCommand: first?.variadic === true,
+    takesName: first !== undefined,
+    runsCommand: command.name() === 'run',
   }
 }
 
@@ -86,8 +91,9 @@ function zsh(global: readonly Choice[], verbs: readonly Verb[]): string {
   const plain = (text: string): string => text.replace(/[[\]:\\]/g, String.raw`\$&`)
   const valueOf = ({ values, isFolder }: Choice): string => (isFolder ? ':folder:_files -/' : `:value:${values.length === 0 ? ' ' : `(${words(values)})`}`)
   const argument = (choice: Choice): string => quote(`${choice.flag}[${plain(choice.text)}]${choice.takesValue ? valueOf(choice) : ''}`)
-  const cases = verbs.map(({ name, options, values, runsCommand }) => {
-    const rest = runsCommand ? [quote('*::command:_normal')] : values.length > 0 ? [quote(`1:value:(${words(values)})`)] : []
+  const cases = verbs.map(({ name, options, values, takesName, runsCommand }) => {
+    const free = takesName ? [quote('*:name: ')] : []
+    const rest = runsCommand ? [quote('*::command:_normal')] : values.length > 0 ? [quote(`1:value:(${words(values)})`)] : free
     return `      ${name}) _arguments -s ${[...options.map(argument), ...rest].join(' ')} ;;`
   })
   return `#compdef keyward

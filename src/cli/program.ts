@@ -44,7 +44,10 @@ function createProgram(version: string): Command {
 
 function asUsage({ message }: CommanderError): CommandError {
   // What stands behind `=` may be a value.
-  const told = message.replace(/^error: /, '').replace(/'(-[^'=]*)=[^']*'/, "'$1'")
+  const told = message
+    .replace(/^error: /, '')
+    .replace(/\s*\n/, ' ')
+    .replace(/'(-[^'=]*)=[^']*'/, "'$1'")
   return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'} See \`keyward --help\`.`)
 }
 

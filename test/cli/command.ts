@@ -5,6 +5,9 @@ import { delimiter, dirname, join } from 'node:path'
 import { spawn as spawnOnTerminal } from '@lydell/node-pty'
 import { createApp } from '../package/packed.js'
 
+/** Milliseconds. */
+const longestWait = 20_000
+
 export interface Ended {
   readonly output: string
   readonly errors: string
@@ -99,7 +102,7 @@ function converse(
   steps: Steps,
   { cwd, env }: { cwd: string; env: Record<string, string> },
 ): Promise<{ shown: string; exitCode: number }> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const terminal = spawnOnTerminal(command, [...words], { cwd, env, cols: 160, rows: 40, name: env['TERM'] ?? 'xterm' })
     const left = [...steps]
     let shown = ''
@@ -115,7 +118,14 @@ function converse(
       seen = shown.length
       terminal.write(typed)
     })
-    terminal.onExit(({ exitCode }) => resolve({ shown, exitCode }))
+    const late = setTimeout(() => {
+      terminal.kill('SIGKILL')
+      reject(new Error(`waited in vain for ${String(left[0]?.[0] ?? 'its end')} after ${JSON.stringify(shown)}`))
+    }, longestWait)
+    terminal.onExit(({ exitCode }) => {
+      clearTimeout(late)
+      resolve({ shown, exitCode })
+    })
   })
 }
 
