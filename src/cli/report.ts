@@ -26,9 +26,10 @@ export function exitCodeOf(code: string): number {
 export function tell(error: unknown): Told {
   if (isSecretError(error)) return tellSecretError(error)
   if (error instanceof CommandError) return { code: error.code, message: `keyward: ${error.message}` }
-  const { syscall, code } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
+  const { syscall, code, path } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
   // What somebody else's error says may quote a value; its kind may not.
-  const what = syscall !== undefined && /^[A-Z]\w*$/.test(code ?? '') ? `${syscall} failed (${code})` : `failed with ${kindOf(error)}`
+  const isOfSystem = syscall !== undefined && /^[A-Z]\w*$/.test(code ?? '')
+  const what = isOfSystem ? `${syscall} failed (${code})${path === undefined ? '' : ` for ${path.replace(/\p{Cc}/gu, '?')}`}` : `failed with ${kindOf(error)}`
   return { code: 'failed', message: `keyward: ${what}. \`--verbose\` shows where.` }
 }
 

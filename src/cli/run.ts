@@ -30,6 +30,7 @@ export function addRun(program: Command): Command {
         const [{ readGranted }, { minimalEnvironment, runChild }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
         const usual = minimalEnvironment([])
         const { reader, secrets, empty } = await readGranted(project, options.agent, new Set(Object.keys(usual)))
+        if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
         for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
         const environment = { ...minimalEnvironment(options.env), ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])) }
         const { redactStream, conceal } = await import('../redaction/index.js')

@@ -1,9 +1,8 @@
 /** A project as the command line sees it: its config, the chosen environment, and the names that it declares. */
-import { stat } from 'node:fs/promises'
 import { prefixOf } from '../access/name.js'
 import type { OpenedConfig } from '../config/load-secrets.js'
-import { invalidConfig } from '../errors/secret-error.js'
 import type { RootSecrets } from '../read/types.js'
+import { requireFolder } from './folder.js'
 
 type Config = OpenedConfig['config']
 
@@ -33,11 +32,6 @@ export async function openProject({ directory, environment }: ProjectOptions): P
     directory: opened.directory ?? process.cwd(),
     declared: declaredNames(opened.config, opened.environment),
   }
-}
-
-async function requireFolder(directory: string): Promise<void> {
-  const stats = await stat(directory).catch(() => undefined)
-  if (stats?.isDirectory() !== true) throw invalidConfig('--config', stats === undefined ? 'does not exist' : 'is not a folder', 'the folder of the config, or one below it')
 }
 
 function declaredNames({ secrets, agents, environments }: Config, environment: string): readonly string[] {

@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { availableKinds } from '../registry.js'
+import { requireFolder } from './folder.js'
 import { findNamesInCode } from './names-in-code.js'
 import { configAsCode, configAsJson, environmentExample, withIgnored } from './starting-files.js'
 
@@ -28,6 +29,7 @@ export const startingKinds: readonly string[] = availableKinds.filter((kind) => 
 export const loadsTypeScript = (): boolean => process.features.typescript !== undefined && process.features.typescript !== false
 
 export async function startProject({ directory, provider, isJson, mayReplace }: StartOptions): Promise<Started> {
+  await requireFolder(directory)
   const names = await findNamesInCode(directory)
   const files: Started['files'][number][] = []
   const write = async (path: string, text: string): Promise<void> => {

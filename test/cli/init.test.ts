@@ -93,6 +93,7 @@ describe('keyward init --yes', () => {
     const project = await command.project({ 'app/package.json': '{}' })
     await project.run(['init', '--yes', '--config', 'app'])
     expect(await project.read('app/keyward.config.ts')).toContain('defineConfig')
+    expect(await project.run(['init', '--yes', '--config', 'nowhere'])).toMatchObject({ exitCode: 6, output: '' })
   })
 })
 
