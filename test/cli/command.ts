@@ -129,6 +129,12 @@ function converse(
   })
 }
 
+/** What a terminal shows, without what moves its cursor and colors it. */
+export function visible(shown: string): string {
+  const escape = String.fromCharCode(0x1b)
+  return shown.replaceAll(new RegExp(`${escape}\\[[\\d;?]*[a-zA-Z]`, 'g'), '')
+}
+
 /** A config over a backend in a file, which has all that a provider may have: versions with dates, descriptions, lists, writes. */
 export const storeConfig = `
 import { readFile, writeFile } from 'node:fs/promises'

@@ -94,7 +94,7 @@ describe('docs/cli.md', () => {
     ).toEqual(general.toSorted())
     for (const verb of verbs) {
       const own = optionsOf((await project.run([verb, '--help'])).output).filter((option) => !general.includes(option))
-      expect(documented(verb).toSorted(), verb).toEqual(own.toSorted())
+      expect({ verb, options: documented(verb).toSorted() }).toEqual({ verb, options: own.toSorted() })
     }
   })
 
@@ -102,7 +102,7 @@ describe('docs/cli.md', () => {
     const table = rowsOf('Exit codes').slice(1)
     for (const [code, number] of Object.entries(exitCodes)) {
       if (code === 'ok' || code === 'failed' || code === 'closed') continue
-      expect(table.find(([first]) => first === String(number))?.[1], code).toContain(`\`${code}\``)
+      expect(table).toContainEqual([String(number), expect.stringContaining(`\`${code}\``) as string])
     }
   })
 })
