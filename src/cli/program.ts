@@ -15,7 +15,8 @@ import { addSet } from './set.js'
 
 /** @returns The exit code. */
 export async function main(words: readonly string[], version: string): Promise<number> {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', passOverBrokenPipe)
+  process.stderr.on('error', () => undefined)
+  process.stdout.on('error', endUnlessLeft)
   const program = createProgram(version)
   try {
     if (words.length === 0) program.help({ error: true })
@@ -51,7 +52,11 @@ function asUsage({ message }: CommanderError): CommandError {
   return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'} See \`keyward --help\`.`)
 }
 
-/** Whoever reads may have read enough, as in `keyward list | head`. */
-function passOverBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
+/** Whoever reads may have read enough, as in `keyward list | head`; a disk that is full is a failure. */
+function endUnlessLeft({ code }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') return
+  process.stderr.write(`keyward: the output could not be written (${code ?? 'unknown error'}).\n`)
+  process.once('exit', () => {
+    process.exitCode = exitCodes.failed
+  })
 }

@@ -65,8 +65,8 @@ describe.each(Object.entries(shells))('in a %s that is there', (shell, { words, 
         [/[$#%>] ?/, `${ready} && echo rea''dy\r`],
         ['ready', 'keyward doc\t --he\t\r'],
         ['Usage: keyward doctor', 'keyward get $(touch pressed) --re\t'],
-        ['--reveal', '\u0003'],
-        [/./, 'exit\r'],
+        // Ctrl-U: the line is not run.
+        ['--reveal', '\u0015exit\r'],
       ] as const
       const { shown } = await project.converse(shell, words, steps)
       expect(shown).toContain('Usage: keyward doctor')

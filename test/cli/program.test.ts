@@ -105,7 +105,16 @@ describe('an error that is not ours', () => {
 
 describe('a reader that leaves', () => {
   it('is no error', async () => {
-    expect(await project.shell('keyward list --quiet | true')).toMatchObject({ errors: '', exitCode: 0 })
+    expect(await project.shell('set -o pipefail; keyward list --quiet | true')).toMatchObject({ errors: '', exitCode: 0 })
+  })
+
+  it('is one where the disk is full', async () => {
+    expect(await project.shell('keyward list --quiet > /dev/full')).toEqual({
+      output: '',
+      errors: 'keyward: the output could not be written (ENOSPC).\n',
+      exitCode: 1,
+      signal: null,
+    })
   })
 })
 
