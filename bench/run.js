@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { peers, unit } from './peers.js'
+import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { table } from './table.js'
+import { redactionTable, table } from './table.js'
 
 const run = promisify(execFile)
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -84,9 +85,20 @@ async function measureImports(installed) {
   return { empty: of('empty', 'importTime'), keyward: of('keyward', 'importTime'), firstSecret: of('firstSecret', 'total') }
 }
 
-async function writeTable(text) {
+async function measureRedaction(installed) {
+  const rows = []
+  for (const name of Object.keys(matchers)) {
+    const figures = {}
+    for (const kind of Object.keys(texts))
+      for (const count of [10, 100, 1_000]) figures[`${kind} ${count}`] = (await child('redaction.js', [name, `${count}`, kind, installed])).speed
+    rows.push({ name, label: matchers[name].label, figures })
+  }
+  return rows
+}
+
+async function writeTable(text, name = 'table') {
   const file = join(here, 'README.md')
-  const marks = ['<!-- table: written by run.js -->', '<!-- end of table -->']
+  const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
   const [above, rest] = (await readFile(file, 'utf8')).split(marks[0])
   const [, below] = rest.split(marks[1])
   await writeFile(file, `${above}${marks[0]}\n\n${text}\n${marks[1]}${below}`)
@@ -101,7 +113,9 @@ try {
     sizes: await staticSizes(installed),
   })
   await writeTable(text)
-  process.stdout.write(`${text}\n`)
+  const redaction = redactionTable(await measureRedaction(installed))
+  await writeTable(redaction, 'redaction')
+  process.stdout.write(`${text}\n${redaction}\n`)
 } finally {
   await rm(installed, { recursive: true, force: true })
 }

@@ -1,5 +1,6 @@
 /** The backend: a map of versions. */
 import type { Clock } from '../../src/clock.js'
+import { printable } from '../../src/errors/check.js'
 import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
 import type { SecretValue, SecretWrite } from '../../src/provider.js'
 
@@ -33,7 +34,7 @@ export class VersionedMap {
   }
 
   set(id: string, value: SecretValue, details: Details = {}): string {
-    const copy = copyValue(value)
+    const copy = copyValue(value, `the value of "${printable(id)}"`)
     const count = (this.#counts.get(id) ?? 0) + 1
     const version = String(count)
     this.#counts.set(id, count)
@@ -96,11 +97,11 @@ export class VersionedMap {
 }
 
 /** A value of its own, so that no caller can write to what another one reads. */
-export function copyValue(value: SecretValue): SecretValue {
+export function copyValue(value: SecretValue, what = 'the value'): SecretValue {
   if (typeof value === 'string') return value
   // Not structuredClone: of a Buffer it would copy the whole pool that the bytes lie in.
   if (value instanceof Uint8Array) return new Uint8Array(value)
-  if (!isRecord(value)) throw invalidConfig('the value', 'is not a secret value', 'a string, a Uint8Array, or a record of JSON fields')
+  if (!isRecord(value)) throw invalidConfig(what, 'is not a secret value', 'a string, a Uint8Array, or a record of JSON fields')
   return Object.fromEntries(Object.entries(value).map(([field, content]) => [field, structuredClone(content)]))
 }
 

@@ -49,9 +49,9 @@ export function memory(options: MemoryOptions = {}): ProviderFactory {
  */
 export function memoryStore(initial: Readonly<Record<string, SecretValue>> = {}, options: MemoryStoreOptions = {}): MemoryStore {
   const map = new VersionedMap()
-  const { pushes = false } = checkObject(options, 'the options of memoryStore', ['pushes'])
-  const doesPush = checkBoolean(pushes, 'the options of memoryStore.pushes')
-  for (const [id, value] of Object.entries(checkTable(initial, 'the secrets of memoryStore'))) map.set(id, value as SecretValue)
+  const { pushes = false } = checkObject(options, 'memoryStore: options', ['pushes'])
+  const doesPush = checkBoolean(pushes, 'memoryStore: options.pushes')
+  for (const [id, value] of Object.entries(checkTable(initial, 'memoryStore: its secrets'))) map.set(id, value as SecretValue)
   return {
     set: (id, value) => map.set(id, value),
     remove: (id) => void map.remove(id),

@@ -1,5 +1,6 @@
 import type { CheckedGrant } from '../access/grant.js'
 import { checkString } from '../errors/check.js'
+import { invalidConfig } from '../errors/secret-error.js'
 import { createRoot } from '../read/secrets.js'
 import type { RootSecrets } from '../read/types.js'
 import { checkDeclaredGrant } from './check-agent.js'
@@ -59,6 +60,8 @@ async function foundConfig(from: string | undefined): Promise<{ config: CheckedC
 }
 
 async function passedConfig(value: unknown, directory: string | undefined): Promise<{ config: CheckedConfig; directory: string | undefined }> {
+  if (typeof value === 'string')
+    throw invalidConfig('loadSecrets: config', 'is a text', 'the config itself, as defineConfig() returned it; the folder of a keyward.config goes into `directory`')
   const config = checkConfig(value, undefined)
   // Without `directory` nothing of node is asked for: an edge runtime that passes its config has no folders.
   if (directory === undefined) return { config, directory: typeof process === 'undefined' ? undefined : process.cwd() }

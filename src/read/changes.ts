@@ -49,7 +49,7 @@ export class Changes {
     let isOver = false
     const changed = (given?: unknown): void => {
       if (isOver) return
-      const id = canonical(provider, given)
+      const id = this.#home.run(() => canonical(provider, given))
       for (const space of [number, ...(this.#spaces.get(number) ?? [])]) {
         this.#mark(space, id)
         this.tell(space, id, undefined)

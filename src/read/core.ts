@@ -69,7 +69,7 @@ export class Core {
     this.timeout = settings.timeout
     this.maxEntries = settings.maxEntries
     this.audit = root.audit
-    this.resolver = new Resolver(root.providers)
+    this.resolver = new Resolver(root.providers, root.clock.home)
     this.known = new KnownValues(settings.maxEntries * 2)
     this.redactor = new Redactor(this.known)
     this.store = new Store(new Cache(this.clock, settings.maxEntries), this.clock, settings, {
@@ -297,7 +297,7 @@ export class Core {
 
   #placesOf(name: string, { agent, tool }: ScopeState): readonly Candidate[] | Refusal {
     try {
-      return this.clock.home.run(() => this.resolver.candidates(name, {}, false))
+      return this.resolver.candidates(name, {}, false)
     } catch (error) {
       // What a provider's `locate` throws may quote anything.
       throw createError(isSecretError(error) ? failureOf(error) : { code: 'unavailable', reason: 'internal' }, { secret: name, agent, tool })

@@ -160,9 +160,12 @@ class Listing {
     this.#iterator = iterator as AsyncIterator<unknown>
   }
 
+  // Whoever ends it, what the provider does then is its own.
   #release(): void {
-    this.#close()
-    this.#controller.abort()
+    this.#root.core.clock.home.run(() => {
+      this.#close()
+      this.#controller.abort()
+    })
   }
 
   #close(): void {

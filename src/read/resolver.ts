@@ -1,4 +1,5 @@
 /** From a name to the places where a read looks for it, and back from a grant to the locations it covers. */
+import type { Home } from '../access/ambient.js'
 import type { EffectiveGrant } from '../access/effective.js'
 import type { Locator } from '../access/location.js'
 import { formatReference } from '../access/format-reference.js'
@@ -36,14 +37,17 @@ export interface Choice {
 export class Resolver {
   readonly references: References
   readonly #providers: ProviderSet
+  readonly #home: Home
   readonly #declared: ReadonlySet<string>
   readonly #locators = new Map<ProviderInstance, Locator>()
   /** Declared names without a reference of their own, by location: no other spelling leads there, or a pattern would grant more than it says. */
   readonly #owners = new Map<ProviderInstance, ReadonlyMap<string, string>>()
 
-  constructor(providers: ProviderSet) {
+  /** @param home Where providers are asked, whoever wants to know. */
+  constructor(providers: ProviderSet, home: Home) {
     const { references } = providers
     this.#providers = providers
+    this.#home = home
     this.references = references
     this.#declared = new Set([...providers.declared, ...references.exact.keys()])
     for (const instance of this.instances()) instance.onLoad = (provider) => this.#checkLoaded(instance, provider)
@@ -106,9 +110,9 @@ export class Resolver {
 
   #candidate(name: string, instance: ProviderInstance, provider: SecretProvider, choice: Choice, mayChoose: boolean): Candidate | Refusal {
     try {
-      const chosen = choose(this.references.find(name) ?? locate(provider, name), choice, mayChoose)
+      const chosen = choose(this.references.find(name) ?? locate(provider, name, this.#home), choice, mayChoose)
       if (typeof chosen === 'string') return chosen
-      const candidate = candidateOf(name, instance, provider, chosen)
+      const candidate = candidateOf(name, instance, provider, chosen, this.#home)
       const owner = this.#owners.get(instance)?.get(locationOf(candidate.place))
       if (owner !== undefined && owner !== name && !this.references.exact.has(name)) throw this.#meeting(owner, name)
       return candidate
@@ -171,8 +175,8 @@ export class Resolver {
   #createLocator(instance: ProviderInstance, provider: SecretProvider): Locator {
     const isMain = this.#providers.main.includes(instance)
     const canonical = (place: Place): Place | undefined =>
-      (place.provider === undefined ? isMain : byName(this.#providers, place.provider) === instance) ? { ...place, id: canonicalId(provider, place.id) } : undefined
-    const located = (name: string): Place | undefined => (isMain ? canonical({ ...locate(provider, name), provider: undefined }) : undefined)
+      (place.provider === undefined ? isMain : byName(this.#providers, place.provider) === instance) ? { ...place, id: canonicalId(provider, place.id, this.#home) } : undefined
+    const located = (name: string): Place | undefined => (isMain ? canonical({ ...locate(provider, name, this.#home), provider: undefined }) : undefined)
     const place = (name: string): Place | undefined => {
       const reference = this.references.find(name)
       return reference === undefined ? located(name) : canonical(reference)
@@ -183,24 +187,24 @@ export class Resolver {
 
 const locationOf = ({ id, field }: Place): string => `${id}\n${field ?? ''}`
 
-function candidateOf(name: string, instance: ProviderInstance, provider: SecretProvider, place: Place): Candidate {
-  const id = canonicalId(provider, place.id)
+function candidateOf(name: string, instance: ProviderInstance, provider: SecretProvider, place: Place, home: Home): Candidate {
+  const id = canonicalId(provider, place.id, home)
   const { version, stage } = place
   const request: SecretRequest = { id: place.id, ...(version === undefined ? {} : { version }), ...(stage === undefined ? {} : { stage }) }
   const pins = version === undefined && stage === undefined ? '' : `\n${version ?? ''}\n${stage ?? ''}`
   return { name, instance, provider, request, place: { ...place, id }, address: { space: instance.number, key: pins === '' ? id : id + pins } }
 }
 
-function locate(provider: SecretProvider, name: string): Place {
+function locate(provider: SecretProvider, name: string, home: Home): Place {
   if (provider.locate === undefined) return { id: name }
-  const located = provider.locate(name)
+  const located = home.run(() => provider.locate?.(name)) as Place
   quieten(located)
   const { id, version, stage, field } = located
   return { id, version, stage, field }
 }
 
-function canonicalId(provider: SecretProvider, id: string): string {
-  const canonical = provider.canonical === undefined ? id : provider.canonical(id)
+function canonicalId(provider: SecretProvider, id: string, home: Home): string {
+  const canonical = provider.canonical === undefined ? id : home.run(() => provider.canonical?.(id))
   quieten(canonical)
   if (typeof canonical !== 'string' || canonical.includes('\n'))
     throw createError({ code: 'invalid-config', fix: 'The provider gave an id that is no single line of text' }, { provider: provider.name })

@@ -2,12 +2,8 @@
 import { EscapeReader, isAnchor, layers } from './escapes.js'
 import { foldBase64, type Form } from './forms.js'
 
-/** Characters on each side of an escape, as many as one number holds: of eight, a line end among them, one side always has as many. */
+/** Characters on each side of an escape, as many as one number holds: of eight, one side always has as many. */
 export const gram = 4
-
-const lineFeed = 10
-const carriageReturn = 13
-export const isLineEnd = (byte: number): boolean => byte === lineFeed || byte === carriageReturn
 
 /** A space and what stands for one in a form are one character, as those are that the alphabets of base64 differ in. */
 const fold = foldBase64.slice()
@@ -36,7 +32,6 @@ export class History {
   }
 
   add(byte: number): void {
-    if (isLineEnd(byte)) return
     this.gram = (this.gram << 8) | fold[byte]!
     this.#count += 1
   }
@@ -92,7 +87,6 @@ export class Ahead {
     for (;;) {
       for (let index = 0; index < reader.length && count < gram; index++) {
         const byte = reader.bytes[index]!
-        if (isLineEnd(byte)) continue
         this.gram = (this.gram << 8) | fold[byte]!
         count += 1
       }
@@ -101,7 +95,6 @@ export class Ahead {
       while (reader.next < end && count < gram && !isAnchor(text[reader.next]!)) {
         const byte = text[reader.next]!
         reader.next += 1
-        if (isLineEnd(byte)) continue
         this.gram = (this.gram << 8) | fold[byte]!
         count += 1
       }
@@ -199,7 +192,6 @@ function readingOf(bytes: Uint8Array, depth: number): Reading {
     reader.readAny(at, depth)
     for (let index = 0; index < reader.length; index++) {
       const byte = reader.bytes[index]!
-      if (isLineEnd(byte)) continue
       decoded.push(fold[byte]!)
       indexes.push(at + (reader.next - at === reader.length ? index : 0))
     }

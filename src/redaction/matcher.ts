@@ -8,7 +8,7 @@
 import { Anchors } from './anchors.js'
 import { EscapeReader, isAnchor, layers } from './escapes.js'
 import { classes, foldBase64, formsOf, isBetweenLines, type Form } from './forms.js'
-import { Ahead, gram, Grams, History, isLineEnd } from './grams.js'
+import { Ahead, gram, Grams, History } from './grams.js'
 
 /** Where a value was found. */
 export interface Match {
@@ -284,21 +284,18 @@ export class Matcher {
   /** At the escape that was read. */
   #findAtUnit(text: Uint8Array, position: number, depth: number, history: History | undefined, found: Match[]): void {
     const reader = this.#reader
-    const { length, next } = reader
-    // Line ends count for nothing: what comes after one is what the pattern has next.
-    const isDropped = isLineEnd(reader.bytes[0]!)
-    const from = isDropped ? next : position
+    const { length } = reader
     const isRead = this.#ahead.readAfter(reader, layers)
     const key = this.#ahead.gram
     const hasEscape = this.#ahead.hasEscape
     if (history !== undefined) {
       history.readTo(text, position)
       history.addAll(reader)
-      this.#findBehind(text, history, from, isDropped ? 0 : length, found)
+      this.#findBehind(text, history, position, length, found)
     }
-    if (isRead) this.#followAll(text, key, from, 0, found)
+    if (isRead) this.#followAll(text, key, position, 0, found)
     // What follows may look like an escape and be none, or one of the value's own.
-    if (hasEscape && this.#ahead.read(position, depth, 0)) this.#followAll(text, this.#ahead.gram, from, 0, found)
+    if (hasEscape && this.#ahead.read(position, depth, 0)) this.#followAll(text, this.#ahead.gram, position, 0, found)
   }
 
   /**

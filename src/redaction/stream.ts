@@ -89,7 +89,9 @@ const encoder = new TextEncoder()
 const byPlace = (left: Match, right: Match): number => left.start - right.start || right.end - left.end
 
 function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const all = new Uint8Array(left.length + right.length)
+  const length = left.length + right.length
+  // Node need not fill with zeros what is written over at once.
+  const all: Uint8Array = (globalThis as { Buffer?: typeof globalThis.Buffer }).Buffer?.allocUnsafeSlow(length) ?? new Uint8Array(length)
   all.set(left)
   all.set(right, left.length)
   return all

@@ -26,7 +26,7 @@ export interface ConformanceCase {
  *     }
  *
  * A case that the backend cannot have is listed in the harness's `skips` with its reason; `run` then checks that the reason says something and runs nothing.
- * A case that needs a harness method (`rotate`, `remove`, `deny`, `fail`) which is not there, and is not listed, fails. A name in `skips` that is no case fails
+ * A case that needs a harness method (`rotate`, `remove`, `deny`, `fail`, `seedLeased`) which is not there, and is not listed, fails. A name in `skips` that is no case fails
  * every case.
  *
  * Optional parts need no skip. Of what the provider cannot (`version`, `stage`, `put`, `delete`, `list`) the case is that it is `unsupported`, without a call; a case of

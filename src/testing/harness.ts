@@ -15,6 +15,11 @@ export interface ConformanceHarness {
   remove?(id: string): Promise<void>
   /** Makes the backend refuse this secret to the provider's identity. */
   deny?(id: string): Promise<void>
+  /**
+   * Makes the backend lend one secret, each `get` of which comes with a lease, and returns its id. Needed where the provider has `renew` or `revoke`, unless what
+   * `seed` stores is leased as well.
+   */
+  seedLeased?(): Promise<string>
   /** Makes the backend fail this way until the returned function is called. `timeout`: it takes the call and does not answer. */
   fail?(kind: 'unavailable' | 'throttled' | 'timeout' | 'unauthenticated'): Promise<() => Promise<void>>
   /** Cases that the backend itself cannot have, by the case's name, each with its reason. */

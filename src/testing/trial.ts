@@ -94,6 +94,11 @@ export class Trial {
     await this.#demand('rotate').call(this.#harness, id, value)
   }
 
+  /** The id of a secret that the backend lends; undefined where the harness names none. */
+  async seedLeased(): Promise<string | undefined> {
+    return this.#harness.seedLeased?.()
+  }
+
   /** Is run when the case ends. */
   atEnd(end: () => Promise<void>): void {
     this.#ends.push(end)

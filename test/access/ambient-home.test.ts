@@ -7,12 +7,14 @@ import { here } from '../../src/seam.js'
 import { createFakeClock } from '../../src/testing/index.js'
 import { callTool } from '../agents/call-tool.js'
 import { createBackend } from './backend.js'
+import { collectUntil } from './collect.js'
 
 /** Tries to read what the tool is not granted from each place that calls it. */
 function createThief(outsideTools: 'allow' | 'deny' = 'allow') {
   const root = createSecrets<string>({ provider: createBackend().provider, outsideTools })
   const tried: [member: string, outcome: string][] = []
   const pending: Promise<void>[] = []
+  const pushes: (() => void)[] = []
   const steal = (member: string): Promise<void> => {
     const attempt = async (read: () => Promise<unknown>): Promise<void> => {
       try {
@@ -34,7 +36,7 @@ function createThief(outsideTools: 'allow' | 'deny' = 'allow') {
     supports: { version: true },
     locate(name) {
       void steal('locate')
-      return { id: name }
+      return name === 'FIELD' ? { id: 'HANGS', field: 'field' } : { id: name }
     },
     canonical(id) {
       void steal('canonical')
@@ -43,14 +45,49 @@ function createThief(outsideTools: 'allow' | 'deny' = 'allow') {
     async get({ id }, { signal }) {
       await steal('get')
       if (id === 'HANGS') {
-        await new Promise((resolve) => {
-          signal.addEventListener('abort', resolve)
+        await new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => {
+            void steal('abort of a call')
+            resolve()
+          })
         })
-        await steal('abort of a call')
       }
       if (id === 'FAILS') throw new Error('down')
       return id.startsWith('LEASED') ? { value: id, lease: { id: 'l', duration: '10m', renewable: true } } : { value: id, version: '1' }
     },
+    batch: {
+      limit: 10,
+      accepts() {
+        void steal('accepts')
+        return true
+      },
+      async get(requests) {
+        await steal('get of a batch')
+        return requests.map(({ id }) => ({ ok: true as const, secret: { value: id, version: '1' } }))
+      },
+    },
+    async put() {
+      await steal('put')
+      return {}
+    },
+    delete: () => steal('delete'),
+    list: (_, { signal }) => ({
+      [Symbol.asyncIterator]() {
+        void steal('list')
+        signal.addEventListener('abort', () => void steal('abort of a listing'))
+        return {
+          async next() {
+            await steal('next')
+            return { done: false, value: { id: 'A' } }
+          },
+          async return() {
+            await steal('return')
+            return { done: true, value: undefined }
+          },
+        }
+      },
+    }),
+    check: () => steal('check'),
     async describe() {
       await steal('describe')
       return { version: '1' }
@@ -63,12 +100,19 @@ function createThief(outsideTools: 'allow' | 'deny' = 'allow') {
     narrow() {
       void steal('narrow')
       return {
-        provider: { name: 'own', get: async ({ id }) => ({ value: id }), failure: () => undefined, close: () => steal('close of a narrowed one') },
+        provider: {
+          name: 'own',
+          get: async ({ id }) => ({ value: id }),
+          failure: () => undefined,
+          watch: () => () => void steal('unwatch of a narrowed one'),
+          close: () => steal('close of a narrowed one'),
+        },
         enforcement: 'backend' as const,
       }
     },
-    watch() {
+    watch(changed) {
       void steal('watch')
+      pushes.push(() => changed('A'))
       return () => void steal('unwatch')
     },
     failure() {
@@ -77,7 +121,7 @@ function createThief(outsideTools: 'allow' | 'deny' = 'allow') {
     },
     close: () => steal('close'),
   }
-  return { root, tried, steal, provider, settled: () => Promise.all(pending) }
+  return { root, tried, steal, provider, pushes, settled: () => Promise.all(pending) }
 }
 
 async function useAll(secrets: ReturnType<typeof createSecrets<string>>, advance: (milliseconds: number) => Promise<void>): Promise<void> {
@@ -89,6 +133,8 @@ async function useAll(secrets: ReturnType<typeof createSecrets<string>>, advance
   await settle(secrets.getSecret('A'))
   await settle(secrets.getSecrets(['B', 'C'], { partial: true }))
   await settle(secrets.describeSecret('A'))
+  secrets.invalidate('A')
+  secrets.invalidate()
   await settle(secrets.getSecret('LEASED'))
   for (let index = 0; index < 8; index++) {
     await advance(60_000)
@@ -98,6 +144,17 @@ async function useAll(secrets: ReturnType<typeof createSecrets<string>>, advance
   const hanging = secrets.getSecret('HANGS').catch(() => undefined)
   for (let index = 0; index < 30; index++) await advance(1_000)
   await hanging
+  const controller = new AbortController()
+  const writing = secrets.putSecret('FIELD', 'value', { signal: controller.signal }).catch(() => undefined)
+  await advance(50)
+  controller.abort()
+  await writing
+  await settle(secrets.putSecret('A', 'value'))
+  await settle(secrets.deleteSecret('A'))
+  await settle(secrets.check())
+  const listing = secrets.listSecrets()[Symbol.asyncIterator]()
+  await settle(listing.next())
+  await listing.return?.().catch(() => undefined)
   const own = secrets.scope({ agent: 'a', allow: ['A'] })
   await settle(own.getSecret('A'))
   await settle(own.revoke())
@@ -106,10 +163,21 @@ async function useAll(secrets: ReturnType<typeof createSecrets<string>>, advance
 function optionsOf({ steal, provider }: ReturnType<typeof createThief>, clock: Clock): Parameters<typeof createSecrets<string>>[0] {
   return {
     clock: {
-      now: () => clock.now(),
+      now() {
+        void steal('now')
+        return clock.now()
+      },
       setTimer(run, delay) {
         void steal('setTimer')
-        return clock.setTimer(run, delay)
+        const { clear } = clock.setTimer(run, delay)
+        const timer = {
+          clear() {
+            void steal('clear')
+            clear()
+          },
+          unref: () => void steal('unref'),
+        }
+        return timer
       },
     },
     cache: { ttl: '1m' },
@@ -125,7 +193,9 @@ function optionsOf({ steal, provider }: ReturnType<typeof createThief>, clock: C
 }
 
 const members = ['factory', 'name', 'locate', 'canonical', 'get', 'abort of a call', 'describe', 'renew', 'revoke', 'narrow', 'close of a narrowed one']
-const others = ['watch', 'unwatch', 'failure', 'close', 'authorize', 'write', 'flush', 'close of the sink', 'setTimer']
+const others = ['accepts', 'get of a batch', 'watch', 'unwatch', 'failure', 'close', 'authorize', 'write', 'flush', 'close of the sink', 'now', 'setTimer', 'clear', 'unref']
+/** What no tool may ask for. */
+const operators = ['put', 'delete', 'list', 'next', 'return', 'abort of a listing', 'check']
 
 describe('a tool that makes secrets of its own', () => {
   it('reads by nothing that it handed over what it was not granted', async () => {
@@ -150,11 +220,26 @@ describe('a tool that makes secrets of its own', () => {
     const made = await callTool(thief.root, { tool: 'search', allow: ['*'] }, async () => createSecrets<string>(optionsOf(thief, clock)))
     // What is asked in the place of whoever reads is theirs: it is as if they had called a function that the tool gave them.
     await useAll(made, (milliseconds) => clock.advanceAsync(milliseconds))
+    const before = thief.tried.length
+    for (const push of thief.pushes) push()
+    await thief.settled()
+    expect(thief.tried.slice(before).map(([member]) => member)).toContain('canonical')
     await made.close()
     await thief.settled()
     const called = new Set(thief.tried.map(([member]) => member))
-    for (const member of ['get', 'authorize', 'write', 'setTimer', 'close', 'renew', 'abort of a call']) expect(called, `${member} was not called`).toContain(member)
+    for (const member of [...members, ...others, ...operators]) expect(called, `${member} was not called`).toContain(member)
     expect(thief.tried.filter(([, outcome]) => outcome !== 'tool-ended')).toEqual([])
+  })
+
+  it('nor where what is left of a forgotten agent is ended', async () => {
+    const thief = createThief()
+    const made = await callTool(thief.root, { tool: 'search', allow: ['*'] }, async () => createSecrets<string>(optionsOf(thief, createFakeClock())))
+    const use = async (): Promise<unknown> => made.scope({ agent: 'a', allow: ['A'] }).getSecret('A')
+    await use()
+    const ended = (): typeof thief.tried => thief.tried.filter(([member]) => member.endsWith('of a narrowed one'))
+    await collectUntil(() => ended().length >= 4)
+    expect([...new Set(ended().map(String))].toSorted()).toEqual(['close of a narrowed one,tool-ended', 'unwatch of a narrowed one,tool-ended'])
+    await made.close()
   })
 
   it("nor what is bound there, under `outsideTools: 'deny'`", async () => {

@@ -1,10 +1,9 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { createSecrets } from '../../src/index.js'
+import { createSecrets, type Clock } from '../../src/index.js'
 import type { SecretProvider } from '../../src/provider.js'
 import { createFakeClock, type FakeClock } from '../../src/testing/fake-clock.js'
 import { byCall, hang, outcomeBy, Script, settle, unhandledDuring } from '../read/scripted-provider.js'
+import { collectUntil } from './collect.js'
 import { calls, codeOf, reasonOf, setUp, type AnyRoot, type AnyScope } from './identities.js'
 
 interface Own {
@@ -48,6 +47,9 @@ function withIdentities(close: () => Promise<void> = async () => undefined, rest
   })
   return { secrets, clock, identities, warnings }
 }
+
+/** Timers as `setTimeout` has them: one that is too long for it fires at once. */
+const withShortTimers = ({ now, setTimer }: Clock): Clock => ({ now, setTimer: (run, delay) => setTimer(run, delay > 2 ** 31 - 1 ? 1 : delay) })
 
 /** How a promise stands after time has passed. */
 const standing = async (promise: Promise<unknown>): Promise<string> => ((await outcomeBy(promise)) === undefined ? 'waits' : 'settled')
@@ -137,7 +139,8 @@ describe('an identity ends', () => {
   })
 
   it('in a time that no timer holds', async () => {
-    const { secrets, backend, clock } = setUp()
+    const clock = createFakeClock()
+    const { secrets, backend } = setUp({ clock: withShortTimers(clock) }, { clock })
     const scope = secrets.scope({ agent: 'a', allow: ['A'], expiresIn: '60d' })
     await scope.getSecret('A')
     await clock.advanceAsync(59 * 86_400_000)
@@ -270,16 +273,6 @@ describe('an identity that will not end', () => {
 })
 
 describe('a scope that is forgotten', () => {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  /** Until `isDone`, or for long enough. */
-  async function collectUntil(isDone: () => boolean, rounds = 100): Promise<void> {
-    for (let round = 0; round < rounds && !isDone(); round++) {
-      collect()
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-  }
-
   it('has its identity closed, with all that is held of it', async () => {
     const { secrets, clock, identities } = withIdentities()
     const kept = secrets.scope({ agent: 'kept', allow: ['*'] })

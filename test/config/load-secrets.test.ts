@@ -72,6 +72,10 @@ describe('loadSecrets', () => {
     expect(await secrets.getSecret('KEYWARD_TEST_A')).toBe('from the folder')
   })
 
+  it('says where a path goes that is passed as the config', async () => {
+    await expect(loadSecrets({ config: './keyward.config.ts' as never })).rejects.toThrow('goes into `directory`')
+  })
+
   it('takes `directory` for a config that is passed', async () => {
     const folder = await makeFolder({ '.env': 'KEYWARD_TEST_A=from the folder' })
     await using secrets = await loadSecrets({ directory: folder, config: { environments: { development: { provider: 'dotenv' } } } })
@@ -104,7 +108,7 @@ describe('loadSecrets', () => {
     ['an empty environment', { environment: '' }, 'loadSecrets: environment is empty'],
     ['a directory of no type', { directory: { path: canary } }, 'loadSecrets: directory is not a string'],
     ['text', canary, 'loadSecrets: its argument is not a plain object'],
-    ['a config that is text', { config: canary }, 'config is not a plain object'],
+    ['a config that is text', { config: canary }, 'loadSecrets: config is a text'],
     ['a config that is null', { config: null }, 'config is not a plain object'],
     ['an environment that is not there', { config, environment: canary }, 'config: environments has none of the name that the `environment` option says'],
   ])('refuses %s', async (_, options, expected) => {

@@ -40,7 +40,7 @@ describe('memory', () => {
     expect(() => memory({ secrets: { KEY: 4242 } } as never)).toThrow(/memory\.secrets\.KEY is not a string/)
     expect(() => memory({ secrets: { KEY: 4242 } } as never)).not.toThrow(/4242/)
     expect(() => memory({ secrets: [] } as never)).toThrow(/memory\.secrets is not an object/)
-    expect(() => memoryStore({ KEY: 3 } as never)).toThrow(/not a secret value/)
+    expect(() => memoryStore({ KEY: 3 } as never)).toThrow(/the value of "KEY" is not a secret value/)
     expect(() => memoryStore().set('KEY', { run: () => undefined } as never)).toThrow(/not a secret value/)
   })
 })

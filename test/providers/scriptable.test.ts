@@ -32,12 +32,12 @@ afterEach(() => {
 const optional = ['supports', 'batch', 'concurrency', 'describe', 'list', 'put', 'delete', 'renew', 'revoke', 'locate', 'canonical', 'narrow', 'watch', 'check', 'close'] as const
 /** Its options, and the cases that it cannot have. */
 const variants: Readonly<Record<string, readonly [ScriptableOptions, readonly string[]]>> = {
-  'as it is': [{}, ['lease']],
+  'as it is': [{}, []],
   'that leases all': [{ leasePrefix: '' }, ['batch']],
   'whose leases cannot be renewed': [{ leasePrefix: '', lease: { renewable: false } }, ['batch']],
-  'that can do no more than it must': [{ without: optional }, ['batch', 'list abort', 'lease', 'watch', 'outage of other calls']],
-  'that narrows in the process alone': [{ narrows: () => 'process' }, ['lease']],
-  'that cannot narrow': [{ narrows: () => undefined }, ['lease']],
+  'that can do no more than it must': [{ without: optional, lease: { renewable: false } }, ['batch', 'list abort', 'narrow expiry', 'watch', 'outage of other calls']],
+  'that narrows in the process alone': [{ narrows: () => 'process' }, ['narrow expiry']],
+  'that cannot narrow': [{ narrows: () => undefined }, ['narrow expiry']],
 }
 describe.each(Object.entries(variants))('the scriptable backend %s conforms', (_, [options, absent]) => {
   const skipped: string[] = []

@@ -31,7 +31,7 @@ function cut(bytes: Uint8Array, at: readonly number[]): readonly Uint8Array[] {
 const filler = fc.string({ unit: fc.constantFrom(...'abc xyz019/+=-_.,:{}"\\%&;\n'), maxLength: 60 })
 
 describe('a redacted stream', () => {
-  it('says what the redacted text does, wherever it is cut', () => {
+  it('says what the redacted text does, wherever it is cut', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(
         fc.array(secretValue, { minLength: 1, maxLength: 3 }),
@@ -62,7 +62,7 @@ describe('a redacted stream', () => {
     }
   })
 
-  it('leaves clean text as it is, byte for byte, what is no UTF-8 too', () => {
+  it('leaves clean text as it is, byte for byte, what is no UTF-8 too', { timeout: 60_000 }, () => {
     const redactor = createRedactor({ KEY: 'sk-live-4f9d2b7a81c6' })
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), fc.array(fc.nat(), { maxLength: 8 }), (bytes, places) => {

@@ -13,6 +13,7 @@ const absent: Readonly<Record<string, string>> = {
   'list abort': 'the provider has no `list`',
   watch: 'the provider has no `watch`',
   lease: 'get answers without a lease',
+  'narrow expiry': 'the provider has no `narrow`',
   'outage of other calls': 'the provider has no call beside `get`',
 }
 
@@ -160,8 +161,8 @@ describe('a provider that is wrong in one way', () => {
 
   it.concurrent.each([...writes, ...parts].map((fault) => [fault[0], fault[1], fault] as const))(
     '%s: %s',
-    async (caseName, _fault, [, , change, says, options]) => {
-      await expect(runCase(caseName, async () => scriptableHarness(options, change))).rejects.toThrow(says)
+    async (caseName, _fault, [, , change, says]) => {
+      await expect(runCase(caseName, async () => scriptableHarness({}, change))).rejects.toThrow(says)
     },
     30_000,
   )
@@ -192,6 +193,19 @@ describe('what a harness cannot do', () => {
   ] as const)('without %s the case "%s" fails, unless skips says why', async (method, caseName) => {
     await expect(runCase(caseName, without(method))).rejects.toThrow(`the harness has no ${method}(): give it one, or say in skips['${caseName}']`)
     await expect(runCase(caseName, without(method, { [caseName]: 'this backend never does' }))).resolves.toBe('this backend never does')
+  })
+
+  it('without seedLeased the case "lease" fails where the provider has renew or revoke and no lease is seen', async () => {
+    const lending = (skips?: Readonly<Record<string, string>>) => async (): Promise<ConformanceHarness> => {
+      const { seedLeased: _, ...harness } = scriptableHarness()
+      return { ...harness, ...(skips === undefined ? {} : { skips }) }
+    }
+    await expect(runCase('lease', lending())).rejects.toThrow(`give the harness seedLeased(), or say in skips['lease']`)
+    await expect(runCase('lease', lending({ lease: 'this backend never does' }))).resolves.toBe('this backend never does')
+    const revoking = async (): Promise<ConformanceHarness> => referenceHarness((sound) => ({ ...sound, revoke: async () => undefined }))
+    await expect(runCase('lease', revoking)).rejects.toThrow('seedLeased()')
+    const { seedLeased: _, ...leasesAll } = scriptableHarness({ leasePrefix: '' })
+    await expect(runCase('lease', async () => leasesAll)).resolves.toBe(undefined)
   })
 
   it('refuses an empty reason and a name that is no case, in every case', async () => {

@@ -1,9 +1,16 @@
 /** An identity of its own for an agent. */
 import type { ProviderGrant, SecretProvider } from '../../provider.js'
 import { createCanary } from '../canary.js'
-import { expect, expectEqual, expectFailure, failureOf, failureOfCall, nameOf, outcomeOf, rejectionOf, textOf, within } from '../expect.js'
-import type { CaseTable, Trial } from '../trial.js'
+import { expect, expectEqual, expectFailure, failureOf, failureOfCall, nameOf, outcomeOf, pause, rejectionOf, textOf, within } from '../expect.js'
+import { DoesNotApply, type CaseTable, type Trial } from '../trial.js'
 import { commonPrefix } from './lists.js'
+
+/** Milliseconds for which the grant is given: backends count in whole seconds. */
+const grantedFor = 2_000
+/** Milliseconds after which it has to be over: the backend's clock is another one. */
+const grace = 5_000
+/** Of an identity that is over. Not `not-found`, for which a default would answer. */
+const overCodes: ReadonlySet<string> = new Set(['unauthenticated', 'denied', 'closed'])
 
 export const narrowing: CaseTable = {
   async narrow(trial) {
@@ -51,17 +58,44 @@ export const narrowing: CaseTable = {
 
     const second = narrowed(trial, { agent: 'keyward-kit-other', allow: [ids.OTHER], deny: [] })
     if (second !== undefined) await expectRead(second.provider, ids.OTHER, 'what is granted to another agent')
-    for (const which of ['the close() of a narrowed provider', 'its second close()']) {
-      try {
-        await within(provider.close?.() ?? Promise.resolve(), 15_000, which)
-      } catch (error) {
-        throw new Error(`${which} failed: ${nameOf(error)}`, { cause: error })
-      }
-    }
+    for (const which of ['the close() of a narrowed provider', 'its second close()']) await closeWell(provider, which)
     if (enforcement === 'backend' && provider.close !== undefined) await rejectionOf(get(provider, ids.EXACT), 'a get of a narrowed provider that is closed')
     await expectRead(trial.provider, ids.EXACT, 'a get of the broad provider, once a narrowed one is closed,')
     if (second !== undefined) await expectRead(second.provider, ids.OTHER, "a get of another agent's provider, once a narrowed one is closed,")
   },
+
+  async 'narrow expiry'(trial) {
+    trial.part('narrow')
+    const { EXPIRING: id } = trial.ids('EXPIRING')
+    await trial.seed({ [id]: createCanary().value })
+    const expiresAt = Date.now() + grantedFor
+    const own = narrowed(trial, { agent: 'keyward-kit-expiring', allow: [id], deny: [], expiresAt })
+    if (own?.enforcement !== 'backend') throw new DoesNotApply('the backend does not enforce the grant')
+    const get = () => outcomeOf(own.provider, own.provider.get({ id }, trial.context()), 'a get of a narrowed provider, of a grant with `expiresAt`,')
+    const before = await get()
+    // Where the login took so long that the time is over already, nothing is known yet.
+    if (Date.now() < expiresAt) expect(before.failure === undefined, `a get of a narrowed provider, before \`expiresAt\` of its grant, fails with "${before.failure?.code}"`)
+    let after = before
+    do {
+      await pause(Math.max(100, expiresAt - Date.now()))
+      after = await get()
+    } while (after.failure === undefined && Date.now() < expiresAt + grace)
+    expect(
+      after.failure !== undefined,
+      `a narrowed provider reads on ${grace / 1_000} s after \`expiresAt\` of its grant: its credentials have to end by then, or the provider has to refuse`,
+    )
+    const { code } = after.failure
+    expect(overCodes.has(code), `a get of a narrowed provider, after \`expiresAt\` of its grant, fails with "${code}" instead of "unauthenticated" or "denied"`)
+    await closeWell(own.provider, 'the close() of a narrowed provider whose grant has expired')
+  },
+}
+
+async function closeWell(provider: SecretProvider, which: string): Promise<void> {
+  try {
+    await within(provider.close?.() ?? Promise.resolve(), 15_000, which)
+  } catch (error) {
+    throw new Error(`${which} failed: ${nameOf(error)}`, { cause: error })
+  }
 }
 
 /** Where the process alone enforces, a grant that asks for the backend is denied. */

@@ -19,6 +19,11 @@ export function scriptableHarness(
     rotate: async (id, value) => void scriptable.rotate(id, value),
     remove: async (id) => scriptable.remove(id),
     deny: async (id) => scriptable.deny(id),
+    async seedLeased() {
+      const id = `${options.leasePrefix ?? 'dynamic/'}keyward-kit`
+      scriptable.put(id, (count) => `lent ${count}`)
+      return id
+    },
     async fail(kind) {
       const restore = kind === 'timeout' ? scriptable.hang({}) : scriptable.fail({}, { code: kind, ...(kind === 'throttled' ? { retryAfter: '2s' } : {}) })
       return async () => restore()

@@ -1,9 +1,8 @@
 /** A provider that is wrong in one way, and the case of the kit that has to find it. */
 import { SecretError, type SecretProvider } from '../../../src/provider.js'
 import type { PartChange } from '../../providers/scriptable/harness.js'
-import type { ScriptableOptions } from '../../providers/scriptable/index.js'
 
-export type Fault = readonly [caseName: string, fault: string, change: PartChange, says: RegExp, options?: ScriptableOptions]
+export type Fault = readonly [caseName: string, fault: string, change: PartChange, says: RegExp]
 export type Sound = Required<SecretProvider>
 
 /** Batches as `change` makes of how the sound one does. */

@@ -2,7 +2,6 @@
 import { SecretError, type Lease, type RequestOutcome, type SecretProvider } from '../../../src/provider.js'
 import { textOf } from '../../../src/testing/expect.js'
 import type { PartChange } from '../../providers/scriptable/harness.js'
-import type { ScriptableOptions } from '../../providers/scriptable/index.js'
 import { batching, deaf, endsQuietly, listing, notFoundIs, withTexts, type Fault, type Sound } from './fault.js'
 
 type Narrowed = NonNullable<ReturnType<Sound['narrow']>>
@@ -36,7 +35,6 @@ const leasing =
 const describing =
   (change: (described: Awaited<ReturnType<Sound['describe']>>) => object): PartChange =>
   (sound) => ({ ...sound, describe: async (request, context) => change(await sound.describe(request, context)) })
-const leased: ScriptableOptions = { leasePrefix: '' }
 
 const never = new Promise<never>(() => undefined)
 
@@ -100,18 +98,39 @@ export const parts: readonly Fault[] = [
   ['narrow', 'reads on when it is closed', narrowed((provider) => ({ ...provider, close: async () => undefined })), /is closed gave a value/],
   ['narrow', 'fails to close twice', narrowed((provider) => ({ ...provider, close: failsTwice() })), /second close/],
   ['narrow', 'ends all identities with one', (sound) => ({ ...sound, narrow: sharedEnd(sound) }), /another agent/],
-  ['lease', 'says a number', leasing((lease) => ({ ...lease, duration: 60 })), /duration that is none/, leased],
-  ['lease', 'says no time', leasing((lease) => ({ ...lease, duration: '0s' })), /duration that is none/, leased],
-  ['lease', 'has no id', leasing((lease) => ({ ...lease, id: '' })), /id that is no text/, leased],
-  ['lease', 'does not say whether it is renewable', leasing(({ renewable: _, ...lease }) => lease), /renewable/, leased],
-  ['lease', 'cannot be renewed although it says so', ({ renew: _, ...sound }) => sound, /no renew/, leased],
-  ['lease', 'is not renewed', (sound) => ({ ...sound, renew: () => Promise.reject(new SecretError({ code: 'unsupported' })) }), /renew of a lease that is renewable fails/, leased],
-  ['lease', 'is renewed to none', (sound) => ({ ...sound, renew: async (lease) => ({ ...lease, duration: '0s' }) }), /lease of renew has a duration/, leased],
-  ['lease', 'is renewed after it was revoked', (sound) => ({ ...sound, renew: async (lease) => lease }), /revoked gave a value/, leased],
-  ['lease', 'is not revoked', (sound) => ({ ...sound, revoke: async () => undefined }), /revoked gave a value/, leased],
-  ['lease', 'cannot be revoked twice', (sound) => ({ ...sound, revoke: revokesOnce(sound) }), /not there|closed already/, leased],
-  ['lease', 'ends with any other', (sound) => ({ ...sound, ...endsAll(sound) }), /ended another/, leased],
-  ['lease', 'is there the first time alone', (sound) => ({ ...sound, get: leasesOnce(sound) }), /without one the second/, leased],
+  ['narrow expiry', 'ignores expiresAt', granting(({ expiresAt: _, ...grant }) => grant), /reads on 5 s after `expiresAt`/],
+  [
+    'narrow expiry',
+    'takes expiresAt for seconds',
+    granting((grant) => ({ ...grant, expiresAt: (grant.expiresAt ?? 0) / 1_000 })),
+    /before `expiresAt` of its grant, fails with "unauthenticated"/,
+  ],
+  [
+    'narrow expiry',
+    'says not-found of what has expired',
+    narrowed((provider) => ({ ...provider, failure: (error) => expiredIsMissing(provider.failure(error)) })),
+    /"not-found" instead of "unauthenticated"/,
+  ],
+  ['narrow expiry', 'logs in anew when it has expired', (sound) => ({ ...sound, narrow: logsInAnew(sound) }), /reads on 5 s after/],
+  [
+    'narrow expiry',
+    'cannot close what has expired',
+    narrowed((provider) => ({ ...provider, close: async () => provider.check?.({ signal: new AbortController().signal, timeout: 1_000 }) })),
+    /whose grant has expired failed/,
+  ],
+  ['lease', 'is dropped', leasing(() => undefined), /without a lease for the secret of seedLeased/],
+  ['lease', 'says a number', leasing((lease) => ({ ...lease, duration: 60 })), /duration that is none/],
+  ['lease', 'says no time', leasing((lease) => ({ ...lease, duration: '0s' })), /duration that is none/],
+  ['lease', 'has no id', leasing((lease) => ({ ...lease, id: '' })), /id that is no text/],
+  ['lease', 'does not say whether it is renewable', leasing(({ renewable: _, ...lease }) => lease), /renewable/],
+  ['lease', 'cannot be renewed although it says so', ({ renew: _, ...sound }) => sound, /no renew/],
+  ['lease', 'is not renewed', (sound) => ({ ...sound, renew: () => Promise.reject(new SecretError({ code: 'unsupported' })) }), /renew of a lease that is renewable fails/],
+  ['lease', 'is renewed to none', (sound) => ({ ...sound, renew: async (lease) => ({ ...lease, duration: '0s' }) }), /lease of renew has a duration/],
+  ['lease', 'is renewed after it was revoked', (sound) => ({ ...sound, renew: async (lease) => lease }), /revoked gave a value/],
+  ['lease', 'is not revoked', (sound) => ({ ...sound, revoke: async () => undefined }), /revoked gave a value/],
+  ['lease', 'cannot be revoked twice', (sound) => ({ ...sound, revoke: revokesOnce(sound) }), /not there|closed already/],
+  ['lease', 'ends with any other', (sound) => ({ ...sound, ...endsAll(sound) }), /ended another/],
+  ['lease', 'is there the first time alone', (sound) => ({ ...sound, get: leasesOnce(sound) }), /without one the second/],
   ['watch', 'tells nothing', (sound) => ({ ...sound, watch: () => () => undefined }), /tells nothing/],
   ['watch', 'tells of another', (sound) => ({ ...sound, watch: (changed) => sound.watch((id) => changed(`${id}0`)) }), /of another secret/],
   ['watch', 'tells the first change alone', (sound) => ({ ...sound, watch: tellsOnce(sound) }), /tells nothing of a put/],
@@ -176,6 +195,18 @@ function refusesTheRest(sound: Sound): Sound['batch']['get'] {
 
 function hidden(failure: ReturnType<Sound['failure']>): ReturnType<Sound['failure']> {
   return failure?.code === 'denied' ? { code: 'not-found' } : failure
+}
+
+function expiredIsMissing(failure: ReturnType<Sound['failure']>): ReturnType<Sound['failure']> {
+  return failure?.code === 'unauthenticated' ? { code: 'not-found' } : failure
+}
+
+function logsInAnew(sound: Sound): Sound['narrow'] {
+  return ({ expiresAt, ...grant }) => {
+    const result = sound.narrow({ ...grant, ...(expiresAt === undefined ? {} : { expiresAt }) })
+    const get: Sound['get'] = (...values) => result!.provider.get(...values).catch(() => sound.narrow(grant)!.provider.get(...values))
+    return result && { ...result, provider: { ...result.provider, get } }
+  }
 }
 
 function failsTwice(): () => Promise<void> {
