@@ -37,7 +37,8 @@ function createProgram(version: string): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
-    .addHelpText('after', '\nExit codes, JSON documents and examples: docs/cli.md')
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
+    .addHelpText('after', '\nExit codes, JSON documents and examples: docs/cli.md of the package')
   addGlobalOptions(program)
   for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addDoctor, addCompletion]) addGlobalOptions(add(program))
   return program

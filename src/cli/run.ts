@@ -4,7 +4,7 @@ import { action } from './call.js'
 interface Options {
   agent?: string
   redact?: boolean
-  env: readonly string[]
+  env?: readonly string[]
 }
 
 /** Shorter values stand in too much that is none of them: they are left in text. */
@@ -22,7 +22,7 @@ export function addRun(program: Command): Command {
     .passThroughOptions()
     .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
     .option('--redact', 'replace the secrets in what the command writes, line by line')
-    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[]) => [...before, name], [])
+    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] = []) => [...before, name])
     .action(
       action<Options>(async (call, ...command) => {
         const { options, output } = call
@@ -32,7 +32,7 @@ export function addRun(program: Command): Command {
         const { reader, secrets, empty } = await readGranted(project, options.agent, new Set(Object.keys(usual)))
         if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
         for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
-        const environment = { ...minimalEnvironment(options.env), ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])) }
+        const environment = { ...minimalEnvironment(options.env ?? []), ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])) }
         const { redactStream, conceal } = await import('../redaction/index.js')
         // What was read is known for a day, and a command may run for longer.
         for (const { name, value } of secrets) if (value !== '') conceal(project.secrets, value, name)
