@@ -22,7 +22,7 @@ export function addRun(program: Command): Command {
     .passThroughOptions()
     .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
     .option('--redact', 'replace the secrets in what the command writes, line by line')
-    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] = []) => [...before, name])
+    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [...(before ?? []), name])
     .action(
       action<Options>(async (call, ...command) => {
         const { options, output } = call
