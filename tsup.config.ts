@@ -22,6 +22,8 @@ const together: Plugin = {
       [`${source}agents/index.ts`, core],
       [`${source}redaction/index.ts`, engine],
     ])
+    // The rooms of the command line, which apps do not load, must cut nothing of what they do load into pieces.
+    for (const file of await readdir(`${source}project`)) reached.set(`${source}project/${file}`, engine)
     // Read before anything is built: files are loaded in no certain order, and what is published must not hang on it.
     for (const file of await readdir(source, { recursive: true, withFileTypes: true })) {
       if (!file.isFile()) continue
@@ -47,6 +49,7 @@ export default defineConfig({
     'agents/index': 'src/agents/index.ts',
     'redaction/index': 'src/redaction/index.ts',
     'testing/index': 'src/testing/index.ts',
+    'cli/index': 'src/cli/index.ts',
     'providers/memory': 'providers/memory/index.ts',
     'providers/env': 'providers/env/index.ts',
     'providers/dotenv': 'providers/dotenv/index.ts',

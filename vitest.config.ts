@@ -8,7 +8,7 @@ export default defineConfig({
           name: 'unit',
           setupFiles: ['test/seed.ts'],
           include: ['test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'test/package/**', 'test/fixtures/**'],
+          exclude: ['**/node_modules/**', 'test/package/**', 'test/cli/**', 'test/fixtures/**'],
         },
       },
       {
@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'package',
-          include: ['test/package/**/*.test.ts'],
+          include: ['test/package/**/*.test.ts', 'test/cli/**/*.test.ts'],
           exclude: ['**/node_modules/**'],
           globalSetup: ['test/package/build.ts'],
           // Packing, installing and bundling.

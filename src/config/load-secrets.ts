@@ -8,13 +8,33 @@ import { checkKeys, checkPlain, member } from './plain.js'
 import { checkConfig, type CheckedConfig, type KeywardConfig } from './schema.js'
 import { selectEnvironment } from './select-environment.js'
 
+interface Options {
+  environment?: string
+  directory?: string
+  config?: KeywardConfig
+}
+
+/** A config that was found or passed, its chosen environment, and the root that reads there. */
+export interface OpenedConfig {
+  readonly secrets: RootSecrets
+  readonly config: CheckedConfig
+  readonly environment: string
+  /** The folder of the config, absolute; undefined where the app passed it and there are no folders. */
+  readonly directory: string | undefined
+}
+
 /** What `loadSecrets` of the door does. */
-export async function loadSecrets(options: { environment?: string; directory?: string; config?: KeywardConfig } = {}): Promise<RootSecrets> {
+export async function loadSecrets(options: Options = {}): Promise<RootSecrets> {
+  return (await openConfig(options)).secrets
+}
+
+/** The same, with the config itself: for the command line, which tells of it. */
+export async function openConfig(options: Options): Promise<OpenedConfig> {
   const given = checkOptions(options)
   const { config, directory } = given.config === undefined ? await foundConfig(given.directory) : await passedConfig(given.config, given.directory)
   const environment = selectEnvironment(config, given.environment, typeof process === 'undefined' ? undefined : process.env['KEYWARD_ENV'])
   const { agents, secrets, origin, environments } = config
-  return createRoot(
+  const root = createRoot(
     { ...environments[environment]!, ...(secrets === undefined ? {} : { secrets }), environment },
     {
       ...(secrets === undefined ? {} : { checkDeclared: (grant: CheckedGrant, option: string) => checkDeclaredGrant(grant, option, secrets) }),
@@ -23,6 +43,7 @@ export async function loadSecrets(options: { environment?: string; directory?: s
       ...(directory === undefined ? {} : { directory }),
     },
   )
+  return { secrets: root, config, environment, directory }
 }
 
 function checkOptions(options: unknown): { environment: string | undefined; directory: string | undefined; config: unknown } {

@@ -5,7 +5,7 @@ import { readManifest } from './manifest.js'
 import { createApp, type App } from './packed.js'
 import { root } from './root.js'
 
-const { exports } = await readManifest()
+const { bin, exports } = await readManifest()
 const subpaths = Object.entries(exports).flatMap(([subpath, target]) => (typeof target === 'string' ? [] : [[subpath, target] as const]))
 
 describe('the exports map', () => {
@@ -15,10 +15,10 @@ describe('the exports map', () => {
     await access(join(root, target.default))
   })
 
-  it('names all that is built, but the chunks that entries share', async () => {
+  it('names all that is built, but the command and the chunks that entries share', async () => {
     const built = await readdir(join(root, 'dist'), { recursive: true })
     const entries = built.filter((path) => path.endsWith('.js') && !path.startsWith('chunks')).map((path) => `./${relative(root, join(root, 'dist', path))}`)
-    expect(entries.toSorted()).toEqual(subpaths.map(([, target]) => target.default).toSorted())
+    expect(entries.toSorted()).toEqual([...subpaths.map(([, target]) => target.default), ...Object.values(bin).map((path) => `./${path}`)].toSorted())
   })
 })
 

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from './root.js'
@@ -14,7 +14,7 @@ export interface App {
   remove(): Promise<void>
 }
 
-/** An app in a folder of its own, outside the repository, with the packed keyward and its dependency installed as npm would. */
+/** An app in a folder of its own, outside the repository, with the packed keyward and its dependencies installed as npm would. */
 export async function createApp(): Promise<App> {
   const directory = await mkdtemp(join(tmpdir(), 'keyward-app-'))
   const modules = join(directory, 'node_modules')
@@ -23,7 +23,9 @@ export async function createApp(): Promise<App> {
   const tarball = await run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', directory], root)
   await run('tar', ['-xzf', tarball.trim(), '-C', modules], directory)
   await rename(join(modules, 'package'), join(modules, 'keyward'))
-  await cp(join(root, 'node_modules/dotenv'), join(modules, 'dotenv'), { recursive: true })
+  for (const name of await dependenciesOf(join(modules, 'keyward'))) await cp(join(root, 'node_modules', name), join(modules, name), { recursive: true })
+  await mkdir(join(modules, '.bin'))
+  await symlink('../keyward/dist/cli/index.js', join(modules, '.bin/keyward'))
   await writeFile(join(directory, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
   return {
     directory,
@@ -31,4 +33,15 @@ export async function createApp(): Promise<App> {
     node: (...parameters) => run(process.execPath, parameters, directory, { ...process.env, KEYWARD_ENV: undefined, NODE_ENV: undefined }),
     remove: () => rm(directory, { recursive: true, force: true }),
   }
+}
+
+/** All that a package needs, and what that needs in turn: npm puts it side by side. */
+async function dependenciesOf(folder: string, found = new Set<string>()): Promise<ReadonlySet<string>> {
+  const { dependencies = {} } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { dependencies?: Record<string, string> }
+  for (const name of Object.keys(dependencies)) {
+    if (found.has(name)) continue
+    found.add(name)
+    await dependenciesOf(join(root, 'node_modules', name), found)
+  }
+  return found
 }

@@ -1,0 +1,63 @@
+/** All verbs, and what holds for each of them. */
+import { Command, CommanderError } from 'commander'
+import { addGlobalOptions } from './call.js'
+import { addCompletion } from './completion.js'
+import { addDelete } from './delete.js'
+import { addDoctor } from './doctor.js'
+import { CommandError, exitCodes } from './exit-codes.js'
+import { addGet } from './get.js'
+import { addInit } from './init.js'
+import { addList } from './list.js'
+import { Output } from './output.js'
+import { report } from './report.js'
+import { addRun } from './run.js'
+import { addSet } from './set.js'
+
+/** @returns The exit code. */
+export async function main(words: readonly string[], version: string): Promise<number> {
+  process.stderr.on('error', () => undefined)
+  process.stdout.on('error', endUnlessLeft)
+  const program = createProgram(version)
+  try {
+    if (words.length === 0) program.help({ error: true })
+    await program.parseAsync(words, { from: 'user' })
+    return Number(process.exitCode ?? exitCodes.ok)
+  } catch (error) {
+    if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    const ownWords = words.slice(0, words.indexOf('--') >>> 0)
+    const output = new Output({ isJson: ownWords.includes('--json'), isQuiet: false, hasColor: !ownWords.includes('--no-color') })
+    return report(error instanceof CommanderError ? asUsage(error) : error, output, ownWords.includes('--verbose'))
+  }
+}
+
+function createProgram(version: string): Command {
+  const program = new Command('keyward')
+    .description('Secrets for AI agents: read, write, list, check, and run a command with what it was granted.')
+    .version(version, '-V, --version', 'print the version')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
+    .addHelpText('after', '\nExit codes, JSON documents and examples: docs/cli.md of the package')
+  addGlobalOptions(program)
+  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addDoctor, addCompletion]) addGlobalOptions(add(program))
+  return program
+}
+
+function asUsage({ message }: CommanderError): CommandError {
+  // What stands behind `=` may be a value.
+  const told = message
+    .replace(/^error: /, '')
+    .replace(/\s*\n/, ' ')
+    .replace(/'(-[^'=]*)=[^']*'/, "'$1'")
+  return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'} See \`keyward --help\`.`)
+}
+
+/** Whoever reads may have read enough, as in `keyward list | head`; a disk that is full is a failure. */
+function endUnlessLeft({ code }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') return
+  process.stderr.write(`keyward: the output could not be written (${code ?? 'unknown error'}).\n`)
+  process.once('exit', () => {
+    process.exitCode = exitCodes.failed
+  })
+}

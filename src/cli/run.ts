@@ -1,0 +1,50 @@
+import type { Command } from 'commander'
+import { action } from './call.js'
+
+interface Options {
+  agent?: string
+  redact?: boolean
+  env?: readonly string[]
+}
+
+/** Shorter values stand in too much that is none of them: they are left in text. */
+const shortest = 8
+
+export function addRun(program: Command): Command {
+  return program
+    .command('run')
+    .summary('run a command with the secrets that it was granted')
+    .description(
+      'Runs a command whose environment is the granted secrets, as variables, and little else. Signals are passed on, and its exit code is that of the command (128 and the number of the signal that ended it).',
+    )
+    .usage('[options] -- <command...>')
+    .argument('<command...>', 'the command and its arguments')
+    .passThroughOptions()
+    .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
+    .option('--redact', 'replace the secrets in what the command writes, line by line')
+    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [...(before ?? []), name])
+    .action(
+      action<Options>(async (call, ...command) => {
+        const { options, output } = call
+        const project = await call.open()
+        const [{ readGranted }, { minimalEnvironment, runChild }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
+        const usual = minimalEnvironment([])
+        const { reader, secrets, empty } = await readGranted(project, options.agent, new Set(Object.keys(usual)))
+        if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
+        for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
+        const environment = { ...minimalEnvironment(options.env ?? []), ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])) }
+        const { redactStream, conceal } = await import('../redaction/index.js')
+        // What was read is known for a day, and a command may run for longer.
+        for (const { name, value } of secrets) if (value !== '') conceal(project.secrets, value, name)
+        for (const { name, value } of options.redact === true ? secrets : [])
+          if (value.length < shortest) output.warn(`${name} is shorter than ${shortest} characters and is not replaced in what the command writes.`)
+        const end = await runChild(command, environment, options.redact === true ? () => redactStream(reader, { flushAt: 'line' }) : undefined)
+        if (end.failure !== undefined) output.error(`keyward: ${end.failure}.`)
+        // Stdout is the command's own.
+        const variables = Object.fromEntries(secrets.map(({ name, variable }) => [name, variable]))
+        const { agent } = options
+        if (output.isJson) process.stderr.write(`${JSON.stringify({ ...call.source, ...(agent === undefined ? {} : { agent }), command, variables, ...end })}\n`)
+        return end.exitCode
+      }),
+    )
+}

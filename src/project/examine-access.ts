@@ -1,0 +1,74 @@
+/** Who may read what, and which secrets are due. */
+import { NameSet, prefixOf } from '../access/name.js'
+import { durationMilliseconds } from '../duration.js'
+import { isSecretError } from '../errors/secret-error.js'
+import type { Finding } from './finding.js'
+import type { Project } from './open.js'
+
+export function examineAccess({ config, declared }: Project): readonly Finding[] {
+  const agents = Object.entries(config.agents ?? {}).map(([name, { allow, deny = [] }]) => ({ name, allow, deny, granted: new NameSet(allow), denied: new NameSet(deny) }))
+  const findings = agents.map(({ name, allow, deny }): Finding => {
+    const message = allow.length === 0 ? 'may read nothing' : `may read ${allow.join(', ')}${deny.length === 0 ? '' : `, and not ${deny.join(', ')}`}`
+    return { level: 'ok', about: 'access', subject: name, message }
+  })
+  const patterns = agents.flatMap(({ allow }) => allow).filter((pattern) => prefixOf(pattern) !== undefined)
+  for (const name of new Set([...declared, ...patterns])) {
+    const prefix = prefixOf(name)
+    const readers = agents.filter(({ granted, denied }) => {
+      if (prefix === undefined) return granted.has(name) && !denied.has(name)
+      return granted.holdsAll(prefix) && !denied.holdsAll(prefix)
+    })
+    if (readers.length < 2) continue
+    findings.push({
+      level: 'warning',
+      about: 'access',
+      subject: name,
+      message: `is granted to ${readers.map((reader) => reader.name).join(' and ')}`,
+      fix: 'Give each agent a secret of its own, so that one can be replaced, and held to account, without the other; or leave it, if sharing is meant',
+    })
+  }
+  return findings
+}
+
+const day = 86_400_000
+
+export async function examineRotation({ secrets, config }: Project): Promise<readonly Finding[]> {
+  const findings: Finding[] = []
+  for (const [name, { rotateEvery }] of Object.entries(config.secrets ?? {})) {
+    const longest = durationMilliseconds(rotateEvery)
+    if (longest === undefined) continue
+    const createdAt = await createdAtOf(secrets, name)
+    // What cannot be read its provider's finding tells.
+    if (createdAt === 'unread') continue
+    if (createdAt === undefined) {
+      findings.push({
+        level: 'warning',
+        about: 'rotation',
+        subject: name,
+        message: `is to be replaced every ${rotateEvery}, and its provider does not say how old it is`,
+        fix: 'Keep it where versions have dates, or note elsewhere when it is due and leave `rotateEvery` out',
+      })
+      continue
+    }
+    const age = Date.now() - createdAt.getTime()
+    const isDue = age > longest
+    const message = `is ${Math.floor(age / day)}d old, to be replaced every ${rotateEvery}`
+    findings.push({
+      level: isDue ? 'problem' : 'ok',
+      about: 'rotation',
+      subject: name,
+      message,
+      ...(isDue ? { fix: `Replace it where it is used, then \`keyward set ${name}\`` } : {}),
+    })
+  }
+  return findings
+}
+
+async function createdAtOf(secrets: Project['secrets'], name: string): Promise<Date | undefined | 'unread'> {
+  try {
+    return (await secrets.describeSecret(name)).createdAt
+  } catch (error) {
+    if (isSecretError(error)) return 'unread'
+    throw error
+  }
+}

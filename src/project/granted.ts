@@ -1,0 +1,87 @@
+/** What a command is handed: the granted secrets, as variables. */
+import { NameSet, prefixOf } from '../access/name.js'
+import { createError, invalidConfig } from '../errors/secret-error.js'
+import { variableName } from '../provider-names.js'
+import type { Scope, Secrets } from '../read/types.js'
+import type { Project } from './open.js'
+
+export interface GrantedSecret {
+  readonly name: string
+  readonly variable: string
+  readonly value: string
+}
+
+export interface Granted {
+  /** Who reads: the agent's scope, else the root. */
+  readonly reader: Secrets<string>
+  readonly secrets: readonly GrantedSecret[]
+  /** Patterns of the grant that no declared name meets. */
+  readonly empty: readonly string[]
+}
+
+/**
+ * Reads what an agent is granted, or all that the config declares. A pattern grants what is declared of it: nothing is asked for that the config does not name.
+ * @param reserved Variables that the command needs and no secret may stand in for.
+ * @throws SecretError of the reads that failed, all of them in `errors`: a command does not run with a part of what it was granted.
+ */
+export async function readGranted(project: Project, agent: string | undefined, reserved: ReadonlySet<string>): Promise<Granted> {
+  const reader: Secrets<string> | Scope<string> = agent === undefined ? project.secrets : project.secrets.agent(agent)
+  const { names, matched, empty } = agent === undefined ? all(project) : ofAgent(project, agent)
+  const variables = variablesOf(names, reserved)
+  const outcomes = await reader.getSecrets(names, { partial: true })
+  const secrets: GrantedSecret[] = []
+  const errors = []
+  for (const name of names) {
+    const outcome = outcomes[name]
+    if (outcome?.ok === true) secrets.push({ name, variable: variables.get(name) ?? name, value: checkText(name, outcome.value) })
+    // A pattern grants what `deny` leaves of it, and `deny` goes by place.
+    else if (outcome !== undefined && !(matched.has(name) && outcome.error.code === 'denied' && outcome.error.deniedBy === 'scope')) errors.push(outcome.error)
+  }
+  const [first] = errors
+  if (first !== undefined && errors.length > 1) {
+    const { code, reason } = first
+    const failed = errors.map(({ secret }) => secret).join(', ')
+    throw createError({ code, reason }, { errors, message: `keyward: ${errors.length} secrets could not be read: ${failed}. ${first.message.replace(/^keyward: /, '')}` })
+  }
+  if (first !== undefined) throw first
+  return { reader, secrets, empty }
+}
+
+interface Wanted {
+  readonly names: readonly string[]
+  /** Those that a pattern alone grants. */
+  readonly matched: ReadonlySet<string>
+  readonly empty: readonly string[]
+}
+
+function all({ declared }: Project): Wanted {
+  return { names: declared, matched: new Set(), empty: [] }
+}
+
+function ofAgent({ config, declared }: Project, agent: string): Wanted {
+  const { allow = [], deny = [] } = config.agents?.[agent] ?? {}
+  const [granted, denied] = [new NameSet(allow), new NameSet(deny)]
+  const names = declared.filter((name) => granted.has(name) && (granted.exact.has(name) || !denied.has(name)))
+  const empty = allow.filter((pattern) => prefixOf(pattern) !== undefined && !declared.some((name) => name.startsWith(prefixOf(pattern) ?? '')))
+  return { names, matched: new Set(names.filter((name) => !granted.exact.has(name))), empty }
+}
+
+function variablesOf(names: readonly string[], reserved: ReadonlySet<string>): ReadonlyMap<string, string> {
+  const owners = new Map<string, string>()
+  const variables = new Map<string, string>()
+  for (const name of names) {
+    const variable = variableName(name, 'run')
+    const other = owners.get(variable)
+    if (other !== undefined) throw invalidConfig(`The names "${other}" and "${name}"`, `are one variable, ${variable}`, 'names that stay apart when / and - become _')
+    if (reserved.has(variable)) throw invalidConfig(`The name "${name}"`, `is the variable ${variable}, which the command needs as it is`, 'another name')
+    owners.set(variable, name)
+    variables.set(name, variable)
+  }
+  return variables
+}
+
+/** What holds a NUL cannot be handed over, and the system's own error would print it. */
+function checkText(secret: string, value: string): string {
+  if (!value.includes('\0')) return value
+  throw createError({ code: 'invalid-value', reason: 'nul', fix: 'A variable cannot hold a NUL character: let the command read this secret itself' }, { secret })
+}

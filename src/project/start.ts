@@ -1,0 +1,77 @@
+/** Puts the starting files of a project where they belong, and replaces none of them without leave. */
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { availableKinds } from '../registry.js'
+import { requireFolder } from './folder.js'
+import { findNamesInCode } from './names-in-code.js'
+import { configAsCode, configAsJson, environmentExample, withIgnored } from './starting-files.js'
+
+export interface StartOptions {
+  readonly directory: string
+  readonly provider: string
+  readonly isJson: boolean
+  /** Is asked before a file that is there is replaced. */
+  mayReplace(path: string): Promise<boolean>
+}
+
+export interface Started {
+  readonly names: readonly string[]
+  readonly files: readonly { readonly path: string; readonly action: 'written' | 'replaced' | 'extended' | 'kept' }[]
+  /** Can a config there import keyward? */
+  readonly isInstalled: boolean
+}
+
+/** Backends that a config can be begun with. `memory` forgets all when the process ends. */
+export const startingKinds: readonly string[] = availableKinds.filter((kind) => kind !== 'memory')
+
+/** Does this runtime load a config in TypeScript? */
+export const loadsTypeScript = (): boolean => process.features.typescript !== undefined && process.features.typescript !== false
+
+export async function startProject({ directory, provider, isJson, mayReplace }: StartOptions): Promise<Started> {
+  await requireFolder(directory)
+  const names = await findNamesInCode(directory)
+  const files: Started['files'][number][] = []
+  const write = async (path: string, text: string): Promise<void> => {
+    const isThere = (await textOf(join(directory, path))) !== undefined
+    if (isThere && !(await mayReplace(path))) return void files.push({ path, action: 'kept' })
+    await writeFile(join(directory, path), text)
+    files.push({ path, action: isThere ? 'replaced' : 'written' })
+  }
+  const start = { provider, names }
+  // A config of another kind would be found as well, and which of the two counts would be a riddle.
+  const config = (await existingConfig(directory)) ?? (isJson ? 'keyward.config.json' : 'keyward.config.ts')
+  await write(config, config.endsWith('.json') ? configAsJson(start) : configAsCode(start))
+  await write('.env.example', environmentExample(names))
+  const before = await textOf(join(directory, '.gitignore'))
+  const after = withIgnored(before)
+  if (after !== undefined) await writeFile(join(directory, '.gitignore'), after)
+  files.push({ path: '.gitignore', action: after === undefined ? 'kept' : before === undefined ? 'written' : 'extended' })
+  return { names, files, isInstalled: config.endsWith('.json') || canImport(directory) }
+}
+
+async function existingConfig(directory: string): Promise<string | undefined> {
+  for (const extension of ['ts', 'mts', 'js', 'mjs', 'json']) {
+    const path = `keyward.config.${extension}`
+    if (await stat(join(directory, path)).catch(() => undefined)) return path
+  }
+  return undefined
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function canImport(directory: string): boolean {
+  try {
+    createRequire(join(directory, 'package.json')).resolve('keyward')
+    return true
+  } catch {
+    return false
+  }
+}
