@@ -81,28 +81,42 @@ export function redactWinston(secrets: Secrets<never>): WinstonFormat {
   }
 }
 
-const methods = ['debug', 'dir', 'error', 'group', 'groupCollapsed', 'info', 'log', 'table', 'trace', 'warn'] as const
+/** These write one text that is made of all that they are given. */
+const writing = ['debug', 'dirxml', 'error', 'group', 'groupCollapsed', 'info', 'log', 'trace', 'warn'] as const
+/** Of these each value is cleaned. */
+const others = ['assert', 'count', 'countReset', 'dir', 'table', 'time', 'timeEnd', 'timeLog'] as const
+type Method = (typeof writing)[number] | (typeof others)[number]
 
 /**
  * Cleans what the methods of a console are given.
  * @param target Default: the global console.
  * @returns What puts the methods back.
  */
-export function redactConsole(secrets: Secrets<never>, target: Pick<Console, (typeof methods)[number]> = globalThis.console): () => void {
+export function redactConsole(secrets: Secrets<never>, target: Pick<Console, Method> = globalThis.console): () => void {
   behind(secrets)
-  const before = methods.map((method) => [method, checkFunction(target[method], `console.${method}`)] as const)
+  const before = [...writing, ...others].map((method) => [method, checkFunction(target[method], `console.${method}`)] as const)
   for (const [method, write] of before) {
+    const isText = (writing as readonly Method[]).includes(method)
     const clean = (...values: unknown[]): unknown =>
       Reflect.apply(
         write,
         target,
-        values.map((value) => orWithheld(() => redactValue(secrets, value), withheld)),
+        orWithheld(() => cleaned(secrets, values, isText), [withheld]),
       )
     Object.defineProperty(target, method, { value: clean, writable: true, configurable: true, enumerable: true })
   }
   return () => {
     for (const [method, write] of before) Object.defineProperty(target, method, { value: write, writable: true, configurable: true, enumerable: true })
   }
+}
+
+/** What is shown of private fields, of a header or a promise, shows only in the text. */
+function cleaned(secrets: Secrets<never>, values: readonly unknown[], isText: boolean): unknown[] {
+  const clean = values.map((value) => redactValue(secrets, value))
+  const util = globalThis.process?.getBuiltinModule?.('node:util')
+  if (!isText || util === undefined || clean.length === 0) return clean
+  const text = util.formatWithOptions({ colors: globalThis.process.stdout.isTTY && process.env['NO_COLOR'] === undefined }, ...clean)
+  return ['%s', redactText(secrets, text)]
 }
 
 const withheld = '[withheld: these secrets are closed, and nothing is known any more that could be replaced]'

@@ -19,6 +19,8 @@ class Cleaner {
   readonly #reader: Reader
   /** Copies by what they are of: for cycles, and for what is shared. */
   readonly #copies = new Map<object, unknown>()
+  /** Instances of which it is not known yet whether they are clean, and what stands for them meanwhile. */
+  readonly #work = new Map<object, unknown>()
 
   constructor(redactor: Redactor, reader: Reader) {
     this.#redactor = redactor
@@ -55,17 +57,24 @@ class Cleaner {
     if (Array.isArray(value)) return this.#array(value, depth)
     if (value instanceof Map) return this.#map(value, depth)
     if (value instanceof Set) return this.#set(value, depth)
-    if (value instanceof Error) return this.#error(value, depth)
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#bytes(value))
     if (value instanceof ArrayBuffer) return this.#keep(value, this.#redactor.redactBytes(new Uint8Array(value), this.#reader).buffer === value ? value : '[secret]')
     if (isTextual(value)) return this.#keep(value, this.#textual(value))
     const prototype: unknown = Object.getPrototypeOf(value)
-    return prototype === null || prototype === Object.prototype ? this.#plain(value, depth) : this.#instance(value, depth)
+    const isPlain = prototype === null || prototype === Object.prototype
+    return isPlain && !says.some((key) => Object.hasOwn(value, key)) ? this.#plain(value, depth) : this.#instance(value, depth)
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
     const copy: unknown[] = this.#keep(value, [])
-    for (let index = 0; index < value.length; index++) copy[index] = this.clean(value[index], depth + 1)
+    // Not index by index: an array may have holes, billions of them.
+    this.#copyMembers(
+      value,
+      copy,
+      depth,
+      Reflect.ownKeys(value).filter((key) => key !== 'length'),
+    )
+    copy.length = value.length
     return copy
   }
 
@@ -81,17 +90,10 @@ class Cleaner {
     return copy
   }
 
-  #error(error: Error, depth: number): unknown {
-    const copy = this.#keep(error, Object.create(Object.getPrototypeOf(error) as object) as object)
-    // Those that are no members of their own are on the prototype, and stay there.
-    this.#copyMembers(error, copy, depth, Reflect.ownKeys(error))
-    return copy
-  }
-
   /** What is shown of these is one text. */
   #textual(value: { toString(): string }): unknown {
     const text = String(value)
-    const cleaned = this.#redactor.redact(text, this.#reader)
+    const cleaned = this.#leaf(text, text)
     return cleaned === text ? value : cleaned
   }
 
@@ -111,24 +113,70 @@ class Cleaner {
     return copy
   }
 
-  /** One that holds nothing that is known stays itself: its private fields cannot be copied. */
+  /** One that holds nothing that is known, and shows nothing, stays itself: its private fields cannot be copied. */
   #instance(value: object, depth: number): unknown {
-    this.#keep(value, value)
-    const serialized = serializedForm(value)
-    const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
+    // Before its members, which may lead back to it.
+    const copy = this.#keep(
+      value,
+      emptyCopy(value, (text) => this.#redactor.redact(text, this.#reader)),
+    )
+    this.#work.set(value, copy)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
-    const isClean = isSame(value, members) && (serialized === undefined || isEqual(serialized.form, cleaned))
-    if (isClean) return value
-    if (serialized !== undefined) return this.#keep(value, cleaned)
-    return this.#keep(value, Object.create(Object.getPrototypeOf(value) as object, Object.getOwnPropertyDescriptors(members)) as object)
+    const serialized = serializedForm(value)
+    const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
+    const isClean = this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
+    this.#work.delete(value)
+    const shown = isClean ? this.#shown(value) : undefined
+    if (isClean && shown === undefined) return this.#keep(value, value)
+    if (serialized !== undefined && !(value instanceof Error)) return this.#keep(value, cleaned)
+    // Of what shows a value that no member of it holds nothing can be kept but the text.
+    if (shown !== undefined && !(value instanceof Error)) return this.#keep(value, shown)
+    for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(members)))
+      if (!(says as readonly PropertyKey[]).includes(key)) Object.defineProperty(copy, key, descriptor)
+    for (const key of Object.getOwnPropertySymbols(members))
+      if (!(says as readonly PropertyKey[]).includes(key)) Object.defineProperty(copy, key, { value: members[key], enumerable: true, writable: true, configurable: true })
+    return copy
+  }
+
+  /** The cleaned text that it makes of itself for a person, where that would show a value. */
+  #shown(value: object): string | undefined {
+    for (const key of [inspected, 'toString'] as const) {
+      const text = textBy(value, key)
+      if (text === undefined) continue
+      const cleaned = this.#redactor.redact(text, this.#reader)
+      if (cleaned !== text) return cleaned
+    }
+    return undefined
+  }
+
+  /** Are these the members of that object, each as it was? */
+  #isSame(value: object, members: Readonly<Record<PropertyKey, unknown>>): boolean {
+    return Reflect.ownKeys(value).every((key) => {
+      const descriptor = Object.getOwnPropertyDescriptor(value, key)
+      // What a getter gives may be something else the next time; but for the stack, which is the runtime's own.
+      const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && value instanceof Error))
+      return isKnown && Object.hasOwn(members, key) && this.#isEqual(read(value, key), members[key as string])
+    })
+  }
+
+  /** By what stands in them: copies of clean data are new objects, and of what is still in work. */
+  #isEqual(left: unknown, right: unknown, seen = new Set<unknown>()): boolean {
+    if (Object.is(left, right)) return true
+    if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+    if (seen.has(left) || this.#work.get(left) === right) return true
+    seen.add(left)
+    if (left instanceof Map && right instanceof Map) return this.#isEqual([...left], [...right], seen)
+    if (left instanceof Set && right instanceof Set) return this.#isEqual([...left], [...right], seen)
+    const keys = Reflect.ownKeys(left)
+    return keys.length === Reflect.ownKeys(right).length && keys.every((key) => Object.hasOwn(right, key) && this.#isEqual(read(left, key), read(right, key), seen))
   }
 
   #copyMembers(from: object, to: object, depth: number, keys: readonly PropertyKey[]): void {
     for (const key of keys) {
       const descriptor = Object.getOwnPropertyDescriptor(from, key)
       if (descriptor === undefined) continue
-      const name = typeof key === 'string' ? this.#redactor.redact(key, this.#reader) : key
+      const name = typeof key === 'string' ? this.#leaf(key, key) : key
       const value = 'value' in descriptor ? (descriptor.value as unknown) : read(from, key)
       Object.defineProperty(to, name, { value: this.clean(value, depth + 1), enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
     }
@@ -162,19 +210,28 @@ function read(from: object, key: PropertyKey): unknown {
   }
 }
 
-/** Are these the members of that object, each as it was? */
-function isSame(value: object, members: Readonly<Record<PropertyKey, unknown>>): boolean {
-  return Reflect.ownKeys(value).every((key) => Object.hasOwn(members, key) && isEqual(read(value, key), members[key as string]))
+/** By which an object says itself what is to be shown of it. */
+const inspected = Symbol.for('nodejs.util.inspect.custom')
+const says = ['toJSON', 'toString', inspected, Symbol.toPrimitive] as const
+
+/** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
+function emptyCopy(value: object, clean: (text: string) => string): object {
+  const prototype = Object.getPrototypeOf(value) as object
+  if (!(value instanceof Error)) return Object.create(prototype) as object
+  const { DOMException } = globalThis as { DOMException?: typeof globalThis.DOMException }
+  if (DOMException !== undefined && value instanceof DOMException) return new DOMException(clean(value.message), clean(value.name))
+  // One that the runtime itself takes for an error.
+  return Object.setPrototypeOf(new Error(''), prototype) as object
 }
 
-/** By what stands in them: copies of clean data are new objects. */
-function isEqual(left: unknown, right: unknown, seen = new Set<unknown>()): boolean {
-  if (Object.is(left, right)) return true
-  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
-  if (seen.has(left)) return true
-  seen.add(left)
-  if (left instanceof Map && right instanceof Map) return isEqual([...left], [...right], seen)
-  if (left instanceof Set && right instanceof Set) return isEqual([...left], [...right], seen)
-  const keys = Reflect.ownKeys(left)
-  return keys.length === Reflect.ownKeys(right).length && keys.every((key) => Object.hasOwn(right, key) && isEqual(read(left, key), read(right, key), seen))
+function textBy(value: object, key: typeof inspected | 'toString'): string | undefined {
+  const method = read(value, key)
+  if (typeof method !== 'function' || method === Object.prototype.toString || method === Error.prototype.toString) return undefined
+  try {
+    const inspect = (inner: unknown): string => (typeof inner === 'string' ? inner : (JSON.stringify(inner) ?? String(inner)))
+    const shown: unknown = Reflect.apply(method, value, key === inspected ? [2, { stylize: (text: unknown) => String(text) }, inspect] : [])
+    return typeof shown === 'string' ? shown : inspect(shown)
+  } catch {
+    return undefined
+  }
 }

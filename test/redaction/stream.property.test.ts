@@ -97,6 +97,34 @@ describe('a redacted stream', () => {
     for (const written of [escaped(3), escaped(8), escaped(30), escaped(3, '\\u00'), escaped(30, '\\')]) expect(decodedTail(written)).toBe(secret.length - 1)
   })
 
+  it('holds back no more than a few times the longest value of any text', () => {
+    const secret = 'sk-live-4f9d2b7a81c6'
+    const redactor = createRedactor({ KEY: secret })
+    const texts = ['=', '#', ';', '\n', '\r\n', '   \n', '====\n', 'a=1&b=2&', 'a=1;', '%41', '&#65;', '\\', '&', 'a=b\n', 'deadbeef', 'QUJD', 'QUJD\n', '\\u0041', '\\\\u0041']
+    for (const text of texts) {
+      const stream = new RedactedStream(redactor, open, 'end')
+      const written = encoder.encode(text.repeat(Math.ceil(20_000 / text.length)))
+      let told = 0
+      for (let at = 0; at < written.length; at += 1_000) told += stream.push(written.subarray(at, at + 1_000)).reduce((sum, { length }) => sum + length, 0)
+      expect([text, written.length - told < 12 * secret.length]).toEqual([text, true])
+    }
+  })
+
+  it('finds base64 whose marks are escaped, and lines that end in two characters, byte by byte', () => {
+    const secret = 'ab?cd?ef?gh>ij>kl>mn>'
+    const lines = 'line one\nline two\nline three\nline four\nline five'
+    const redactor = createRedactor({ KEY: secret, LINES: lines })
+    const base64 = Buffer.from(secret).toString('base64')
+    for (const form of [base64.replaceAll('+', '\\u002B').replaceAll('/', '\\u002F'), encodeURIComponent(encodeURIComponent(base64)), lines.replaceAll('\n', '\\r\\n')]) {
+      const bytes = encoder.encode(`${form} and so on`)
+      const result = streamed(
+        redactor,
+        Array.from(bytes, (byte) => Uint8Array.of(byte)),
+      )
+      expect(result).toMatch(/^\[secret (?:KEY|LINES)\].{0,4} and so on$/)
+    }
+  })
+
   it('holds nothing back after an event or a line, where it is told to', () => {
     const redactor = createRedactor({ KEY: 'sk-live-4f9d2b7a81c6' })
     const written = 'data: a sk-live-4f9d2b7a81c6\n\ndata: b'

@@ -236,3 +236,95 @@ describe('loggers', () => {
     expect(sink.text).toContain(key)
   })
 })
+
+describe('what an attack got through once', () => {
+  it('instances in a cycle, and what only an object itself says', async () => {
+    const { clean } = await setUp()
+    class Node {
+      key = key
+      child: { parent: Node } = { parent: this }
+    }
+    expect(inspect(clean(new Node()), { depth: 9 })).not.toContain(key)
+    class Whole {
+      readonly name = 'whole'
+      child: { parent: Whole } = { parent: this }
+    }
+    const whole = new Whole()
+    expect(clean(whole)).toBe(whole)
+    const own = { toJSON: () => ({ key }), [Symbol.for('nodejs.util.inspect.custom')]: () => key, toString: () => key }
+    for (const value of [own, Object.assign(new Error('x'), own)]) {
+      const cleaned = clean(value) as Error
+      expect(`${JSON.stringify(cleaned)} ${inspect(cleaned)} ${String(cleaned)}`).not.toContain(key)
+    }
+    class Shy {
+      readonly #key: string
+      constructor(given: string) {
+        this.#key = given
+      }
+      [Symbol.for('nodejs.util.inspect.custom')](): string {
+        return `Shy ${this.#key}`
+      }
+    }
+    expect(inspect(clean(new Shy(key)))).not.toContain(key)
+    expect(inspect(clean(new Headers({ authorization: key })))).not.toContain(key)
+    expect(clean(new Headers({ accept: 'text/plain' }))).toBeInstanceOf(Headers)
+    let reads = 0
+    const changing: object = Object.defineProperty(new Client(key), 'key', { get: () => (reads++ === 0 ? 'clean' : key), enumerable: true })
+    expect(inspect(clean(changing), { getters: true })).not.toContain(key)
+  })
+
+  it('errors that are clean stay themselves, and copies are errors', async () => {
+    const { clean } = await setUp()
+    const aborted = AbortSignal.abort().reason as DOMException
+    expect([clean(aborted), clean(new Error('x'))].map((error) => inspect(error).split('\n')[0])).toEqual([expect.stringContaining('AbortError'), 'Error: x'])
+    expect(clean(aborted)).toBe(aborted)
+    const error = new DOMException(`refused ${key}`, 'DataCloneError')
+    expect(clean(error)).toMatchObject({ message: `refused ${marker}`, name: 'DataCloneError' })
+    expect(inspect(clean(error))).not.toContain(key)
+    expect((structuredClone(clean(new TypeError(`refused ${key}`))) as Error).message).toBe(`refused ${marker}`)
+  })
+
+  it('arrays with holes, keys and boxed texts', async () => {
+    const { clean } = await setUp()
+    const holes: unknown[] = []
+    holes[4_294_967_293] = key
+    expect(Object.keys(clean(holes) as object)).toEqual(['4294967293'])
+    expect(clean({ 4711: 1 })).toEqual({ '[secret PIN]': 1 })
+    expect(clean(Object('4711'))).toBe('[secret PIN]')
+  })
+
+  it('a console writes nothing of what shows only in its text', async () => {
+    const { secrets } = await setUp()
+    const sink = new Sink()
+    const target = new Console({ stdout: sink, stderr: sink })
+    redactConsole(secrets, target)
+    target.log(new Headers({ authorization: key }), Promise.resolve(key), new Request('https://example.com', { headers: { key } }))
+    target.dirxml(key)
+    target.log('%s%s', key.slice(0, 9), key.slice(9))
+    target.log('%j', { toJSON: () => ({ key }) })
+    target.error(AbortSignal.abort().reason)
+    target.log()
+    target.group(key)
+    expect(sink.text).not.toContain(key)
+    expect(sink.text).toContain('AbortError')
+  })
+
+  it('names that would forge something', async () => {
+    const secrets = createSecrets<string>({ provider: 'memory' })
+    conceal(secrets, 'value-of-the-forger', 'A] approved [secret B"\n{"level":60}\u202e<script>')
+    expect(secrets.redact('value-of-the-forger')).toBe('[secret A_ approved _secret B__{_level_:60}__script_]')
+  })
+
+  it('forms in other layers, numbers without a semicolon, and parts of connection strings', async () => {
+    const secrets = createSecrets<string>({ provider: 'memory' })
+    conceal(secrets, 'correct horse battery staple', 'PHRASE')
+    for (const form of ['correct%2Bhorse%2Bbattery%2Bstaple', 'correct\\u002Bhorse+battery+staple', 'correct&#43;horse&#43;battery&#43;staple'])
+      expect(secrets.redact(form)).toBe('[secret PHRASE]')
+    conceal(secrets, key, 'KEY')
+    expect(secrets.redact('sk-live-&#52f9d2b7a81c6')).toBe(marker)
+    expect(secrets.redact('&#115k-live-4f9d2b7a81c6')).toBe(marker)
+    conceal(secrets, 'DATABASE_URL=postgres://app:pass/word-1#x@db/app', 'URL')
+    conceal(secrets, 'https://ghp_abcdefghijkl@github.com', 'GIT')
+    expect(secrets.redact('with pass/word-1#x and ghp_abcdefghijkl')).toBe('with [secret URL] and [secret GIT]')
+  })
+})
