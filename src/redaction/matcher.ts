@@ -68,7 +68,7 @@ export class Matcher {
     this.#block = this.#width >= 8 ? block : shortBlock
     this.#windows = this.#patterns.flatMap((pattern) => this.#windowsOf(pattern))
     const blocks = this.#windows.length * (this.#width - this.#block + 1)
-    const bits = Math.min(22, Math.max(12, Math.ceil(Math.log2(blocks * 8 + 1))))
+    const bits = Math.min(22, Math.max(12, Math.ceil(Math.log2(blocks * 3 + 1))))
     this.#hashShift = 32 - bits
     this.#shifts = new Uint8Array(1 << bits).fill(this.#width - this.#block + 1)
     this.#heads = new Int32Array(1 << bits).fill(-1)
