@@ -3,12 +3,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { bring, type AmbientScope, type AmbientStorage } from './access/ambient.js'
 import { checkGrant } from './access/grant.js'
 import { narrow } from './access/scope.js'
-import { createError, invalidConfig } from './errors/secret-error.js'
+import { createError } from './errors/secret-error.js'
 import { pin } from './redaction/redacted.js'
 import { Tool } from './read/tool.js'
 import type { Secrets } from './read/types.js'
 import { shown } from './read/shown.js'
-import { openView, viewBehind } from './read/view.js'
+import { requireView } from './read/require-view.js'
+import { openView } from './read/view.js'
 
 export type GetSecret = Secrets['getSecret']
 
@@ -46,9 +47,7 @@ export function runAt<Result>(place: Place, run: () => Result): Result {
  * @throws SecretError `invalid-config` where `secrets` is no view of this copy of the package, or the grant is malformed.
  */
 export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly tool: string; readonly allow: readonly string[] }): () => ToolCall {
-  const view = viewBehind(secrets)
-  if (view === undefined)
-    throw invalidConfig('secrets', 'is no view of this copy of keyward', 'what createSecrets, loadSecrets, agent or scope returned; of one copy of the package: `npm ls keyward`')
+  const view = requireView(secrets)
   const grant = checkGrant({ tool, allow }, 'options')
   view.root.settings.checkDeclared?.(grant, 'options')
   return () => {

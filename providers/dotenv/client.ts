@@ -11,6 +11,7 @@ import type { Variable } from './expand.js'
 import { shown } from './failure.js'
 import { isSame } from './replace.js'
 import { scan, type BrokenLine } from './scan.js'
+import { unlessMissing } from './system-error.js'
 
 export interface DotenvFile {
   /** How errors name it. */
@@ -273,13 +274,4 @@ function brokenLine({ line, problem }: BrokenLine, what: string): SecretError {
 /** False also where there is a file. */
 export async function isDirectory(path: string): Promise<boolean> {
   return (await unlessMissing(stat(path)))?.isDirectory() === true
-}
-
-async function unlessMissing<Value>(promise: Promise<Value>): Promise<Value | undefined> {
-  try {
-    return await promise
-  } catch (error) {
-    if ((error as { code?: unknown } | null)?.code === 'ENOENT') return undefined
-    throw error
-  }
 }

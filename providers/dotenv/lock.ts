@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
 import { shown } from './failure.js'
+import { codeOf, unlessMissing } from './system-error.js'
 
 export interface Hold {
   /** Names the holder: what it leaves behind carries it, and is cleared away by the next. */
@@ -108,9 +109,11 @@ async function acquire(folder: string, signal: AbortSignal, end: number): Promis
       // Told by the clock of the file system, which may be another machine's: what is written now is how late it is there.
       if (isAgeDue) await writeFile(join(candidate, owner), '')
       const now = isAgeDue ? await timeOf(join(candidate, owner)) : undefined
+      // An abort ends the pause, and is thrown where the next round begins.
       if (!(await isFreed(lock, now))) await pause(2 + Math.random() * 18, undefined, { signal }).catch(() => undefined)
     }
   } catch (error) {
+    // What ended the wait is told, and not what this left behind: the next writer clears it away.
     await rm(candidate, { recursive: true, force: true }).catch(() => undefined)
     throw error
   }
@@ -133,9 +136,9 @@ async function isRenamed(candidate: string, lock: string): Promise<boolean> {
 async function isFreed(lock: string, now: number | undefined): Promise<boolean> {
   let isFree = true
   try {
-    for (const owner of (await unlessGone(readdir(lock))) ?? []) {
+    for (const owner of (await unlessMissing(readdir(lock))) ?? []) {
       const path = join(lock, owner)
-      if (isDead(owner) || (now !== undefined && now - ((await timeOf(path)) ?? now) > longestHold)) await unlessGone(unlink(path))
+      if (isDead(owner) || (now !== undefined && now - ((await timeOf(path)) ?? now) > longestHold)) await unlessMissing(unlink(path))
       else isFree = false
     }
   } catch (error) {
@@ -143,7 +146,7 @@ async function isFreed(lock: string, now: number | undefined): Promise<boolean> 
     if (!['EACCES', 'EPERM'].includes(codeOf(error))) throw error
     return false
   }
-  // Where a folder does not take the place of an empty one.
+  // Where a folder does not take the place of an empty one. It fails where somebody has taken the lock by now.
   if (isFree) await rmdir(lock).catch(() => undefined)
   return isFree
 }
@@ -164,11 +167,12 @@ async function clear(folder: string): Promise<void> {
   let now: number | undefined
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
-    if (temporary.test(name) && ownerPattern.test(name.slice(name.lastIndexOf('.keyward-') + '.keyward-'.length))) await unlessGone(unlink(path))
+    if (temporary.test(name) && ownerPattern.test(name.slice(name.lastIndexOf('.keyward-') + '.keyward-'.length))) await unlessMissing(unlink(path))
     if (!name.startsWith(`${lockName}.`)) continue
     const owner = name.slice(lockName.length + 1)
     now ??= await timeOf(join(folder, lockName))
     const isOld = now !== undefined && now - ((await timeOf(path)) ?? now) > longestHold * 2
+    // What cannot be removed, as another user's, holds nobody up.
     if (ownerPattern.test(owner) && (isDead(owner) || isOld)) await rm(path, { recursive: true, force: true }).catch(() => undefined)
   }
 }
@@ -207,16 +211,7 @@ function startOf(pid: number): { state: string; start: string } | undefined {
 }
 
 async function timeOf(path: string): Promise<number | undefined> {
-  return (await unlessGone(stat(path)))?.mtimeMs
-}
-
-async function unlessGone<Value>(promise: Promise<Value>): Promise<Value | undefined> {
-  try {
-    return await promise
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
+  return (await unlessMissing(stat(path)))?.mtimeMs
 }
 
 function heldTooLong(lock: string): SecretError {
@@ -225,11 +220,6 @@ function heldTooLong(lock: string): SecretError {
     reason: 'locked',
     fix: `Another writer holds "${shown(lock)}": try again, or remove that folder if no process writes there. It is taken over where its owner has died, or after 30 s, by a user who may`,
   })
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : ''
 }
 
 function attempt(run: () => string): string {

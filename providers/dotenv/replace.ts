@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SecretError } from '../../src/errors/secret-error.js'
 import { temporaryPath, type Hold } from './lock.js'
 import { shown } from './failure.js'
+import { codeOf, unlessMissing } from './system-error.js'
 
 const mostLinks = 40
 /** Windows refuses to replace a file that somebody reads: tries, with a pause between. */
@@ -15,11 +16,8 @@ const mostRenames = process.platform === 'win32' ? 20 : 1
 export async function targetOf(path: string): Promise<string> {
   let current = path
   for (let count = 0; count < mostLinks; count++) {
-    try {
-      return await realpath(current)
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
-    }
+    const found = await unlessMissing(realpath(current))
+    if (found !== undefined) return found
     current = join(await realpath(dirname(current)), basename(current))
     if (!(await isLink(current))) return current
     current = resolve(dirname(current), await readlink(current))
@@ -28,12 +26,7 @@ export async function targetOf(path: string): Promise<string> {
 }
 
 async function isLink(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isSymbolicLink()
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return false
-    throw error
-  }
+  return (await unlessMissing(lstat(path)))?.isSymbolicLink() === true
 }
 
 /**
@@ -61,6 +54,7 @@ export async function replaceFile(target: string, bytes: Uint8Array, before: Big
     if (!(await isAsBefore(target, before))) return false
     await renameOver(temporary, target)
   } finally {
+    // Gone where it took the file's place; else the next writer clears away what this one cannot.
     await unlink(temporary).catch(() => undefined)
   }
   await syncFolder(dirname(target))
@@ -72,20 +66,15 @@ async function renameOver(from: string, to: string): Promise<void> {
     try {
       return await rename(from, to)
     } catch (error) {
-      if (count >= mostRenames || !['EPERM', 'EACCES', 'EBUSY'].includes(String((error as { code?: unknown }).code))) throw error
+      if (count >= mostRenames || !['EPERM', 'EACCES', 'EBUSY'].includes(codeOf(error))) throw error
       await pause(10 * count)
     }
   }
 }
 
 async function isAsBefore(target: string, before: BigIntStats | undefined): Promise<boolean> {
-  try {
-    const now = await stat(target, { bigint: true })
-    return before !== undefined && isSame(now, before)
-  } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return before === undefined
-    throw error
-  }
+  const now = await unlessMissing(stat(target, { bigint: true }))
+  return now === undefined || before === undefined ? now === before : isSame(now, before)
 }
 
 export function isSame(left: BigIntStats, right: BigIntStats): boolean {

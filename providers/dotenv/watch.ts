@@ -67,6 +67,7 @@ class FileWatching {
     if (this.#soon !== undefined || this.#isOver) return
     this.#soon = setTimeout(() => {
       this.#soon = undefined
+      // A file that cannot be read is told to those who read it.
       this.#loader.load().catch(() => undefined)
     }, patience)
     this.#soon.unref()
@@ -118,7 +119,7 @@ class FileWatching {
   }
 }
 
-/** One that does not keep the process alive, where the clock's timers can be told so. */
+/** One that does not keep the process alive, where the clock's timers can be told so. The clock's own would make of its file a chunk for all who import keyward. */
 function backgroundTimer(clock: Clock, run: () => void, delay: number): { clear(): void } {
   const timer: { clear(): void; unref?: unknown } = clock.setTimer(run, delay)
   if (typeof timer.unref === 'function') timer.unref()

@@ -10,6 +10,7 @@ import { shown, writeFailure } from './failure.js'
 import type { Keys } from './keys.js'
 import { withLock, type Hold } from './lock.js'
 import { replaceFile, targetOf } from './replace.js'
+import { codeOf, unlessMissing } from './system-error.js'
 
 /** How often what the files hold is read anew because somebody else, who knows of no lock, changed it before it was replaced. */
 const mostRounds = 20
@@ -113,7 +114,7 @@ async function withLocks(folders: readonly string[], context: CallContext, locks
       await next(hold)
     })
   } catch (error) {
-    const isReadOnly = !isLocked && error instanceof Error && ['EACCES', 'EPERM', 'EROFS'].includes(String((error as { code?: unknown }).code))
+    const isReadOnly = !isLocked && error instanceof Error && ['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error))
     if (!isReadOnly) throw error
     await next(error)
   }
@@ -121,17 +122,8 @@ async function withLocks(folders: readonly string[], context: CallContext, locks
 
 /** In one order for all, so that no two wait for each other. */
 async function foldersOf(loader: DotenvLoader): Promise<readonly string[]> {
-  const folders = await Promise.all(
-    loader.files.map(async ({ path }) => {
-      try {
-        return dirname(await targetOf(path))
-      } catch (error) {
-        if ((error as { code?: unknown }).code === 'ENOENT') return undefined
-        throw error
-      }
-    }),
-  )
-  return [...new Set(folders.filter((folder) => folder !== undefined))].toSorted((left, right) => (left < right ? -1 : 1))
+  const targets = await Promise.all(loader.files.map(({ path }) => unlessMissing(targetOf(path))))
+  return [...new Set(targets.filter((target) => target !== undefined).map(dirname))].toSorted((left, right) => (left < right ? -1 : 1))
 }
 
 /** Into the file whose value counts, else the first that there is: no other then stands before it. */

@@ -7,7 +7,7 @@ import { checkTrust } from '../file-trust.js'
 import { printablePath } from './plain.js'
 
 /** In the order in which a folder is asked. */
-const fileNames = ['keyward.config.ts', 'keyward.config.mts', 'keyward.config.js', 'keyward.config.mjs', 'keyward.config.json']
+export const configNames = ['keyward.config.ts', 'keyward.config.mts', 'keyward.config.js', 'keyward.config.mjs', 'keyward.config.json']
 /** A folder that holds one of these is the project's own: nothing above it is read. */
 const boundaries = ['package.json', '.git']
 
@@ -39,7 +39,7 @@ export function shownPath(file: string): string {
 }
 
 async function configIn(folder: string): Promise<string | undefined> {
-  for (const name of fileNames) {
+  for (const name of configNames) {
     const file = join(folder, name)
     const stats = await statIfThere(file)
     if (stats === undefined) continue

@@ -88,6 +88,7 @@ async function pump(from: Readable | null, to: NodeJS.WriteStream, clean: (() =>
     await writer.close()
     await reading
   } catch (error) {
+    // Nobody reads any more: what the stage says of that has nobody to hear it, and the command ends by itself.
     from.destroy()
     await writer.abort(error).catch(() => undefined)
     await reading.catch(() => undefined)

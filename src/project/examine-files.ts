@@ -18,6 +18,7 @@ export async function environmentFilesOf(directories: readonly string[], named: 
 }
 
 export async function examineFile(path: string, about: 'config' | 'file'): Promise<readonly Finding[]> {
+  // One that is not there, or not to be seen, is told by the provider that names it.
   const stats = await stat(path).catch(() => undefined)
   if (stats?.isFile() !== true) return []
   const subject = shown(path)

@@ -2,6 +2,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { configNames } from '../config/find.js'
 import { availableKinds } from '../registry.js'
 import { requireFolder } from './folder.js'
 import { findNamesInCode } from './names-in-code.js'
@@ -51,10 +52,7 @@ export async function startProject({ directory, provider, isJson, mayReplace }: 
 }
 
 async function existingConfig(directory: string): Promise<string | undefined> {
-  for (const extension of ['ts', 'mts', 'js', 'mjs', 'json']) {
-    const path = `keyward.config.${extension}`
-    if (await stat(join(directory, path)).catch(() => undefined)) return path
-  }
+  for (const name of configNames) if (await stat(join(directory, name)).catch(() => undefined)) return name
   return undefined
 }
 

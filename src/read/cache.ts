@@ -292,14 +292,12 @@ export class Cache {
     if (this.#spaces.get(space)?.delete(key) === true) this.#size -= 1
   }
 
-  // Among the entries of the instance that grows, or of the next one that has any.
+  // Among the entries of the instance that grows; where it has none, what nobody reads, whosever it is, before one of the instance that has the most.
   #evict(growing: number): void {
     const own = this.#spaces.get(growing)
-    if (own === undefined || own.size === 0) {
-      // An identity that is new pushes out what nobody reads, whosever it is, before what somebody does.
-      for (const [space, entries] of this.#spaces) for (const [key, version] of entries) if (!version.used) return this.#drop(space, key, version)
-    }
-    const [space, entries] = own !== undefined && own.size > 0 ? [growing, own] : [...this.#spaces].reduce((most, one) => (one[1].size > most[1].size ? one : most))
+    const isNew = own === undefined || own.size === 0
+    if (isNew) for (const [space, entries] of this.#spaces) for (const [key, version] of entries) if (!version.used) return this.#drop(space, key, version)
+    const [space, entries] = isNew ? [...this.#spaces].reduce((most, one) => (one[1].size > most[1].size ? one : most)) : [growing, own]
     for (const [key, version] of entries) {
       if (!version.used) return this.#drop(space, key, version)
       version.used = false

@@ -221,7 +221,7 @@ export class Core {
   }
 
   #leaveGiven(read: PendingRead, candidates: readonly Candidate[], refusal: Verdict): readonly Candidate[] | undefined {
-    if (refusal === undefined) return this.clock.home.run(() => this.#granted(read, candidates))
+    if (refusal === undefined) return this.#granted(read, candidates)
     read.fail(refusal, 'authorize')
     return undefined
   }

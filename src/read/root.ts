@@ -42,11 +42,6 @@ export function useEngine(given: Engine): void {
   engine = given
 }
 
-async function loadEngine(): Promise<void> {
-  if (engine !== undefined) return
-  useEngine(await import('./engine.js'))
-}
-
 export class Root {
   readonly settings: RootSettings
   readonly clock: HomeClock
@@ -86,7 +81,7 @@ export class Root {
 
   async #load(): Promise<void> {
     try {
-      await loadEngine()
+      if (engine === undefined) useEngine(await import('./engine.js'))
     } catch {
       this.#loading = undefined
       throw createError(

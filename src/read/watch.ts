@@ -75,9 +75,11 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     try {
       const candidates = await this.#admitted(read)
       let seen: Sight | undefined
-      // Before the first look: what changes while it is under way is news.
-      if (candidates !== undefined) this.#listen(candidates, () => seen)
-      if (candidates !== undefined) seen = await this.#first(read, candidates)
+      if (candidates !== undefined) {
+        // Before the first look: what changes while it is under way is news.
+        this.#listen(candidates, () => seen)
+        seen = await this.#first(read, candidates)
+      }
       if (seen === undefined || candidates === undefined) {
         // An abort ends the loop as any other end does; what access or the provider refuses is thrown.
         if (!this.#isOver) await read.promise
@@ -252,8 +254,10 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   #listen(candidates: readonly Candidate[], seen: () => Sight | undefined): void {
     const news = (version: HeldVersion | undefined): void => {
       const before = seen()
-      if (version !== undefined && this.#isLooking) this.#landed = version
-      if (this.#isLooking && version !== undefined) return
+      if (version !== undefined && this.#isLooking) {
+        this.#landed = version
+        return
+      }
       // A version that lands during the first look is what that brings.
       if (version !== undefined && (before === undefined || isSame({ candidate: before.candidate, details: version.details, version }, before))) return
       this.#hasNews = true

@@ -11,6 +11,8 @@ const ampersand = 38
 const semicolon = 59
 const longest = 12
 export const layers = 2
+/** Bytes of an escape in an escape, at most. */
+export const longestEscape = longest ** layers
 
 /** By the character after a backslash. */
 const afterBackslash = new Int16Array(128).fill(-1)

@@ -52,10 +52,10 @@ for (const byte of alphabet) classes[byte] = 2
 for (const byte of [45, 95]) classes[byte] = 2
 for (const byte of encoder.encode('0123456789abcdefABCDEF')) classes[byte]! |= 1
 
-const lineFeed = 10
-const carriageReturn = 13
+export const lineFeed = 10
+export const carriageReturn = 13
 const deepestIndent = 100
-const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9
+export const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9
 
 /** Is this the end of a line, or one of the blanks that the next begins with? */
 export function isBetweenLines(text: Uint8Array, position: number): boolean {

@@ -2,14 +2,8 @@
  * How much of a stream is held back: a constant number of decoded characters, whatever they are. Text that waits because it begins like a secret gives that
  * away to whoever chooses what is written beside it.
  */
-import { EscapeReader } from './escapes.js'
-import { classes } from './forms.js'
-
-/** Bytes of an escape in an escape, at most. */
-const longestEscape = 144
-const lineFeed = 10
-const carriageReturn = 13
-const isBlank = (byte: number): boolean => byte === 32 || byte === 9
+import { EscapeReader, longestEscape } from './escapes.js'
+import { carriageReturn, classes, isBlank, lineFeed } from './forms.js'
 
 /** The last characters of a text, decoded. */
 interface Tail {
@@ -102,6 +96,6 @@ function base64Before({ starts, bytes, count }: Tail, most: number, gaps: number
 /** Is this a blank that a line begins with? */
 function isIndent(bytes: readonly number[], index: number): boolean {
   let at = index
-  while (at >= 0 && isBlank(bytes[at]!)) at -= 1
+  while (at >= 0 && isBlank(bytes[at])) at -= 1
   return at < index && bytes[at] === lineFeed
 }

@@ -5,7 +5,8 @@ import type { Core } from '../read/core.js'
 import * as engine from '../read/engine.js'
 import { useEngine } from '../read/root.js'
 import type { RootSecrets, Secrets } from '../read/types.js'
-import { viewBehind, type View } from '../read/view.js'
+import { requireView } from '../read/require-view.js'
+import type { View } from '../read/view.js'
 import type { FlushAt } from './stream.js'
 import { redactValue as cleanValue } from './value.js'
 
@@ -131,11 +132,8 @@ function orWithheld<Value>(clean: () => Value, instead: Value): Value {
 }
 
 function behind(secrets: Secrets<never>): { core: Core; view: View } {
-  const view = typeof secrets === 'object' && secrets !== null ? viewBehind(secrets) : undefined
-  const core = view?.root.core
-  if (view === undefined || core === undefined)
-    throw invalidConfig('secrets', 'is no view of this copy of keyward', 'what createSecrets, loadSecrets, agent or scope returned; of one copy of the package: `npm ls keyward`')
-  return { core, view }
+  const view = requireView(secrets)
+  return { core: view.root.core!, view }
 }
 
 /** The root may know all names. */

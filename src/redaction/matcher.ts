@@ -2,12 +2,12 @@
  * Finds known values in bytes, in every form of forms.ts and through every escape of escapes.ts.
  *
  * What begins as it stands is found by blocks of characters: Sun Wu and Udi Manber, A fast algorithm for multi-pattern searching, TR-94-17, University of
- * Arizona 1994. What begins with an escape within its first characters is found at the escape, by the five characters on each side of it. Both give a place
+ * Arizona 1994. What begins with an escape within its first characters is found at the escape, by the four characters on each side of it. Both give a place
  * where a form may lie, which is then followed character by character in both directions.
  */
 import { Anchors } from './anchors.js'
-import { EscapeReader, isAnchor, layers } from './escapes.js'
-import { classes, foldBase64, formsOf, isBetweenLines, type Form } from './forms.js'
+import { EscapeReader, isAnchor, layers, longestEscape } from './escapes.js'
+import { carriageReturn, classes, foldBase64, formsOf, isBetweenLines, isBlank, lineFeed, type Form } from './forms.js'
 import { Ahead, gram, Grams, History } from './grams.js'
 
 /** Where a value was found. */
@@ -32,9 +32,8 @@ const longestWindow = 16
 /** Bytes of a block. */
 const block = 4
 const shortBlock = 3
-const tab = 9
-const lineFeed = 10
-const carriageReturn = 13
+/** Of the golden ratio: Donald Knuth, The Art of Computer Programming, volume 3, section 6.4. */
+const factor = 0x9e37_79b1
 const plus = 43
 const space = 32
 
@@ -45,6 +44,8 @@ export class Matcher {
   readonly #windows: readonly Window[]
   readonly #width: number
   readonly #block: number
+  /** Of four bytes, those of a block. */
+  readonly #mask: number
   readonly #shifts: Uint8Array
   readonly #hashShift: number
   readonly #heads: Int32Array
@@ -66,6 +67,7 @@ export class Matcher {
     // Of base64 two windows side by side, one of which no line break cuts through.
     this.#width = this.#patterns.reduce((least, { kind, bytes }) => Math.min(least, kind === 'base64' ? bytes.length >> 1 : bytes.length), longestWindow)
     this.#block = this.#width >= 8 ? block : shortBlock
+    this.#mask = this.#block === block ? -1 : 0x00ff_ffff
     this.#windows = this.#patterns.flatMap((pattern) => this.#windowsOf(pattern))
     const blocks = this.#windows.length * (this.#width - this.#block + 1)
     const bits = Math.min(22, Math.max(12, Math.ceil(Math.log2(blocks * 3 + 1))))
@@ -99,20 +101,20 @@ export class Matcher {
     }
   }
 
-  /** Of the block that ends before this position. */
+  /** Of the block that ends before this position; it is written out where a text is gone through. */
   #hash(bytes: Uint8Array, end: number): number {
-    const three = bytes[end - 1]! | (bytes[end - 2]! << 8) | (bytes[end - 3]! << 16)
-    return Math.imul(this.#block === block ? three | (bytes[end - 4]! << 24) : three, 0x9e3779b1) >>> this.#hashShift
+    const characters = bytes[end - 1]! | (bytes[end - 2]! << 8) | (bytes[end - 3]! << 16) | (bytes[end - 4]! << 24)
+    return Math.imul(characters & this.#mask, factor) >>> this.#hashShift
   }
 
   /** All matches, whichever overlap, in no order. */
-  find(text: Uint8Array, end = text.length): Match[] {
+  find(text: Uint8Array): Match[] {
     const found: Match[] = []
+    const end = text.length
     if (this.#patterns.length === 0) return found
     this.#reader.open(text, end)
     this.#inner.open(text, end)
-    if (this.#block === block) this.#findByBlocks(text, end, found)
-    else this.#findByShortBlocks(text, end, found)
+    this.#findByBlocks(text, end, found)
     this.#findAtEscapes(text, end, found)
     return found
   }
@@ -120,24 +122,11 @@ export class Matcher {
   #findByBlocks(text: Uint8Array, end: number, found: Match[]): void {
     const shifts = this.#shifts
     const hashShift = this.#hashShift
+    const mask = this.#mask
     let position = this.#width
     while (position <= end) {
-      const hash = Math.imul(text[position - 1]! | (text[position - 2]! << 8) | (text[position - 3]! << 16) | (text[position - 4]! << 24), 0x9e3779b1) >>> hashShift
-      const shift = shifts[hash]!
-      if (shift === 0) {
-        this.#verifyWindows(text, position, hash, found)
-        position += 1
-      } else position += shift
-    }
-  }
-
-  // A function of its own, since a block of a size that is looked up costs a third of the speed.
-  #findByShortBlocks(text: Uint8Array, end: number, found: Match[]): void {
-    const shifts = this.#shifts
-    const hashShift = this.#hashShift
-    let position = this.#width
-    while (position <= end) {
-      const hash = Math.imul(text[position - 1]! | (text[position - 2]! << 8) | (text[position - 3]! << 16), 0x9e3779b1) >>> hashShift
+      const characters = text[position - 1]! | (text[position - 2]! << 8) | (text[position - 3]! << 16) | (text[position - 4]! << 24)
+      const hash = Math.imul(characters & mask, factor) >>> hashShift
       const shift = shifts[hash]!
       if (shift === 0) {
         this.#verifyWindows(text, position, hash, found)
@@ -348,9 +337,6 @@ function mayBeEscape(text: Uint8Array, position: number, end: number): boolean {
   return false
 }
 
-/** Bytes of an escape in an escape, at most. */
-const longestEscape = 144
-
 const isSame = (kind: Form['kind'], byte: number, expected: number): boolean => (kind === 'base64' ? foldBase64[byte] === foldBase64[expected] : byte === expected)
 
 /** A form writes a space so. */
@@ -358,7 +344,7 @@ const isFormSpace = (kind: Form['kind'], byte: number, expected: number): boolea
 
 /** What may stand between two characters: line ends, and the blanks that lines begin with, within base64; the first half of a line end that is told with one. */
 function isSkipped(kind: Form['kind'], byte: number, expected: number, at: number): boolean {
-  if (kind === 'base64') return at > 0 && (byte === lineFeed || byte === carriageReturn || byte === space || byte === tab)
+  if (kind === 'base64') return at > 0 && (byte === lineFeed || byte === carriageReturn || isBlank(byte))
   return kind === 'text' && byte === carriageReturn && expected === lineFeed
 }
 

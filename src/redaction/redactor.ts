@@ -3,6 +3,7 @@ import { createError } from '../errors/secret-error.js'
 import type { KnownValues, Seen } from './known.js'
 import { Matcher, type Match } from './matcher.js'
 import { partsOf, shortest } from './parts.js'
+import { mark } from './redacted.js'
 import { merge } from './replace.js'
 
 /** What a reader of the result may see, and who hears of it. */
@@ -51,7 +52,7 @@ export class Redactor {
     return Math.max(this.#all.matcher.longest, this.#recent.matcher.longest)
   }
 
-  /** Where known values are in these bytes: by the values' numbers for `markerOf`. */
+  /** Where known values are in these bytes: by the values' numbers for `markers`. */
   find(bytes: Uint8Array): readonly Match[] {
     this.#update()
     const recent = this.#recent.parts.length === 0 ? [] : this.#recent.matcher.find(bytes)
@@ -60,7 +61,7 @@ export class Redactor {
   }
 
   /** The name that stands for a value; undefined where the reader may know none of its names. */
-  nameOf(number: number, reader: Reader): string | undefined {
+  #nameOf(number: number, reader: Reader): string | undefined {
     const part = this.#all.parts[number] ?? this.#recent.parts[number - this.#all.parts.length]
     return part === undefined ? undefined : this.#known.namesOf(part.value).find((name) => reader.mayName(name))
   }
@@ -122,7 +123,7 @@ export class Redactor {
     let text = ''
     let last: string | undefined
     for (const value of values) {
-      const name = this.nameOf(value, reader)
+      const name = this.#nameOf(value, reader)
       counts.set(name ?? '', (counts.get(name ?? '') ?? 0) + 1)
       const marker = markerOf(name)
       if (marker !== last) text += marker
@@ -158,7 +159,7 @@ export function tell(counts: ReadonlyMap<string, number>, reader: Reader): void 
 }
 
 // A name must end no string of JSON, no marker and no line.
-const markerOf = (name: string | undefined): string => (name === undefined ? '[secret]' : `[secret ${name.replace(/["\\[\]<>\p{Cc}\p{Cf}\u2028\u2029]/gu, '_')}]`)
+const markerOf = (name: string | undefined): string => (name === undefined ? '[secret]' : mark(name.replace(/["\\[\]<>\p{Cc}\p{Cf}\u2028\u2029]/gu, '_')))
 
 const encoder = new TextEncoder()
 const allParts = (value: string): readonly Part[] => partsOf(value).map((text) => ({ text, value }))

@@ -1,5 +1,6 @@
 /** A stream in which every known value is replaced, however it is cut. */
 import { invalidConfig } from '../errors/secret-error.js'
+import { carriageReturn, lineFeed } from './forms.js'
 import { Hold } from './hold.js'
 import type { Match } from './matcher.js'
 import { tell, type Reader, type Redactor } from './redactor.js'
@@ -99,10 +100,10 @@ function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
 
 /** After the last place where the stream is flushed; 0 where there is none. */
 function boundaryIn(text: Uint8Array, flushAt: FlushAt): number {
-  for (let position = text.lastIndexOf(10); position >= 0; position = position === 0 ? -1 : text.lastIndexOf(10, position - 1)) {
+  for (let position = text.lastIndexOf(lineFeed); position >= 0; position = position === 0 ? -1 : text.lastIndexOf(lineFeed, position - 1)) {
     if (flushAt === 'line') return position + 1
-    const before = text[position - 1] === 13 ? position - 2 : position - 1
-    if (text[before] === 10 || text[before] === 13) return position + 1
+    const before = text[position - 1] === carriageReturn ? position - 2 : position - 1
+    if (text[before] === lineFeed || text[before] === carriageReturn) return position + 1
   }
   return 0
 }

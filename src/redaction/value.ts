@@ -132,10 +132,8 @@ class Cleaner {
     if (serialized !== undefined && !(value instanceof Error)) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
     if (shown !== undefined && !(value instanceof Error)) return this.#keep(value, shown)
-    for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(members)))
-      if (!(says as readonly PropertyKey[]).includes(key)) Object.defineProperty(copy, key, descriptor)
-    for (const key of Object.getOwnPropertySymbols(members))
-      if (!(says as readonly PropertyKey[]).includes(key)) Object.defineProperty(copy, key, { value: members[key], enumerable: true, writable: true, configurable: true })
+    for (const key of Reflect.ownKeys(members))
+      if (!(says as readonly PropertyKey[]).includes(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
     return copy
   }
 
@@ -184,7 +182,7 @@ class Cleaner {
 }
 
 /** Objects that are shown as one text, and hold no other. */
-function isTextual(value: object): value is Date {
+function isTextual(value: object): boolean {
   if (value instanceof Date || value instanceof RegExp || value instanceof String || value instanceof Number) return true
   const { URL, URLSearchParams } = globalThis as { URL?: typeof globalThis.URL; URLSearchParams?: typeof globalThis.URLSearchParams }
   return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { withoutVariable, withVariable, type Reading } from '../../providers/dotenv/edit.js'
 import { expand } from '../../providers/dotenv/expand.js'
 import { scan } from '../../providers/dotenv/scan.js'
+import { assignmentOf, newline, space } from './dotenv-arbitraries.js'
 
 const runs = { numRuns: 1_500 }
 const read: Reading = (content) => {
@@ -14,34 +15,14 @@ const read: Reading = (content) => {
 }
 const set = (content: string, name: string, value: string, isExpanding = false) => withVariable(content, { name, value, isExpanding }, read)
 
-const newline = fc.constantFrom('\n', '\r\n', '\r')
 const name = fc.constantFrom('A', 'B', 'A_B', 'a.b', 'C-D', 'export', 'KEY')
-const space = fc.constantFrom('', ' ', '\t', '  ')
-const plain = fc.stringMatching(/^[A-Za-z0-9$:/@.=\\-]([A-Za-z0-9 $:/@.='"\\-]{0,10}[A-Za-z0-9$])?$/)
-const quoted = fc
-  .constantFrom(`'`, '"', '`')
-  .chain((quote) =>
-    fc
-      .array(fc.constantFrom('a', 'Z', '0', ' ', '#', '=', '$', '\n', '\\n', 'export ', '\nA=1', `'`, '"', '`'), { maxLength: 8 })
-      .map((pieces) => quote + pieces.filter((piece) => piece !== quote).join('') + quote),
-  )
-const assignment = fc
-  .record({
-    indent: space,
-    exported: fc.constantFrom('', 'export ', 'export\t'),
-    name,
-    separator: fc.constantFrom('=', ' = ', ': ', '= '),
-    value: fc.oneof(plain, quoted, fc.constant('')),
-    after: space,
-    comment: fc.option(fc.stringMatching(/^#[ A-Za-z0-9'"=#]{0,12}$/), { nil: '' }),
-  })
-  .map(({ indent, exported, name, separator, value, after, comment }) => ({
-    name,
-    before: `${indent}${exported}${name}${separator}`,
-    value,
-    // What is glued to a value that is not quoted would be part of it.
-    after: `${after}${comment}`,
-  }))
+const assignment = assignmentOf(name, fc.stringMatching(/^#[ A-Za-z0-9'"=#]{0,12}$/)).map(({ indent, exported, name, separator, value, after, comment }) => ({
+  name,
+  before: `${indent}${exported}${name}${separator}`,
+  value,
+  // What is glued to a value that is not quoted would be part of it.
+  after: `${after}${comment}`,
+}))
 const filler = fc.oneof(space, fc.stringMatching(/^[ \t]?#[ A-Za-z0-9'"=#]{0,12}$/)).map((text) => ({ name: undefined, before: text, value: '', after: '' }))
 const file = fc.record({ lines: fc.array(fc.oneof(assignment, filler), { maxLength: 8 }), newline, isEnded: fc.boolean() }).map(({ lines, newline, isEnded }) => {
   const texts = lines.map(({ before, value, after }) => before + value + after)

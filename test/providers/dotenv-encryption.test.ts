@@ -1,13 +1,13 @@
 import { createECDH, type ECDH } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { generator, isOnCurve, multiply, order, pointAt } from '../../providers/dotenv/curve.js'
 import { decrypt, encrypt, isEncrypted, publicKeyOf } from '../../providers/dotenv/encryption.js'
 import { dotenv, type DotenvOptions } from '../../providers/dotenv/index.js'
-import { context, createSetup, read, withVariables } from './setup.js'
+import { directory, useDirectory, write } from './directory.js'
+import { context, createSetup, failureOf, read, withVariables } from './setup.js'
 
 // What dotenvx 2.38.2 made of files for this test, its comments left out.
 const files = {
@@ -30,15 +30,8 @@ DOTENV_PRIVATE_KEY_PRODUCTION=cc1bfd756cec5d6f6e01c64d333ca1810136f1babb61f86178
 }
 const [key = '', productionKey = ''] = files['.env.keys'].match(/[0-9a-f]{64}/g) ?? []
 
-let directory = ''
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyward-dotenv-'))
-})
-afterEach(() => rm(directory, { recursive: true, force: true }))
+useDirectory()
 
-async function write(contents: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, content] of Object.entries(contents)) await writeFile(join(directory, name), content)
-}
 async function provide(options: DotenvOptions = {}, environment?: string) {
   const concealed: [string, string][] = []
   const setup = {
@@ -46,13 +39,6 @@ async function provide(options: DotenvOptions = {}, environment?: string) {
     conceal: (value: string, label: string) => void concealed.push([label, value]),
   }
   return { provider: await dotenv({ processEnv: 'never', ...options })(setup), concealed }
-}
-const failureOf = async (promise: Promise<unknown> | undefined): Promise<Error> => {
-  const error: unknown = await Promise.resolve(promise).then(
-    () => new Error('it did not fail'),
-    (reason: unknown) => reason,
-  )
-  return error as Error
 }
 
 describe('values that dotenvx encrypted', () => {

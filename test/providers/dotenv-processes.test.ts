@@ -7,13 +7,15 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { parse } from 'dotenv'
 import { build } from 'esbuild'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { dotenv } from '../../providers/dotenv/index.js'
 import { withLock } from '../../providers/dotenv/lock.js'
 import { replaceFile } from '../../providers/dotenv/replace.js'
+import { directory, useDirectory } from './directory.js'
 import { context, make, read } from './setup.js'
 
-let [scripts, directory, script] = ['', '', '']
+useDirectory()
+let [scripts, script] = ['', '']
 beforeAll(async () => {
   scripts = await mkdtemp(join(tmpdir(), 'keyward-writer-'))
   script = join(scripts, 'writer.mjs')
@@ -30,14 +32,10 @@ beforeAll(async () => {
   })
 })
 afterAll(() => rm(scripts, { recursive: true, force: true }))
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyward-dotenv-'))
-})
 const children: ChildProcess[] = []
-afterEach(async () => {
+afterEach(() => {
   // Where a test failed before it came to that.
   for (const child of children.splice(0)) child.kill('SIGKILL')
-  await rm(directory, { recursive: true, force: true })
 })
 
 function begin(parameters: readonly string[]) {

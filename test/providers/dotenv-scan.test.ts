@@ -2,31 +2,16 @@ import { parse } from 'dotenv'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { scan, type Assignment, type BrokenLine } from '../../providers/dotenv/scan.js'
+import { assignmentOf, newline, space } from './dotenv-arbitraries.js'
 
 const runs = { numRuns: 1_000 }
-const newline = fc.constantFrom('\n', '\r\n', '\r')
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.-]{0,8}$/).filter((text) => text !== '__proto__')
-const space = fc.constantFrom('', ' ', '\t', '  ')
-const plain = fc.stringMatching(/^[A-Za-z0-9$:/@.=\\-]([A-Za-z0-9 $:/@.='"\\-]{0,10}[A-Za-z0-9$])?$/)
-const quoted = fc
-  .constantFrom(`'`, '"', '`')
-  .chain((quote) =>
-    fc
-      .array(fc.constantFrom('a', 'Z', '0', ' ', '#', '=', '$', '\n', 'export ', 'X=1', `'`, '"', '`'), { maxLength: 8 })
-      .map((pieces) => quote + pieces.filter((piece) => piece !== quote).join('') + quote),
-  )
 const comment = fc.tuple(space, fc.stringMatching(/^[ A-Za-z0-9'"=#]{0,12}$/)).map(([before, text]) => `${before}#${text}`)
-const assignment = fc
-  .record({
-    indent: space,
-    exported: fc.constantFrom('', 'export ', 'export\t'),
-    name,
-    separator: fc.constantFrom('=', ' = ', ': ', '= '),
-    value: fc.oneof(plain, quoted, fc.constant('')),
-    after: space,
-    comment: fc.option(comment, { nil: '' }),
-  })
-  .map((made) => ({ name: made.name, text: `${made.indent}${made.exported}${made.name}${made.separator}${made.value}${made.after}${made.comment}`, value: made.value }))
+const assignment = assignmentOf(name, comment).map((made) => ({
+  name: made.name,
+  text: `${made.indent}${made.exported}${made.name}${made.separator}${made.value}${made.after}${made.comment}`,
+  value: made.value,
+}))
 const filler = fc.oneof(space, comment)
 
 const isBroken = (result: readonly Assignment[] | BrokenLine): result is BrokenLine => 'line' in result

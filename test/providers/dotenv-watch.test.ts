@@ -1,28 +1,21 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { dotenv, type DotenvOptions } from '../../providers/dotenv/index.js'
 import { createSecrets } from '../../src/index.js'
 import type { SecretProvider } from '../../src/provider.js'
 import { createFakeClock } from '../../src/testing/index.js'
+import { directory, useDirectory, write } from './directory.js'
 import { context, make, read } from './setup.js'
 
 const isWindows = process.platform === 'win32'
 
-let directory = ''
+useDirectory()
 const ends: (() => unknown)[] = []
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyward-dotenv-'))
-})
 afterEach(async () => {
   for (const end of ends.splice(0)) await end()
-  await rm(directory, { recursive: true, force: true })
 })
 
-async function write(files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content)
-}
 const provide = (options: DotenvOptions = {}) => make(dotenv({ processEnv: 'never', ...options }), { directory })
 function watch(provider: SecretProvider): (string | undefined)[] {
   const told: (string | undefined)[] = []

@@ -1,40 +1,25 @@
-import { chmod, chown, link, mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, chown, link, mkdir, readdir, readFile, readlink, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { dotenv, type DotenvOptions } from '../../providers/dotenv/index.js'
 import { writeFailure } from '../../providers/dotenv/failure.js'
 import { withLock } from '../../providers/dotenv/lock.js'
 import { replaceFile } from '../../providers/dotenv/replace.js'
 import { createSecrets } from '../../src/index.js'
 import type { SecretWrite } from '../../src/provider.js'
-import { context, make, read, withVariables } from './setup.js'
+import { directory, useDirectory, write } from './directory.js'
+import { context, failureOf, make, read, withVariables } from './setup.js'
 
 const isRoot = process.getuid?.() === 0
 const isWindows = process.platform === 'win32'
 
-let directory = ''
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyward-dotenv-'))
-})
-afterEach(() => rm(directory, { recursive: true, force: true }))
+useDirectory()
 
-async function write(files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content)
-}
 const text = (name = '.env') => readFile(join(directory, name), 'utf8')
 const provide = (options: DotenvOptions = {}, environment?: string) =>
   make(dotenv({ processEnv: 'never', ...options }), { directory, ...(environment === undefined ? {} : { environment }) })
 async function put(id: string, value: SecretWrite['value'], options: DotenvOptions = {}, environment?: string) {
   return (await provide(options, environment)).put?.({ id }, { value }, context)
-}
-async function failureOf(promise: Promise<unknown> | undefined): Promise<unknown> {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  return new Error('it did not fail')
 }
 
 describe('put', () => {
@@ -76,7 +61,7 @@ describe('put', () => {
       const failure = await failureOf(put('KEYWARD_SHADOWED', 'sk-live-4242', { processEnv: 'first' }))
       expect(failure).toMatchObject({ code: 'unsupported', reason: 'shadowed', message: expect.stringContaining('KEYWARD_SHADOWED is an environment variable of this process') })
       expect(failure).toMatchObject({ message: expect.stringContaining("set `dotenv.processEnv` to 'never' or 'last'") })
-      expect((failure as Error).message).not.toContain('4242')
+      expect(failure.message).not.toContain('4242')
       for (const processEnv of ['first', 'last'] as const)
         expect(await failureOf((await provide({ processEnv })).delete?.({ id: 'KEYWARD_SHADOWED' }, context))).toMatchObject({ code: 'unsupported', reason: 'shadowed' })
       expect(await text()).toBe('KEYWARD_SHADOWED=file\n')
@@ -103,7 +88,7 @@ describe('put', () => {
     for (const [given, code, reason] of refused) {
       const failure = await failureOf(provider.put?.({ id: 'A' }, given, context))
       expect(failure).toMatchObject({ code, reason })
-      expect((failure as Error).message).not.toContain('4242')
+      expect(failure.message).not.toContain('4242')
     }
     expect(await failureOf(provider.put?.({ id: 'A B' }, { value: 'x' }, context))).toMatchObject({ code: 'unsupported', reason: 'name' })
     expect(await failureOf(provider.put?.({ id: 'A', version: '1' }, { value: 'x' }, context))).toMatchObject({ code: 'unsupported', reason: 'version' })

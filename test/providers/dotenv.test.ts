@@ -1,29 +1,20 @@
 import { execFile } from 'node:child_process'
-import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, chown, mkdir, rename, rm, stat, symlink, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { dotenv, type DotenvOptions } from '../../providers/dotenv/index.js'
 import { isSecretError } from '../../src/errors/secret-error.js'
 import { createSecrets } from '../../src/index.js'
 import type { BuiltInProviders } from '../../src/registry.js'
+import { directory, useDirectory, write } from './directory.js'
 import { context, make, read, withVariables } from './setup.js'
 
 const isRoot = process.getuid?.() === 0
 const isWindows = process.platform === 'win32'
 
-let directory: string
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'keyward-dotenv-'))
-})
-afterEach(async () => {
-  await rm(directory, { recursive: true, force: true })
-})
+useDirectory()
 
-async function write(files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
-  for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content)
-}
 async function failureOf(promise: Promise<unknown>): Promise<{ code: string; message: string; reason: string | undefined }> {
   const error: unknown = await promise.then(
     () => undefined,

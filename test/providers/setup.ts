@@ -20,6 +20,15 @@ export async function read(provider: SecretProvider, id: string): Promise<unknow
   return (await provider.get({ id }, context)).value
 }
 
+/** What a promise is rejected with. */
+export async function failureOf(promise: Promise<unknown> | undefined): Promise<Error> {
+  const error: unknown = await Promise.resolve(promise).then(
+    () => new Error('it did not fail'),
+    (reason: unknown) => reason,
+  )
+  return error as Error
+}
+
 /** Runs with these variables, undefined for none, and puts back what was there. */
 export async function withVariables<Result>(variables: Readonly<Record<string, string | undefined>>, run: () => Promise<Result> | Result): Promise<Result> {
   const before = Object.keys(variables).map((name) => [name, Object.hasOwn(process.env, name) ? process.env[name] : undefined] as const)

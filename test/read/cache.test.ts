@@ -301,6 +301,20 @@ describe('ttl, negativeTtl and size', () => {
     expect([...script.ids, ...other.ids]).toEqual(['A', 'B', 'C'])
   })
 
+  it('takes from the provider that holds the most where one that holds nothing needs room, and all were hit', async () => {
+    const [small, late] = [new Script('small'), new Script('late')]
+    small.answer = late.answer = byCall
+    const { secrets, script } = answering({
+      cache: { maxEntries: 4 },
+      providers: { small: small.provider, late: late.provider },
+      references: { S: 'small://S', L: 'late://L' },
+    })
+    for (const name of ['S', 'A', 'B', 'C', 'S', 'A', 'B', 'C', 'L', 'S', 'L']) await secrets.getSecret(name)
+    expect([small.ids, late.ids]).toEqual([['S'], ['L']])
+    for (const name of ['C', 'B', 'A']) await secrets.getSecret(name)
+    expect(script.ids).toEqual(['A', 'B', 'C', 'A'])
+  })
+
   it('never lets missing names push out values', async () => {
     const { secrets, script } = setUp({ cache: { maxEntries: 2 } })
     script.answer = (request, call) => {

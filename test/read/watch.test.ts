@@ -176,6 +176,38 @@ describe('watchSecret', () => {
     await secrets.close()
   })
 
+  it('hears of a version that another read brought while it looked, and that its look did not see', async () => {
+    const clock = createFakeClock()
+    let version = 1
+    let described = 0
+    let release: () => void = () => undefined
+    const provider: SecretProvider = {
+      name: 'own',
+      get: async () => ({ value: `v${version}`, version: String(version) }),
+      async describe() {
+        const said = { version: String(version) }
+        described += 1
+        if (described === 2)
+          await new Promise<void>((resolve) => {
+            release = resolve
+          })
+        return said
+      },
+      failure: () => undefined,
+    }
+    const secrets = createSecrets<string>({ provider, clock, cache: { ttl: '60s' } })
+    const watch = follow(secrets.watchSecret('A'))
+    await until(() => watch.seen.length === 1)
+    await clock.advanceAsync(60_000)
+    await until(() => described === 2)
+    version = 2
+    expect(await secrets.getSecret('A')).toBe('v2')
+    release()
+    await until(() => watch.seen.length === 2)
+    expect(versions(watch)).toEqual(['1', '2'])
+    await secrets.close()
+  })
+
   it('hears at once of what this process writes', async () => {
     const { secrets } = setUp({}, polling)
     const watch = follow(secrets.watchSecret('A'))

@@ -24,6 +24,8 @@ export const encodings: Readonly<Record<string, (text: string) => string>> = {
   entity,
   markup,
   'markup in json': (text) => json(markup(text)),
+  'percent in units of json': (text) => unicode(percent(text)),
+  'entity in units of json': (text) => unicode(entity(text)),
   hex: (text) => Buffer.from(text).toString('hex'),
   'hex in upper case': (text) => Buffer.from(text).toString('hex').toUpperCase(),
   base64: (text) => Buffer.from(text).toString('base64'),

@@ -57,6 +57,19 @@ describe('redactValue', () => {
     expect((clean({ [symbol]: key }) as Record<symbol, unknown>)[symbol]).toBe(marker)
   })
 
+  it('keeps what an instance hides as hidden, whether a text or a symbol names it', async () => {
+    const { clean } = await setUp()
+    const symbol = Symbol('name')
+    const hidden = { value: key, enumerable: false, configurable: true, writable: true }
+    const copy = clean(Object.defineProperties(new Client('none'), { own: hidden, [symbol]: hidden })) as Record<PropertyKey, unknown>
+    expect([copy['own'], copy[symbol]]).toEqual([marker, marker])
+    expect(Object.entries(Object.getOwnPropertyDescriptors(copy)).map(([name, { enumerable }]) => [name, enumerable])).toEqual([
+      ['host', true],
+      ['own', false],
+    ])
+    expect(Object.getOwnPropertyDescriptor(copy, symbol)?.enumerable).toBe(false)
+  })
+
   it('replaces what is shorter than eight characters where it is all that stands there, and warns of it once', async () => {
     const { clean, events } = await setUp()
     expect(clean({ pin: '4711', number: 4711, text: 'room 4711', list: ['4711'] })).toEqual({
