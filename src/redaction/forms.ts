@@ -55,11 +55,15 @@ for (const byte of encoder.encode('0123456789abcdefABCDEF')) classes[byte]! |= 1
 export const lineFeed = 10
 export const carriageReturn = 13
 const deepestIndent = 100
+const backslash = 92
+const letterN = 110
 export const isBlank = (byte: number | undefined): boolean => byte === 32 || byte === 9
 
 /** Is this the end of a line, or one of the blanks that the next begins with? */
 export function isBetweenLines(text: Uint8Array, position: number): boolean {
   let at = position
   while (at > position - deepestIndent && isBlank(text[at])) at -= 1
-  return text[at] === lineFeed || (at === position && text[at] === carriageReturn)
+  // Told as two characters, as in a string of JSON, with blanks behind it that stand there as they are.
+  const isTold = text[at] === letterN && text[at - 1] === backslash
+  return isTold || text[at] === lineFeed || (at === position && text[at] === carriageReturn)
 }

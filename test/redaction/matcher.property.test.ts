@@ -34,6 +34,24 @@ describe('the matcher', () => {
     )
   })
 
+  it.each([
+    ['lines', '\n'],
+    ['lines of two characters', '\r\n'],
+    ['lines that begin with blanks', '\n    '],
+    ['lines that begin with tabs', '\r\n\t\t'],
+    ['lines told in JSON', '\\n'],
+    ['lines told in JSON that begin with blanks', '\\r\\n  '],
+  ])('finds base64 in %s, wherever they are cut', (_, between) => {
+    for (const secret of ['exactly8', 'sk-live-4f9d2b7a81c6', 'a value so long that its base64 is cut many times: 0123456789']) {
+      const encoded = Buffer.from(`user:${secret}`).toString('base64')
+      for (let width = 32; width <= 76; width += 4) {
+        const lines = encoded.match(new RegExp(`.{1,${width}}`, 'g')) ?? []
+        const rest = without(`before ${lines.join(between)} after`, [secret])
+        expect(rest, `${width} characters a line`).toMatch(/^before .{0,8}[\s\\nrt]*.{0,8}§.{0,4} after$/)
+      }
+    }
+  })
+
   it.each(Object.keys(encodings))('leaves nothing of a value: %s', (encoding) => {
     for (const secret of ['sk-live-4f9d2b7a81c6', 'pa"ss\\wo/rd&1 2+3%<x>', 'grün-Öl-日本語-key', 'exactly8']) {
       const rest = without(`before ${encodings[encoding]!(secret)} after`, [secret])

@@ -125,6 +125,23 @@ describe('a redacted stream', () => {
     }
   })
 
+  it('finds base64 in lines that begin with blanks, as they stand and told in JSON, byte by byte', () => {
+    const secret = 'a value so long that its base64 is cut many times: 0123456789'
+    const redactor = createRedactor({ KEY: secret })
+    const lines =
+      Buffer.from(secret)
+        .toString('base64')
+        .match(/.{1,40}/g) ?? []
+    for (const between of ['\n    ', '\r\n\t', '\\n    ', '\\r\\n  ', '\\n\\t']) {
+      const bytes = encoder.encode(`${lines.join(between)} and so on`)
+      const result = streamed(
+        redactor,
+        Array.from(bytes, (byte) => Uint8Array.of(byte)),
+      )
+      expect(result, `between lines: ${JSON.stringify(between)}`).toMatch(/^\[secret KEY\].{0,4} and so on$/)
+    }
+  })
+
   it('holds nothing back after an event or a line, where it is told to', () => {
     const redactor = createRedactor({ KEY: 'sk-live-4f9d2b7a81c6' })
     const written = 'data: a sk-live-4f9d2b7a81c6\n\ndata: b'
