@@ -16,8 +16,8 @@ export class RedactedStream {
   readonly #reader: Reader
   readonly #flushAt: FlushAt
   readonly #hold = new Hold()
-  #rest = new Uint8Array(0)
-  /** Bytes of the rest in whose place a marker stands already. */
+  readonly #joined = new Joined()
+  /** Bytes behind what was told that a marker stands for already. */
   #covered = 0
   /** The last one. */
   #marker = ''
@@ -28,41 +28,76 @@ export class RedactedStream {
     this.#flushAt = flushAt
   }
 
-  /** What can be told after this. */
+  /** What can be told after this; of the chunk's own memory where nothing is replaced. */
   push(chunk: Uint8Array): readonly Uint8Array[] {
-    const text = this.#rest.length === 0 ? chunk : joined(this.#rest, chunk)
+    const text = this.#joined.add(chunk)
     const boundary = this.#flushAt === 'end' ? 0 : boundaryIn(text, this.#flushAt)
-    const before = boundary === 0 ? [] : this.#emit(text.subarray(0, boundary), boundary)
-    const rest = text.subarray(boundary)
-    return [...before, ...this.#emit(rest, this.#hold.cut(rest, this.#redactor.longest))]
+    const before = boundary === 0 ? [] : this.#tell(0, boundary, boundary)
+    const cut = boundary + this.#hold.cut(text.subarray(boundary), this.#redactor.longest)
+    const pieces = [...before, ...this.#tell(boundary, text.length, cut)]
+    this.#joined.keep(cut)
+    return pieces
   }
 
   end(): readonly Uint8Array[] {
-    return this.#emit(this.#rest, this.#rest.length)
+    const { length } = this.#joined.text
+    return this.#tell(0, length, length)
   }
 
-  /** Tells what stands before the cut; a value that begins there ends in this text. */
-  #emit(text: Uint8Array, cut: number): readonly Uint8Array[] {
-    const matches = text.length === 0 ? [] : this.#redactor.find(text).toSorted(byPlace)
+  /** Tells what stands before the cut; a value that begins there ends in this stretch of the text. */
+  #tell(from: number, to: number, cut: number): readonly Uint8Array[] {
+    const matches = to === from ? [] : this.#redactor.find(this.#joined.text.subarray(from, to)).toSorted(byPlace)
     const pieces: Uint8Array[] = []
     const counts = new Map<string, number>()
-    let at = this.#covered
-    for (const { start, end, value } of matches) {
+    let at = from + this.#covered
+    for (const match of matches) {
+      const start = from + match.start
+      const end = from + match.end
       if (start >= cut) break
       if (end <= at) continue
-      if (start > at) pieces.push(text.subarray(at, start))
-      const marker = this.#redactor.markers([value], this.#reader, counts)
+      if (start > at) this.#joined.addPieces(at, start, pieces)
+      const marker = this.#redactor.markers([match.value], this.#reader, counts)
       // Of one that overlaps with itself there is one marker.
       if (start >= at || marker !== this.#marker) pieces.push(encoder.encode(marker))
       this.#marker = marker
       at = end
     }
-    if (at < cut) pieces.push(text.subarray(at, cut))
+    if (at < cut) this.#joined.addPieces(at, cut, pieces)
     this.#covered = Math.max(0, at - cut)
-    // A copy: whoever wrote the chunk may write into it.
-    this.#rest = text.slice(cut)
     tell(counts, this.#reader)
     return pieces
+  }
+}
+
+/** What was held back and the chunk behind it as one text, in memory that is used again: new memory for each chunk takes longer than to look through it. */
+class Joined {
+  text: Uint8Array = new Uint8Array(0)
+  #memory: Uint8Array = this.text
+  #rest: Uint8Array = this.text
+  #chunk: Uint8Array = this.text
+
+  add(chunk: Uint8Array): Uint8Array {
+    const { length } = this.#rest
+    this.#chunk = chunk
+    if (length === 0) return (this.text = chunk)
+    if (this.#memory.length < length + chunk.length) this.#memory = new Uint8Array(length + chunk.length)
+    this.#memory.set(this.#rest)
+    this.#memory.set(chunk, length)
+    return (this.text = this.#memory.subarray(0, length + chunk.length))
+  }
+
+  /** Adds this stretch of the text, where it lasts: of the rest or of the chunk. */
+  addPieces(from: number, to: number, pieces: Uint8Array[]): void {
+    const { length } = this.#rest
+    if (from < length) pieces.push(this.#rest.subarray(from, Math.min(to, length)))
+    if (to > length) pieces.push(this.#chunk.subarray(Math.max(0, from - length), to - length))
+  }
+
+  /** Holds back what stands behind this position. */
+  keep(from: number): void {
+    // A copy, which `slice` of Node's buffers is not: whoever wrote the chunk may write into it.
+    this.#rest = new Uint8Array(this.text.subarray(from))
+    this.#chunk = this.text = this.#rest
   }
 }
 
@@ -88,15 +123,6 @@ export function createRedactStage(redactor: Redactor, reader: Reader, flushAt: F
 
 const encoder = new TextEncoder()
 const byPlace = (left: Match, right: Match): number => left.start - right.start || right.end - left.end
-
-function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const length = left.length + right.length
-  // Node need not fill with zeros what is written over at once.
-  const all: Uint8Array = (globalThis as { Buffer?: typeof globalThis.Buffer }).Buffer?.allocUnsafeSlow(length) ?? new Uint8Array(length)
-  all.set(left)
-  all.set(right, left.length)
-  return all
-}
 
 /** After the last place where the stream is flushed; 0 where there is none. */
 function boundaryIn(text: Uint8Array, flushAt: FlushAt): number {

@@ -74,6 +74,25 @@ describe('a redacted stream', () => {
     )
   })
 
+  it.each([
+    ['an array', (length: number) => new Uint8Array(length)],
+    ['a buffer of Node', (length: number) => Buffer.alloc(length)],
+  ])('finds a value in chunks whose writer uses the same memory again: %s', (_, create) => {
+    const secret = 'sk-live-4f9d2b7a81c6'
+    const redactor = createRedactor({ KEY: secret })
+    const stream = new RedactedStream(redactor, open, 'end')
+    const written = encoder.encode(`${'before '.repeat(3)}${secret}${' after'.repeat(3)} ${secret} and so on`)
+    const memory = create(10)
+    let told = ''
+    for (let at = 0; at < written.length; at += memory.length) {
+      const chunk = memory.subarray(0, Math.min(memory.length, written.length - at))
+      chunk.set(written.subarray(at, at + chunk.length))
+      told += text(stream.push(chunk))
+      memory.fill(120)
+    }
+    expect(told + text(stream.end())).toBe(`${'before '.repeat(3)}[secret KEY]${' after'.repeat(3)} [secret KEY] and so on`)
+  })
+
   it('holds back the same of any text: the longest value less one, in decoded characters', () => {
     const secret = 'sk-live 4f9d2b7a81c6'
     const redactor = createRedactor({ KEY: secret, OTHER: 'shorter-one' })
