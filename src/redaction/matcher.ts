@@ -120,27 +120,43 @@ export class Matcher {
   }
 
   #findByBlocks(text: Uint8Array, end: number, found: Match[]): void {
+    const view = new DataView(text.buffer, text.byteOffset, end)
     const shifts = this.#shifts
     const hashShift = this.#hashShift
     const mask = this.#mask
-    let position = this.#width
-    while (position <= end) {
-      const characters = text[position - 1]! | (text[position - 2]! << 8) | (text[position - 3]! << 16) | (text[position - 4]! << 24)
-      const hash = Math.imul(characters & mask, factor) >>> hashShift
-      const shift = shifts[hash]!
-      if (shift === 0) {
-        this.#verifyWindows(text, position, hash, found)
-        position += 1
-      } else position += shift
+    const middle = Math.max(this.#width - 1, end >> 1)
+    let first = this.#width
+    let second = middle + 1
+    // Through both halves at once: each look-up waits for the one before it, but not for those of the other half.
+    while (first <= middle && second <= end) {
+      const firstHash = Math.imul(view.getInt32(first - block) & mask, factor) >>> hashShift
+      const secondHash = Math.imul(view.getInt32(second - block) & mask, factor) >>> hashShift
+      const firstShift = shifts[firstHash]!
+      const secondShift = shifts[secondHash]!
+      first += firstShift === 0 ? this.#verifyWindows(text, first, firstHash, found) : firstShift
+      second += secondShift === 0 ? this.#verifyWindows(text, second, secondHash, found) : secondShift
+    }
+    this.#findBetween(view, text, first, middle, found)
+    this.#findBetween(view, text, second, end, found)
+  }
+
+  /** What a block finds that ends between these positions, both of them included. */
+  #findBetween(view: DataView, text: Uint8Array, from: number, to: number, found: Match[]): void {
+    for (let position = from; position <= to;) {
+      const hash = Math.imul(view.getInt32(position - block) & this.#mask, factor) >>> this.#hashShift
+      const shift = this.#shifts[hash]!
+      position += shift === 0 ? this.#verifyWindows(text, position, hash, found) : shift
     }
   }
 
-  #verifyWindows(text: Uint8Array, end: number, hash: number, found: Match[]): void {
+  /** @returns How far to go on. */
+  #verifyWindows(text: Uint8Array, end: number, hash: number, found: Match[]): number {
     const start = end - this.#width
     for (let number = this.#heads[hash]!; number >= 0; number = this.#nexts[number]!) {
       const { pattern, offset } = this.#windows[number]!
       if (isAt(text, start, pattern.bytes, offset, this.#width)) this.#follow(text, pattern, start, offset, end, offset + this.#width, found)
     }
+    return 1
   }
 
   /** Follows a pattern in both directions from a part of it that was found. */
