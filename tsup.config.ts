@@ -53,6 +53,7 @@ export default defineConfig({
     'providers/memory': 'providers/memory/index.ts',
     'providers/env': 'providers/env/index.ts',
     'providers/dotenv': 'providers/dotenv/index.ts',
+    'providers/vault': 'providers/vault/index.ts',
   },
   format: 'esm',
   target: 'node20',

@@ -7,6 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           setupFiles: ['test/seed.ts'],
+          globalSetup: ['test/servers/install-openbao.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/package/**', 'test/cli/**', 'test/fixtures/**'],
         },

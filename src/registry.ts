@@ -1,4 +1,5 @@
 /** Kind to module: literal imports, so that every bundler carries the provider that an app uses and none that it does not. */
+import type { VaultOptions } from '../providers/vault/options.js'
 import type { ProviderFactory, SecretProvider } from './provider.js'
 
 /** Every option spelt out: a misspelt one does not compile. */
@@ -6,7 +7,7 @@ export interface BuiltInProviders {
   memory: { secrets?: Readonly<Record<string, string>> }
   env: { prefix?: string }
   dotenv: { directory?: string; files?: readonly string[]; environment?: string; expand?: boolean; processEnv?: 'first' | 'last' | 'never' }
-  vault: { address?: string; namespace?: string; mount?: string; token?: string }
+  vault: VaultOptions
   aws: { region?: string; endpoint?: string; profile?: string }
   azure: { vaultUrl?: string }
 }
@@ -24,7 +25,10 @@ export const registry: { readonly [Kind in ProviderKind]: RegisteredKind } = {
   memory: { options: ['secrets'], load: async () => (await import('../providers/memory/index.js')).memory },
   env: { options: ['prefix'], load: async () => (await import('../providers/env/index.js')).env },
   dotenv: { options: ['directory', 'files', 'environment', 'expand', 'processEnv'], load: async () => (await import('../providers/dotenv/index.js')).dotenv },
-  vault: { options: ['address', 'namespace', 'mount', 'token'] },
+  vault: {
+    options: ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'client'],
+    load: async () => (await import('../providers/vault/index.js')).vault,
+  },
   aws: { options: ['region', 'endpoint', 'profile'] },
   azure: { options: ['vaultUrl'] },
 }

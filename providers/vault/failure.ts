@@ -1,0 +1,78 @@
+import type { Failure, SecretErrorCode } from '../../src/provider.js'
+import { VaultAnswerError, VaultResponseError, type AnswerFault } from './response.js'
+
+/** https://developer.hashicorp.com/vault/api-docs#http-status-codes */
+const statuses: ReadonlyMap<number, { readonly code: SecretErrorCode; readonly fix: string }> = new Map([
+  [400, { code: 'unsupported', fix: 'Vault does not take the request: check the path, the role at its end, and `vault.parameters` for this id' }],
+  [401, { code: 'unauthenticated', fix: 'Vault does not accept the token: check `vault.auth` or VAULT_TOKEN' }],
+  [403, { code: 'denied', fix: 'The token may not do this: see `vault token capabilities`, and grant the path in a policy' }],
+  [404, { code: 'not-found', fix: 'There is nothing at this path: a reference names the secret as `vault kv get` does, mount first and without "data/"' }],
+  [405, { code: 'unsupported', fix: 'The engine at this path cannot do this: one that issues something is read with `vault.parameters`' }],
+  [412, { code: 'unavailable', fix: 'This node of Vault has not caught up with the active one' }],
+  [413, { code: 'invalid-value', fix: 'The value is larger than what Vault takes' }],
+  [429, { code: 'throttled', fix: 'A quota of Vault is used up: raise it, or read less often (`cache.ttl`)' }],
+  [472, { code: 'unavailable', fix: 'This is a secondary for disaster recovery: set `vault.address` (VAULT_ADDR) to the primary' }],
+  [473, { code: 'unavailable', fix: 'This is a standby that does not answer: set `vault.address` (VAULT_ADDR) to the active node or to the load balancer' }],
+  [500, { code: 'unavailable', fix: "Vault failed: see the server's log" }],
+  [502, { code: 'unavailable', fix: 'What Vault depends on does not answer: a plugin, a database or the active node' }],
+  [503, { code: 'unavailable', fix: 'Vault is sealed, not initialized or in maintenance: see `vault status`' }],
+  [504, { code: 'unavailable', fix: 'A proxy before Vault gave up waiting' }],
+])
+
+const faults: { readonly [Fault in AnswerFault]: Failure } = {
+  'not-json': { code: 'unavailable', fix: 'What answered is not Vault, or its answer was cut: check `vault.address` (VAULT_ADDR) and the proxies on the way' },
+  'too-large': { code: 'unavailable', fix: 'The answer is larger than 32 MiB: check `vault.address` (VAULT_ADDR)' },
+  redirected: {
+    code: 'unavailable',
+    fix: 'Vault redirects to another address, which is not followed, since the token would go there: set `vault.address` (VAULT_ADDR) to the active node or to the load balancer',
+  },
+}
+
+const network: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ETIMEDOUT', 'EADDRNOTAVAIL'],
+  ...['ERR_NETWORK', 'ERR_STREAM_PREMATURE_CLOSE'],
+])
+const truncated: ReadonlySet<string> = new Set(['HPE_INVALID_CONSTANT', 'HPE_INVALID_EOF_STATE', 'HPE_INVALID_CHUNK_SIZE', 'HPE_HEADER_OVERFLOW'])
+const connection = 'No connection to Vault: check `vault.address` (VAULT_ADDR), and that the server runs'
+const certificate =
+  "The TLS connection to Vault failed: give the certificate that signed the server's in `vault.tls.caFile` (VAULT_CACERT), and check the name in it (`vault.tls.serverName`), its dates, and that the server speaks TLS"
+const isOfTls = (code: string): boolean => /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|EPROTO$)/.test(code)
+
+/** By class, status and code. */
+export function failure(error: unknown): Failure | undefined {
+  try {
+    return known(error)
+  } catch {
+    // A hostile getter or a revoked Proxy: whatever it is, it is unknown.
+    return undefined
+  }
+}
+
+function known(error: unknown): Failure | undefined {
+  if (error instanceof VaultResponseError) return ofResponse(error)
+  if (error instanceof VaultAnswerError) return { ...faults[error.fault], reason: error.fault, status: error.statusCode }
+  if (!(error instanceof Error)) return undefined
+  const { code, response } = error as { code?: unknown; response?: { statusCode?: unknown } }
+  // Of node-vault itself, where it was injected as a client.
+  if (typeof response?.statusCode === 'number') return ofStatus(response.statusCode)
+  if (typeof code !== 'string') return undefined
+  if (network.has(code)) return { code: 'unavailable', reason: code, fix: connection }
+  if (truncated.has(code)) return { ...faults['not-json'], reason: code }
+  return isOfTls(code) ? { code: 'invalid-config', reason: code, fix: certificate } : undefined
+}
+
+function ofResponse({ statusCode, retryAfter, gone }: VaultResponseError): Failure | undefined {
+  const known = ofStatus(statusCode)
+  if (known === undefined) return undefined
+  if (statusCode === 404 && gone !== undefined) {
+    const { at, isDestroyed } = gone
+    const fix = isDestroyed ? 'This version was destroyed: write a new one' : 'This version was deleted: `vault kv undelete` brings it back'
+    return { ...known, reason: isDestroyed ? 'destroyed' : 'deleted', fix, ...(at === undefined ? {} : { at }) }
+  }
+  return { ...known, ...(retryAfter === undefined ? {} : { retryAfter: `${Math.ceil(retryAfter)}ms` }) }
+}
+
+function ofStatus(status: number): Failure | undefined {
+  const known = statuses.get(status)
+  return known === undefined ? undefined : { ...known, status }
+}

@@ -1,0 +1,89 @@
+/** Where engines are mounted, asked of the server once for each mount. */
+import { SecretError } from '../../src/errors/secret-error.js'
+import type { CallContext } from '../../src/provider.js'
+import type { Body } from './response.js'
+import { encodePath, trimSlashes } from './path.js'
+import { asRecord, textOf, VaultResponseError } from './response.js'
+
+export interface Mount {
+  /** Without slashes around it. */
+  readonly path: string
+  /** `'kv-1'`, `'kv-2'`, or another engine: what stands there is read as it is. */
+  readonly kind: 'kv-1' | 'kv-2' | 'other'
+}
+
+/** A place within a mount. */
+export interface Located {
+  readonly mount: Mount
+  /** Encoded. */
+  readonly path: string
+}
+
+export class Mounts {
+  readonly #ask: (path: string, context: CallContext) => Promise<Body>
+  readonly #known = new Map<string, Mount>()
+  /** By the first segment, so that a hundred secrets of a mount ask once. */
+  readonly #asked = new Map<string, Promise<unknown>>()
+
+  constructor(ask: (path: string, context: CallContext) => Promise<Body>) {
+    this.#ask = ask
+  }
+
+  /** @throws SecretError `denied` where there is no such mount, or none that the token may use: the server does not tell which. */
+  async locate(id: string, context: CallContext): Promise<Located> {
+    const first = id.split('/', 1)[0] ?? ''
+    for (;;) {
+      const mount = this.#find(id)
+      if (mount !== undefined) return { mount, path: encodePath(id.slice(mount.path.length + 1)) }
+      const asked = this.#asked.get(first)
+      if (asked === undefined) await this.#learn(id, first, context)
+      // Another's failure is not ours: it may have left, or have asked for something else.
+      else await asked.catch(() => undefined)
+      context.signal.throwIfAborted()
+    }
+  }
+
+  #find(id: string): Mount | undefined {
+    for (const mount of this.#known.values()) if (id.startsWith(`${mount.path}/`)) return mount
+    return undefined
+  }
+
+  async #learn(id: string, first: string, context: CallContext): Promise<void> {
+    const asking = this.#detect(id, context)
+    this.#asked.set(first, asking)
+    try {
+      const mount = await asking
+      if (!id.startsWith(`${mount.path}/`)) throw noMount()
+      this.#known.set(mount.path, mount)
+    } finally {
+      this.#asked.delete(first)
+    }
+  }
+
+  async #detect(id: string, context: CallContext): Promise<Mount> {
+    let answer: Body
+    try {
+      answer = await this.#ask(`sys/internal/ui/mounts/${encodePath(id)}`, context)
+    } catch (error) {
+      throw error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 404) ? noMount(error.statusCode) : error
+    }
+    const { path, type, options } = asRecord(answer.data)
+    const mount = trimSlashes(textOf(path) ?? '')
+    if (mount === '') throw noMount()
+    const isVersioned = asRecord(options)['version'] === '2'
+    return { path: mount, kind: type === 'kv' || type === 'generic' ? (isVersioned ? 'kv-2' : 'kv-1') : 'other' }
+  }
+
+  /** A mount can be upgraded while a process runs. */
+  forget({ path }: Mount): void {
+    this.#known.delete(path)
+  }
+}
+
+const noMount = (status = 403): SecretError =>
+  new SecretError({
+    code: 'denied',
+    reason: 'mount',
+    status,
+    fix: 'Vault has no engine mounted where this path begins, or lets the token use nothing in it: a reference begins with its mount (secret/app/database), and a policy has to grant a path there',
+  })

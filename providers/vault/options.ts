@@ -1,0 +1,242 @@
+/** What `vault(…)` takes, checked at the door, with what the environment says where an option does not. */
+import { checkObject, checkString, checkTable, copyPlain, suggest } from '../../src/errors/check.js'
+import { invalidConfig } from '../../src/errors/secret-error.js'
+import { processVariable } from '../../src/provider-names.js'
+import type { VaultRequester } from './client.js'
+import { encodePath, trimSlashes } from './path.js'
+
+/** A credential: itself, or a function that is asked at each login. */
+export type Credential = string | (() => string | Promise<string>)
+
+/**
+ * How to log in. `mount` is where the method is enabled, by default under its own name. Files are read at each login.
+ * https://developer.hashicorp.com/vault/docs/auth
+ */
+export type VaultAuth =
+  /** A token as it is: an option, or a file such as the sink of Vault Agent. */
+  | { method: 'token'; token?: Credential; tokenFile?: string }
+  /**
+   * The secret id directly, or in a wrapping token, which is looked up before it is unwrapped: one that was made for anything but a secret id of this mount is
+   * refused, since who swaps it would log us in as somebody else.
+   */
+  | {
+      method: 'approle'
+      roleId?: Credential
+      roleIdFile?: string
+      secretId?: Credential
+      secretIdFile?: string
+      wrappedSecretId?: Credential
+      wrappedSecretIdFile?: string
+      mount?: string
+    }
+  /** `tokenFile` by default that of the pod's service account. */
+  | { method: 'kubernetes'; role: string; tokenFile?: string; mount?: string }
+  | { method: 'jwt'; role?: string; token?: Credential; tokenFile?: string; mount?: string }
+  | { method: 'userpass'; username: string; password?: Credential; passwordFile?: string; mount?: string }
+  /** With the certificate of `tls`. */
+  | { method: 'cert'; role?: string; mount?: string }
+  /** No token at all: the address is that of a Vault Agent or Proxy that puts its own into each request (`use_auto_auth_token`). */
+  | { method: 'none' }
+
+export interface VaultTls {
+  /** Certificates in PEM that the server's is checked against, in place of the system's. Default: the file of `VAULT_CACERT`. */
+  ca?: string
+  caFile?: string
+  /** The client's own certificate and key, in PEM. Default: the files of `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY`. */
+  cert?: string
+  certFile?: string
+  key?: string
+  keyFile?: string
+  /** The name that the server's certificate is checked for. Default: `VAULT_TLS_SERVER_NAME`, else the host of the address. */
+  serverName?: string
+}
+
+export interface VaultOptions {
+  /** Default: `VAULT_AGENT_ADDR`, `VAULT_ADDR`, else `https://127.0.0.1:8200`. */
+  address?: string
+  /** Default: `VAULT_NAMESPACE`, else none. */
+  namespace?: string
+  /** Where a name lives that has no reference: `{mount}/{name}`. A reference says its own mount. Default `'secret'`. */
+  mount?: string
+  /** The token, as it is. Default: `VAULT_TOKEN`, else what the file `~/.vault-token` has. Excludes `auth`. */
+  token?: string
+  auth?: VaultAuth
+  tls?: VaultTls
+  /** By id: what is sent to read it, with POST, as engines want that issue something (`pki/issue/web: { common_name: 'app.internal' }`). */
+  parameters?: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>
+  /** Takes the place of node-vault: how it sends what it is given is its own affair. */
+  client?: VaultRequester
+}
+
+export interface CheckedTls {
+  readonly ca?: string
+  readonly caFile?: string
+  readonly cert?: string
+  readonly certFile?: string
+  readonly key?: string
+  readonly keyFile?: string
+  readonly serverName?: string
+}
+
+export interface CheckedOptions {
+  readonly address: string
+  readonly namespace: string | undefined
+  readonly mount: string
+  readonly auth: VaultAuth
+  readonly tls: CheckedTls
+  readonly parameters: ReadonlyMap<string, Readonly<Record<string, unknown>>>
+  readonly client: VaultRequester | undefined
+}
+
+export const optionNames = ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'client'] as const
+
+/** A variable under both of its names: OpenBao's own comes first, as its command reads them. */
+const variable = (name: string): string | undefined => nonEmpty(processVariable(`BAO_${name}`)) ?? nonEmpty(processVariable(`VAULT_${name}`))
+const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+
+/** @throws SecretError `invalid-config` for options that are none. */
+export function checkOptions(options: unknown): CheckedOptions {
+  const { address, namespace, mount, token, auth, tls, parameters, client } = checkObject(options, 'vault', optionNames)
+  if (token !== undefined && auth !== undefined) throw invalidConfig('vault.auth', 'stands beside `vault.token`', 'one of the two')
+  return {
+    address: checkAddress(address),
+    namespace: namespace === undefined ? variable('NAMESPACE') : checkString(namespace, 'vault.namespace'),
+    mount: mount === undefined ? 'secret' : checkMount(mount, 'vault.mount'),
+    auth: auth === undefined ? tokenFrom(token) : checkAuth(auth),
+    tls: checkTls(tls),
+    parameters: checkParameters(parameters),
+    client: client === undefined ? undefined : checkClient(client),
+  }
+}
+
+function checkAddress(given: unknown): string {
+  const text = given === undefined ? (variable('AGENT_ADDR') ?? variable('ADDR') ?? 'https://127.0.0.1:8200') : checkString(given, 'vault.address')
+  const option = 'vault.address (VAULT_ADDR)'
+  const expected = 'https://host:port, without a path'
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw invalidConfig(option, 'is no URL', expected)
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalidConfig(option, 'is neither https nor http', expected)
+  if (url.username !== '' || url.password !== '') throw invalidConfig(option, 'holds a user or a password', `${expected}, and credentials in \`vault.auth\``)
+  if (url.search !== '' || url.hash !== '' || url.pathname.replace(/\/+$/, '') !== '') throw invalidConfig(option, 'has a path, a query or a fragment', expected)
+  return url.origin
+}
+
+function checkMount(value: unknown, option: string): string {
+  const mount = trimSlashes(checkString(value, option))
+  try {
+    encodePath(mount)
+  } catch {
+    throw invalidConfig(option, 'is no path', "the path that the engine is mounted at, such as 'secret' or 'team/kv'")
+  }
+  return mount
+}
+
+function tokenFrom(token: unknown): VaultAuth {
+  if (token !== undefined) return { method: 'token', token: checkString(token, 'vault.token') }
+  const fromEnvironment = variable('TOKEN')
+  return fromEnvironment === undefined ? { method: 'token' } : { method: 'token', token: fromEnvironment }
+}
+
+const credential = (value: unknown, option: string): Credential => (typeof value === 'function' ? (value as () => string) : checkString(value, option))
+
+/** By method: its members, and for each group of members that one of is needed. */
+const methods: { readonly [Method in VaultAuth['method']]: { readonly members: readonly string[]; readonly needed: readonly (readonly string[])[] } } = {
+  token: { members: ['token', 'tokenFile'], needed: [] },
+  approle: {
+    members: ['roleId', 'roleIdFile', 'secretId', 'secretIdFile', 'wrappedSecretId', 'wrappedSecretIdFile', 'mount'],
+    needed: [['roleId', 'roleIdFile']],
+  },
+  kubernetes: { members: ['role', 'tokenFile', 'mount'], needed: [['role']] },
+  jwt: { members: ['role', 'token', 'tokenFile', 'mount'], needed: [['token', 'tokenFile']] },
+  userpass: { members: ['username', 'password', 'passwordFile', 'mount'], needed: [['username'], ['password', 'passwordFile']] },
+  cert: { members: ['role', 'mount'], needed: [] },
+  none: { members: [], needed: [] },
+}
+const mayAsk: ReadonlySet<string> = new Set(['token', 'roleId', 'secretId', 'wrappedSecretId', 'password'])
+const alternatives: readonly (readonly string[])[] = [
+  ['token', 'tokenFile'],
+  ['roleId', 'roleIdFile'],
+  ['secretId', 'secretIdFile', 'wrappedSecretId', 'wrappedSecretIdFile'],
+  ['password', 'passwordFile'],
+]
+
+function checkAuth(given: unknown): VaultAuth {
+  const table = checkTable(given, 'vault.auth')
+  const method = checkString(table['method'], 'vault.auth.method')
+  if (!Object.hasOwn(methods, method)) {
+    const known = Object.keys(methods)
+    throw invalidConfig('vault.auth.method', 'is no method of this version', `${suggest(method, known)}one of ${known.join(', ')}`)
+  }
+  const { members, needed } = methods[method as VaultAuth['method']]
+  const checked = Object.entries(checkObject(given, 'vault.auth', ['method', ...members])).flatMap(([name, value]) => {
+    if (value === undefined) return []
+    const option = `vault.auth.${name}`
+    if (name === 'mount') return [[name, checkMount(value, option)] as const]
+    return [[name, mayAsk.has(name) ? credential(value, option) : checkString(value, option)] as const]
+  })
+  const auth: Readonly<Record<string, unknown>> = Object.fromEntries(checked)
+  for (const group of alternatives) {
+    const [first, second] = group.filter((name) => name in auth)
+    if (second !== undefined) throw invalidConfig(`vault.auth.${second}`, `stands beside \`vault.auth.${first}\``, 'one of the two')
+  }
+  for (const group of needed) {
+    if (!group.some((name) => name in auth)) throw invalidConfig(`vault.auth.${group[0]}`, 'is missing', group.map((name) => `\`vault.auth.${name}\``).join(' or '))
+  }
+  return auth as unknown as VaultAuth
+}
+
+const tlsNames = ['ca', 'caFile', 'cert', 'certFile', 'key', 'keyFile', 'serverName'] as const
+
+function checkTls(given: unknown): CheckedTls {
+  if (variable('SKIP_VERIFY') !== undefined && !/^(?:0|f|false)$/i.test(variable('SKIP_VERIFY') ?? ''))
+    throw invalidConfig('VAULT_SKIP_VERIFY', 'asks for connections to whoever answers', "the certificate that signed the server's, in `vault.tls.caFile` or VAULT_CACERT")
+  const options = given === undefined ? {} : checkObject(given, 'vault.tls', tlsNames)
+  const own = Object.fromEntries(tlsNames.flatMap((name) => (options[name] === undefined ? [] : [[name, checkString(options[name], `vault.tls.${name}`)]]))) as CheckedTls
+  for (const [text, file] of [
+    ['ca', 'caFile'],
+    ['cert', 'certFile'],
+    ['key', 'keyFile'],
+  ] as const) {
+    if (own[text] !== undefined && own[file] !== undefined) throw invalidConfig(`vault.tls.${file}`, `stands beside \`vault.tls.${text}\``, 'one of the two')
+  }
+  if ((own.cert ?? own.certFile) === undefined && (own.key ?? own.keyFile) !== undefined) throw invalidConfig('vault.tls.cert', 'is missing beside the key', '`vault.tls.certFile`')
+  if ((own.key ?? own.keyFile) === undefined && (own.cert ?? own.certFile) !== undefined)
+    throw invalidConfig('vault.tls.key', 'is missing beside the certificate', '`vault.tls.keyFile`')
+  return { ...fromEnvironment(own), ...own }
+}
+
+function fromEnvironment(own: CheckedTls): CheckedTls {
+  const [caFile, ca, certFile, keyFile, serverName] = ['CACERT', 'CACERT_BYTES', 'CLIENT_CERT', 'CLIENT_KEY', 'TLS_SERVER_NAME'].map(variable)
+  const hasOwn = (own.ca ?? own.caFile) !== undefined
+  const hasPair = (own.cert ?? own.certFile) === undefined && certFile !== undefined && keyFile !== undefined
+  return {
+    ...(hasOwn || ca === undefined ? {} : { ca }),
+    ...(hasOwn || ca !== undefined || caFile === undefined ? {} : { caFile }),
+    ...(hasPair ? { certFile, keyFile } : {}),
+    ...(serverName === undefined ? {} : { serverName }),
+  }
+}
+
+function checkParameters(given: unknown): CheckedOptions['parameters'] {
+  if (given === undefined) return new Map()
+  return new Map(
+    Object.entries(checkTable(given, 'vault.parameters')).map(([id, parameters]) => {
+      const option = `vault.parameters.${id}`
+      const checked = Object.entries(checkTable(parameters, option)).map(([name, value]) => {
+        if (!['string', 'number', 'boolean'].includes(typeof value)) throw invalidConfig(`${option}.${name}`, 'is no text, number or boolean', 'one of these')
+        return [name, value] as const
+      })
+      return [trimSlashes(id), copyPlain(Object.fromEntries(checked))] as const
+    }),
+  )
+}
+
+function checkClient(client: unknown): VaultRequester {
+  if (typeof client !== 'object' || client === null || typeof (client as Partial<VaultRequester>).request !== 'function')
+    throw invalidConfig('vault.client', 'has no `request`', 'a client of node-vault, or what has its `request`')
+  return client as VaultRequester
+}

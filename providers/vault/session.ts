@@ -1,0 +1,220 @@
+/**
+ * The token that requests go out with: one login however many wait for it, renewed at two thirds of its time, and replaced by another login where it cannot live
+ * any longer. https://developer.hashicorp.com/vault/docs/concepts/tokens
+ */
+import { setBackgroundTimer } from '../../src/clock.js'
+import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
+import type { CallContext, ProviderSetup, SecretErrorCode } from '../../src/provider.js'
+import type { VaultClient } from './client.js'
+import { failure } from './failure.js'
+import { grantOf, login, type Grant } from './login.js'
+import type { VaultAuth } from './options.js'
+import { asRecord, VaultResponseError } from './response.js'
+
+interface Held {
+  /** Undefined: requests go out without. */
+  readonly token: string | undefined
+  /** Epoch milliseconds; undefined where it has no end, or none that is known. */
+  readonly expiresAt: number | undefined
+  readonly isRenewable: boolean
+}
+
+/** Milliseconds of a renewal or a login that runs behind. */
+const patience = 30_000
+/** A token with less than this left is not used any more. */
+const margin = 1_000
+const shortestGap = 1_000
+const longestGap = 60_000
+/** Of the share of its time at which a token is renewed: not every process at once. */
+const jitter = 0.1
+
+export class Session {
+  readonly #auth: VaultAuth
+  readonly #client: VaultClient
+  readonly #setup: ProviderSetup
+  #held: Held | undefined
+  #logins: Promise<Held> | undefined
+  #timer: { clear(): void } | undefined
+  #failures = 0
+  #isClosed = false
+  /** Has a token that was just given been taken for a dead one? Then the server does not let it be told. */
+  #isBlind = false
+
+  constructor(auth: VaultAuth, client: VaultClient, setup: ProviderSetup) {
+    this.#auth = auth
+    this.#client = client
+    this.#setup = setup
+  }
+
+  /**
+   * Runs a request with the token. Where that is refused since the token is not valid any more, it logs in and runs it once more.
+   * @throws What the request throws, or why there is no token.
+   */
+  async run<Result>({ signal }: CallContext, request: (token: string | undefined) => Promise<Result>): Promise<Result> {
+    const held = await this.#current(signal)
+    try {
+      return await request(held.token)
+    } catch (error) {
+      if (!isRefusal(error) || !(await this.#isDead(held, signal))) throw error
+    }
+    if (this.#held === held) this.#held = undefined
+    const next = await this.#current(signal)
+    if (next.token === held.token) throw invalidToken()
+    try {
+      return await request(next.token)
+    } catch (error) {
+      // One that is new and looks dead may not be looked at: from now on a refusal is taken for what it says.
+      if (isRefusal(error) && (await this.#isDead(next, signal))) this.#isBlind = true
+      throw error
+    }
+  }
+
+  async #current(signal: AbortSignal): Promise<Held> {
+    for (;;) {
+      if (this.#isClosed) throw new SecretError({ code: 'closed' })
+      const held = this.#held
+      if (held !== undefined && (held.expiresAt === undefined || held.expiresAt - margin > this.#setup.clock.now())) return held
+      this.#logins ??= this.#logIn().finally(() => (this.#logins = undefined))
+      await waitFor(this.#logins, signal)
+    }
+  }
+
+  async #logIn(): Promise<Held> {
+    const { clock } = this.#setup
+    const startedAt = clock.now()
+    let outcome: SecretErrorCode | 'ok' = 'ok'
+    try {
+      const given = await login(this.#auth, { client: this.#client, signal: AbortSignal.timeout(patience), conceal: this.#setup.conceal })
+      const held = await this.#take(given, startedAt)
+      this.#held = held
+      this.#failures = 0
+      this.#plan(held)
+      return held
+    } catch (error) {
+      outcome = codeOf(error)
+      if (isSecretError(error) && error.reason === 'wrapping-token')
+        this.#setup.warn('The wrapping token of vault.auth was not what it should be: it may have been used or swapped by somebody else.')
+      throw error
+    } finally {
+      if (this.#auth.method !== 'none') this.#setup.login({ outcome, duration: clock.now() - startedAt })
+    }
+  }
+
+  async #take(given: Grant | undefined, sentAt: number): Promise<Held> {
+    if (given === undefined) return { token: undefined, expiresAt: undefined, isRenewable: false }
+    this.#setup.conceal(given.token, 'vault token')
+    const { duration, isRenewable } = given.duration === undefined ? await this.#lookUp(given) : given
+    return { token: given.token, expiresAt: duration === undefined || duration === 0 ? undefined : sentAt + duration, isRenewable }
+  }
+
+  /** What the server knows of a token that came without its time. One that may not look itself up is used until it is refused. */
+  async #lookUp(given: Grant): Promise<Grant> {
+    try {
+      const { data } = await this.#client.request({ method: 'GET', path: 'auth/token/lookup-self', token: given.token, signal: AbortSignal.timeout(patience) })
+      const { ttl, renewable } = asRecord(data)
+      return { token: given.token, duration: typeof ttl === 'number' ? ttl * 1_000 : undefined, isRenewable: renewable === true }
+    } catch (error) {
+      if (isRefusal(error)) return given
+      throw error
+    }
+  }
+
+  #plan(held: Held): void {
+    this.#timer?.clear()
+    const { clock } = this.#setup
+    if (this.#isClosed || held.expiresAt === undefined) return
+    const left = held.expiresAt - clock.now()
+    const share = (2 / 3) * (1 - jitter * Math.random())
+    this.#timer = setBackgroundTimer(clock, () => void this.#renew(held), Math.max(shortestGap, left * share))
+  }
+
+  /** Never rejects: whoever reads meanwhile has the token that is there, or waits for a login. */
+  async #renew(held: Held): Promise<void> {
+    if (this.#isClosed || this.#held !== held) return
+    try {
+      if (!held.isRenewable || !(await this.#extend(held))) await this.#replace()
+    } catch (error) {
+      this.#failures += 1
+      const gap = Math.min(longestGap, shortestGap * 2 ** (this.#failures - 1)) * (1 + jitter * Math.random())
+      if (!this.#isClosed && this.#held === held) this.#timer = setBackgroundTimer(this.#setup.clock, () => void this.#renew(held), gap)
+      if (isRefusal(error)) await this.#replace().catch(() => undefined)
+    }
+  }
+
+  /** False where the server lets it live no longer than it would have: it is at its maximum. */
+  async #extend(held: Held): Promise<boolean> {
+    const { clock } = this.#setup
+    const startedAt = clock.now()
+    const left = (held.expiresAt ?? startedAt) - startedAt
+    const answer = await this.#client.request({ method: 'POST', path: 'auth/token/renew-self', body: {}, token: held.token, signal: AbortSignal.timeout(patience) })
+    const { duration, isRenewable } = grantOf(answer)
+    if (duration === undefined || duration <= left + margin) return false
+    this.#failures = 0
+    if (this.#isClosed || this.#held !== held) return true
+    const renewed: Held = { ...held, expiresAt: duration === 0 ? undefined : startedAt + duration, isRenewable }
+    this.#held = renewed
+    this.#plan(renewed)
+    return true
+  }
+
+  /** A token that was handed over cannot be replaced, unless there is another by now. */
+  async #replace(): Promise<void> {
+    this.#logins ??= this.#logIn().finally(() => (this.#logins = undefined))
+    await this.#logins
+  }
+
+  /**
+   * Is a token that was refused not valid any more? A server says the same of one that may not do this, so it is asked for the mounts that the token sees: one
+   * that is valid and may do anything sees one.
+   */
+  async #isDead(held: Held, signal: AbortSignal): Promise<boolean> {
+    if (held.token === undefined) return false
+    if (held.expiresAt !== undefined && held.expiresAt <= this.#setup.clock.now()) return true
+    if (this.#isBlind) return false
+    try {
+      const { data } = await this.#client.request({ method: 'GET', path: 'sys/internal/ui/mounts', token: held.token, signal })
+      const { secret, auth } = asRecord(data)
+      return Object.keys(asRecord(secret)).length + Object.keys(asRecord(auth)).length === 0
+    } catch (reason) {
+      return isRefusal(reason)
+    }
+  }
+
+  /** Ends the token that a login gave, and with it what was lent to it. A token that was handed over is somebody else's. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.clear()
+    const held = this.#held
+    this.#held = undefined
+    if (held?.token === undefined || this.#auth.method === 'token') return
+    try {
+      await this.#client.request({ method: 'POST', path: 'auth/token/revoke-self', body: {}, token: held.token, signal: AbortSignal.timeout(5_000) })
+    } catch {
+      // It ends by itself; a token without the default policy may not do this.
+    }
+  }
+}
+
+const isRefusal = (error: unknown): boolean => error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 401)
+
+const invalidToken = (): SecretError =>
+  new SecretError({ code: 'unauthenticated', fix: 'The token is not valid any more: set another in VAULT_TOKEN, run `vault login`, or say in `vault.auth` how to log in' })
+
+function codeOf(error: unknown): SecretErrorCode {
+  return isSecretError(error) ? error.code : (failure(error)?.code ?? 'unavailable')
+}
+
+/** Waits for what others wait for too: who leaves ends nothing. */
+async function waitFor(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  let leave: (() => void) | undefined
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', leave, { once: true })
+  })
+  try {
+    await Promise.race([promise, left])
+  } finally {
+    if (leave !== undefined) signal.removeEventListener('abort', leave)
+  }
+}
