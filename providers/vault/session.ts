@@ -164,19 +164,17 @@ export class Session {
   }
 
   /**
-   * Is a token that was refused not valid any more? A server says the same of one that may not do this, so it is asked for the mounts that the token sees: one
-   * that is valid and may do anything sees one.
+   * Is a token that was refused not valid any more? A server says the same of one that may not do this, so it is asked for the mounts that the token sees: any
+   * token that is valid may ask for these, whatever its policies are, and none of its uses is counted.
    */
   async #isDead(held: Held, signal: AbortSignal): Promise<boolean> {
-    if (held.token === undefined) return false
+    if (held.token === undefined || this.#isBlind) return false
     if (held.expiresAt !== undefined && held.expiresAt <= this.#setup.clock.now()) return true
-    if (this.#isBlind) return false
     try {
-      const { data } = await this.#client.request({ method: 'GET', path: 'sys/internal/ui/mounts', token: held.token, signal })
-      const { secret, auth } = asRecord(data)
-      return Object.keys(asRecord(secret)).length + Object.keys(asRecord(auth)).length === 0
-    } catch (reason) {
-      return isRefusal(reason)
+      await this.#client.request({ method: 'GET', path: 'sys/internal/ui/mounts', token: held.token, signal })
+      return false
+    } catch (error) {
+      return isRefusal(error)
     }
   }
 

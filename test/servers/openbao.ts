@@ -24,7 +24,13 @@ export interface OpenBaoOptions {
 /** Of a request as the audit device tells it; values in it are hashed by the server. */
 export interface AuditEntry {
   readonly type: 'request' | 'response'
-  readonly request: { readonly path: string; readonly operation: string; readonly client_token?: string; readonly headers?: Readonly<Record<string, readonly string[]>> }
+  readonly request: {
+    readonly path: string
+    readonly operation: string
+    readonly client_token?: string
+    readonly remote_port?: number
+    readonly headers?: Readonly<Record<string, readonly string[]>>
+  }
   readonly auth?: { readonly metadata?: Readonly<Record<string, string>>; readonly policies?: readonly string[]; readonly token_policies?: readonly string[] }
   readonly error?: string
 }
