@@ -1,20 +1,209 @@
 /** Secrets of KV, in both versions, on a real server. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { vault } from '../../../providers/vault/index.js'
-import { createSecrets } from '../../../src/index.js'
+import type { VaultOptions } from '../../../providers/vault/options.js'
+import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
 
 let server: OpenBao
 beforeAll(async () => {
   server = await OpenBao.start()
+  await server.demand('POST', 'sys/mounts/old', { type: 'kv', options: { version: '1' } })
+  await server.demand('POST', 'sys/mounts/team/kv', { type: 'kv', options: { version: '2' } })
 }, 60_000)
 afterAll(() => server.stop())
 
-describe('KV version 2', () => {
-  it('reads what `vault kv put` wrote', async () => {
-    await server.demand('POST', 'secret/data/app/database', { data: { username: 'agent', password: 'not-a-real-password' } })
-    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken }), references: { DB: 'secret/app/database#password' } })
-    expect(await secrets.getSecret('DB')).toBe('not-a-real-password')
-    await secrets.close()
+const opened: RootSecrets<string>[] = []
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
+})
+
+function open(references: Readonly<Record<string, string>> = {}, options: VaultOptions = {}): RootSecrets<string> {
+  const secrets = createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken, ...options }), references, cache: false })
+  opened.push(secrets)
+  return secrets
+}
+
+const write = (path: string, data: Readonly<Record<string, unknown>>, options = {}): Promise<unknown> => server.demand('POST', path, { data, options })
+
+async function requests(path: string): Promise<number> {
+  return (await server.audit()).filter(({ type, request }) => type === 'request' && request.path === path).length
+}
+
+describe('where a secret is', () => {
+  it('is told by a name within the mount, and by a reference from its mount on', async () => {
+    await write('secret/data/OPENAI_API_KEY', { value: 'of the default mount' })
+    await write('secret/data/app/database', { username: 'agent', password: 'not-a-real-password' })
+    await write('team/kv/data/app', { key: 'of the team' })
+    await server.demand('POST', 'old/app', { key: 'of the old' })
+    const secrets = open({ DB: 'secret/app/database#password', TEAM: 'team/kv/app#key', OLD: 'old/app#key' })
+    expect(await secrets.getSecrets(['OPENAI_API_KEY', 'DB', 'TEAM', 'OLD'])).toEqual({
+      OPENAI_API_KEY: 'of the default mount',
+      DB: 'not-a-real-password',
+      TEAM: 'of the team',
+      OLD: 'of the old',
+    })
+    expect(await open({}, { mount: '/team/kv/' }).getSecret('app', { field: 'key' })).toBe('of the team')
   })
+
+  it('is asked once for each mount, however many secrets are read at once', async () => {
+    const ids = Array.from({ length: 100 }, (_, number) => `many/${number}`)
+    for (const id of ids) await write(`secret/data/${id}`, { value: id })
+    const asked = async (): Promise<number> => (await server.audit()).filter(({ type, request }) => type === 'request' && request.path.startsWith('sys/internal/ui/mounts/')).length
+    const before = await asked()
+    const secrets = open()
+    expect((await secrets.getSecrets(ids))['many/99']).toBe('many/99')
+    expect((await secrets.getSecrets(ids))['many/7']).toBe('many/7')
+    expect((await asked()) - before).toBe(1)
+  })
+
+  it('may have any character, and leads nowhere else', async () => {
+    for (const id of ['a b', 'what?version=1', 'part#field', '100%', '%2e%2e', 'c:d', 'ä/水', "+&=;,@!$'()*~", '{{x}}', '&#x2F;'])
+      await write(`secret/data/${id.split('/').map(encodeURIComponent).join('/')}`, { value: `value of ${id}` }).then(async () =>
+        expect(await open({ NAME: `secret/${id.replaceAll(/[%?#*]/g, encodeURIComponent).replaceAll('*', '%2A')}` }).getSecret('NAME')).toBe(`value of ${id}`),
+      )
+  })
+
+  it.each(['secret/../sys/mounts', 'secret/./x', 'secret//x', '/secret/x', 'secret/x/'])('is refused where it would lead elsewhere: %j', async (id) => {
+    const before = (await server.audit()).length
+    await expect(open({ NAME: id }).getSecret('NAME')).rejects.toMatchObject({ code: expect.stringMatching(/unsupported|invalid-config/) as string })
+    expect(await server.audit()).toHaveLength(before)
+  })
+
+  it('in no mount is denied, and told how a reference begins', async () => {
+    await expect(open({ NAME: 'nowhere/app' }).getSecret('NAME')).rejects.toMatchObject({
+      code: 'denied',
+      deniedBy: 'backend',
+      reason: 'mount',
+      message: expect.stringContaining('begins with its mount') as string,
+    })
+  })
+
+  it('is found again when its mount was upgraded while the process ran', async () => {
+    await server.demand('POST', 'sys/mounts/upgraded', { type: 'kv', options: { version: '1' } })
+    await server.demand('POST', 'upgraded/app', { value: 'kept' })
+    const secrets = open({ NAME: 'upgraded/app' })
+    expect(await secrets.getSecret('NAME')).toBe('kept')
+    await server.demand('POST', 'sys/mounts/upgraded/tune', { options: { version: '2' } })
+    await expect.poll(() => secrets.getSecret('NAME').catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toBe('kept')
+  })
+})
+
+describe('a value', () => {
+  it('is the record, its only `value`, or one of its fields', async () => {
+    await write('secret/data/record', { text: 'a', number: 7, nested: { list: [1, null, true] } })
+    const secrets = open()
+    expect(await secrets.getSecret('record', { as: 'json' })).toEqual({ text: 'a', number: 7, nested: { list: [1, null, true] } })
+    expect(await secrets.getSecret('record', { field: 'nested', as: 'json' })).toEqual({ list: [1, null, true] })
+    await expect(secrets.getSecret('record')).rejects.toMatchObject({ code: 'invalid-value', message: expect.stringMatching(/nested.*number.*text/) as string })
+    await expect(secrets.getSecret('record', { field: 'absent' })).rejects.toMatchObject({ code: 'not-found', reason: 'no-such-field' })
+  })
+
+  it('of an older version is read by its number', async () => {
+    for (const value of ['first', 'second']) await write('secret/data/versioned', { value })
+    const secrets = open({ PINNED: 'secret/versioned?version=1' })
+    expect(await secrets.getSecret('versioned')).toBe('second')
+    expect(await secrets.getSecret('versioned', { version: '1' })).toBe('first')
+    expect(await secrets.getSecret('PINNED')).toBe('first')
+    for (const version of ['3', '0', '-1', 'latest', '1e0', '01']) await expect(secrets.getSecret('versioned', { version })).rejects.toMatchObject({ code: 'not-found' })
+    await expect(open({ OLD: 'old/app' }).getSecret('OLD', { version: '1' })).rejects.toMatchObject({ code: 'unsupported', reason: 'version' })
+  })
+
+  it('that was deleted or destroyed is not found, and told why and when', async () => {
+    for (const value of ['first', 'second', 'third']) await write('secret/data/gone', { value })
+    await server.demand('POST', 'secret/destroy/gone', { versions: [1] })
+    await server.demand('DELETE', 'secret/data/gone')
+    const secrets = open()
+    await expect(secrets.getSecret('gone')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted', at: expect.any(Date) as Date })
+    await expect(secrets.getSecret('gone', { version: '1' })).rejects.toMatchObject({ code: 'not-found', reason: 'destroyed' })
+    expect(await secrets.getSecret('gone', { version: '2' })).toBe('second')
+    await server.demand('POST', 'secret/undelete/gone', { versions: [3] })
+    expect(await secrets.getSecret('gone')).toBe('third')
+  })
+
+  it('that the mount will delete is not served past that time', async () => {
+    await server.demand('POST', 'secret/metadata/short', { delete_version_after: '2s' })
+    await write('secret/data/short', { value: 'for two seconds' })
+    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken }) })
+    opened.push(secrets)
+    expect(await secrets.getSecret('short')).toBe('for two seconds')
+    const { expiresAt } = await secrets.describeSecret('short')
+    expect(expiresAt!.getTime() - Date.now()).toBeLessThan(2_500)
+    await new Promise((resolve) => setTimeout(resolve, expiresAt!.getTime() - Date.now() + 50))
+    await expect(secrets.getSecret('short')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
+  })
+
+  it('has the type and the times that its custom metadata tells', async () => {
+    const expiry = new Date(Date.now() + 3_600_000)
+    await server.demand('POST', 'secret/metadata/told', {
+      custom_metadata: { content_type: 'application/json', expires_at: expiry.toISOString(), next_rotation_at: '2030-01-01T00:00:00Z' },
+    })
+    await write('secret/data/told', { value: 'x' })
+    expect(await open().describeSecret('told')).toMatchObject({
+      version: '1',
+      createdAt: expect.any(Date) as Date,
+      expiresAt: expiry,
+      nextRotationAt: new Date('2030-01-01T00:00:00Z'),
+    })
+  })
+})
+
+describe('writing', () => {
+  it('compares the version, and takes a deleted secret for none', async () => {
+    const secrets = open()
+    expect(await secrets.putSecret('written', 'first', { ifVersion: null })).toEqual({ version: '1' })
+    await expect(secrets.putSecret('written', 'again', { ifVersion: null })).rejects.toMatchObject({ code: 'conflict' })
+    await expect(secrets.putSecret('written', 'again', { ifVersion: '7' })).rejects.toMatchObject({ code: 'conflict' })
+    await expect(secrets.putSecret('written', 'again', { ifVersion: 'none' })).rejects.toMatchObject({ code: 'conflict' })
+    expect(await secrets.putSecret('written', { a: 'b' }, { ifVersion: '1' })).toEqual({ version: '2' })
+    expect(await secrets.getSecret('written', { field: 'a' })).toBe('b')
+    await secrets.deleteSecret('written')
+    expect(await secrets.putSecret('written', 'anew', { ifVersion: null })).toEqual({ version: '3' })
+    expect(await secrets.getSecret('written')).toBe('anew')
+  })
+
+  it('deletes every version, and none of what is not there', async () => {
+    const secrets = open()
+    for (const value of ['first', 'second']) await secrets.putSecret('removed', value)
+    await secrets.deleteSecret('removed')
+    await expect(secrets.getSecret('removed')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
+    for (const version of ['1', '2']) await expect(secrets.getSecret('removed', { version })).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
+    await expect(secrets.deleteSecret('removed')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
+    await expect(secrets.deleteSecret('never')).rejects.toMatchObject({ code: 'not-found' })
+    await server.demand('POST', 'secret/undelete/removed', { versions: [2] })
+    expect(await secrets.getSecret('removed')).toBe('second')
+  })
+
+  it('on version 1 keeps one value and compares nothing', async () => {
+    const secrets = open({}, { mount: 'old' })
+    expect(await secrets.putSecret('written', 'first')).toEqual({})
+    expect(await secrets.getSecret('written')).toBe('first')
+    await expect(secrets.putSecret('written', 'x', { ifVersion: '1' })).rejects.toMatchObject({ code: 'unsupported', reason: 'ifVersion' })
+    await secrets.deleteSecret('written')
+    await expect(secrets.deleteSecret('written')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  it.each([
+    ['idempotencyKey', { idempotencyKey: 'x' }],
+    ['stage', { stage: 'x' }],
+    ['expiresAt', { expiresAt: new Date(Date.now() + 1_000) }],
+    ['contentType', { contentType: 'text/plain' }],
+  ])('takes no %s, and says so', async (field, options) => {
+    await expect(open().putSecret('refused', 'x', options)).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining(field) as string })
+    expect(await requests('secret/data/refused')).toBe(0)
+  })
+})
+
+it('lists folder by folder what begins so, with versions, and without what is deleted', async () => {
+  for (const id of ['list/a', 'list/ab', 'list/b/c', 'list/b/d/e', 'list/gone']) await write(`secret/data/${id}`, { value: id })
+  await server.demand('DELETE', 'secret/data/list/gone')
+  const listed = async (prefix: string): Promise<readonly string[]> => {
+    const names: string[] = []
+    for await (const { name, version } of open().listSecrets({ prefix })) names.push(`${name} ${version}`)
+    return names.toSorted()
+  }
+  expect(await listed('list/')).toEqual(['list/a 1', 'list/ab 1', 'list/b/c 1', 'list/b/d/e 1'])
+  expect(await listed('list/a')).toEqual(['list/a 1', 'list/ab 1'])
+  expect(await listed('list/b/d')).toEqual(['list/b/d/e 1'])
+  expect(await listed('list/none')).toEqual([])
 })
