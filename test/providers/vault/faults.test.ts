@@ -1,0 +1,160 @@
+/** A server that fails in every way: the right code, in bounded time, with no token or value anywhere, and all is well once the server is. */
+import { inspect } from 'node:util'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { vault } from '../../../providers/vault/index.js'
+import { createSecrets, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
+import { OpenBao } from '../../servers/openbao.js'
+
+const value = 'canary-value-4f9d2b7a81c6'
+let server: OpenBao
+let proxy: FaultProxy
+let other: FaultProxy
+let token: string
+beforeAll(async () => {
+  server = await OpenBao.start({ isDurable: true })
+  proxy = await FaultProxy.start(server.address)
+  other = await FaultProxy.start(server.address)
+  for (const name of ['key', 'held']) await server.demand('POST', `secret/data/${name}`, { data: { value } })
+  await server.putPolicy('agents', 'path "secret/data/*" { capabilities = ["read", "create", "update"] }')
+  token = await server.createToken(['agents'])
+}, 60_000)
+afterAll(async () => {
+  await Promise.all([server.stop(), proxy.stop(), other.stop()])
+})
+
+const opened: RootSecrets<string>[] = []
+afterEach(async () => {
+  proxy.spoil(undefined)
+  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
+})
+
+function open(more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
+  const secrets = createSecrets<string>({ provider: vault({ address: proxy.address, token }), retry: false, timeout: '3s', ...more })
+  opened.push(secrets)
+  return secrets
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<SecretError> {
+  const error: unknown = await promise.then(
+    () => expect.fail('it did not fail'),
+    (reason: unknown) => reason,
+  )
+  const shown = `${inspect(error, { depth: 10, showHidden: true, getters: true })} ${String(error)} ${JSON.stringify(error)}`
+  for (const secret of [token, value, 'canary', 'sign in to']) expect(shown).not.toContain(secret)
+  return error as SecretError
+}
+
+const cases: readonly (readonly [string, Fault, Readonly<Record<string, unknown>>])[] = [
+  ['400', status(400), { code: 'unsupported', status: 400 }],
+  ['429, and when to come again', status(429, { 'retry-after': '7' }), { code: 'throttled', status: 429, retryAfter: 7_000 }],
+  ['412, of a replica that lags behind', status(412), { code: 'unavailable', status: 412 }],
+  ['500', status(500), { code: 'unavailable', status: 500 }],
+  ['502', status(502), { code: 'unavailable', status: 502 }],
+  ['503, sealed', status(503), { code: 'unavailable', status: 503 }],
+  ['a page of HTML', faults.html, { code: 'unavailable', reason: 'not-json' }],
+  ['an array of JSON', status(200, {}, '["a"]'), { code: 'unavailable', reason: 'not-json' }],
+  ['JSON that is cut', faults.cutText, { code: 'unavailable', reason: 'not-json' }],
+  ['a connection that is cut', faults.cutConnection, { code: 'unavailable' }],
+  ['a connection that is reset', faults.reset, { code: 'unavailable' }],
+  ['no end', faults.endless, { code: 'unavailable', reason: 'too-large' }],
+  ['nothing', faults.hang, { code: 'timeout' }],
+  ['a byte a second', faults.slow, { code: 'timeout' }],
+]
+
+describe.each(cases)('a server that answers %s', (_, fault, expected) => {
+  it('fails a read so, and not a later one', { timeout: 20_000 }, async () => {
+    const secrets = open({ cache: false, timeout: '1s' })
+    expect(await secrets.getSecret('key')).toBe(value)
+    proxy.spoil(fault)
+    const startedAt = Date.now()
+    expect(await errorOf(secrets.getSecret('key'))).toMatchObject(expected)
+    expect(Date.now() - startedAt).toBeLessThan(3_000)
+    proxy.spoil(undefined)
+    await expect.poll(() => secrets.getSecret('key').catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toBe(value)
+  })
+
+  it('leaves what is held to be served, where it says nothing of the secret', { timeout: 20_000 }, async () => {
+    const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' }, timeout: '1s' })
+    expect(await secrets.getSecret('held')).toBe(value)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    proxy.spoil(fault)
+    const mayServe = ['unavailable', 'throttled', 'timeout'].includes(expected['code'] as string)
+    if (mayServe) expect(await secrets.getSecret('held')).toBe(value)
+    else expect(await errorOf(secrets.getSecret('held'))).toMatchObject(expected)
+  })
+})
+
+it('a redirect to another host is not followed, and no token goes there', async () => {
+  for (const code of [301, 302, 307, 308]) {
+    proxy.spoil(status(code, { location: `${other.address}/v1/secret/data/key` }))
+    expect(await errorOf(open({ cache: false }).getSecret('key'))).toMatchObject({
+      code: 'unavailable',
+      reason: 'redirected',
+      message: expect.stringContaining('VAULT_ADDR') as string,
+    })
+  }
+  expect(other.seen).toEqual([])
+})
+
+it('a write whose connection is reset is told as unavailable, without what was written', async () => {
+  const secrets = open()
+  await secrets.getSecret('key')
+  proxy.spoil(faults.reset)
+  expect(await errorOf(secrets.putSecret('written', value))).toMatchObject({ code: 'unavailable' })
+})
+
+it('no server at all is told as unavailable', async () => {
+  const secrets = createSecrets<string>({ provider: vault({ address: 'http://127.0.0.1:1', token }), retry: false })
+  opened.push(secrets)
+  expect(await errorOf(secrets.getSecret('key'))).toMatchObject({ code: 'unavailable', reason: 'ECONNREFUSED', message: expect.stringContaining('VAULT_ADDR') as string })
+})
+
+it('a quota that is used up throttles, and says for how long', async () => {
+  await server.demand('POST', 'sys/quotas/rate-limit/one', { path: 'secret/', rate: 1, interval: '30s' })
+  const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), retry: false, cache: false })
+  opened.push(secrets)
+  const outcomes = await secrets.getSecrets(['key', 'held'], { partial: true })
+  expect(Object.values(outcomes)).toContainEqual(
+    expect.objectContaining({ ok: false, error: expect.objectContaining({ code: 'throttled', retryAfter: expect.any(Number) as number }) as SecretError }),
+  )
+  await server.demand('DELETE', 'sys/quotas/rate-limit/one')
+})
+
+it('survives a server that is killed and started again under load', { timeout: 60_000 }, async () => {
+  const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' } })
+  const strict = open({ cache: false })
+  expect(await secrets.getSecret('held')).toBe(value)
+  let isOver = false
+  const seen = new Set<string>()
+  const reading = Array.from({ length: 20 }, async () => {
+    while (!isOver) {
+      // What was held is served all along.
+      expect(await secrets.getSecret('held')).toBe(value)
+      const code = await strict.getSecret('key').catch((error: unknown) => (error as SecretError).code)
+      seen.add(code)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  })
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await server.kill()
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  await server.launch()
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await server.unseal()
+  await expect.poll(() => strict.getSecret('key').catch(() => 'not yet'), { timeout: 30_000, interval: 200 }).toBe(value)
+  isOver = true
+  await Promise.all(reading)
+  expect([...seen].filter((code) => code !== value && code !== 'unavailable' && code !== 'timeout')).toEqual([])
+  expect(seen).toContain('unavailable')
+})
+
+it('survives a seal', { timeout: 30_000 }, async () => {
+  const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' } })
+  expect(await secrets.getSecret('held')).toBe(value)
+  await server.seal()
+  expect(await secrets.getSecret('held')).toBe(value)
+  expect(await errorOf(open({ cache: false }).getSecret('key'))).toMatchObject({ code: 'unavailable', status: 503 })
+  await server.unseal()
+  await expect.poll(() => secrets.getSecret('key').catch(() => 'not yet'), { timeout: 20_000 }).toBe(value)
+})
