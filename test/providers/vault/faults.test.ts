@@ -125,10 +125,10 @@ it('survives a server that is killed and started again under load', { timeout: 6
   const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' } })
   const strict = open({ cache: false })
   expect(await secrets.getSecret('held')).toBe(value)
-  let isOver = false
+  const over = new AbortController()
   const seen = new Set<string>()
   const reading = Array.from({ length: 20 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       // What was held is served all along.
       expect(await secrets.getSecret('held')).toBe(value)
       const code = await strict.getSecret('key').catch((error: unknown) => (error as SecretError).code)
@@ -143,7 +143,7 @@ it('survives a server that is killed and started again under load', { timeout: 6
   await new Promise((resolve) => setTimeout(resolve, 200))
   await server.unseal()
   await expect.poll(() => strict.getSecret('key').catch(() => 'not yet'), { timeout: 30_000, interval: 200 }).toBe(value)
-  isOver = true
+  over.abort()
   await Promise.all(reading)
   expect([...seen].filter((code) => code !== value && code !== 'unavailable' && code !== 'timeout')).toEqual([])
   expect(seen).toContain('unavailable')
