@@ -91,6 +91,8 @@ export interface SecretProvider {
   canonical?(id: string): string
   /** A provider with an identity of its own for this agent. Synchronous and lazy: its first call logs in, `close` ends it. Undefined: cannot for this grant. */
   narrow?(grant: ProviderGrant): { provider: SecretProvider; enforcement: 'backend' | 'process' } | undefined
+  /** What the backend has to be told so that it lets an agent read this and nothing else, in its own language; undefined where it has none for this. For people, who apply it. */
+  policy?(grant: ProviderGrant, context: CallContext): Promise<{ name: string; text: string } | undefined>
   /** Pushes changes (a file, an event): the core marks the entry, or all. */
   watch?(changed: (id?: string) => void): () => void
   check?(context: CallContext): Promise<void>

@@ -26,7 +26,7 @@ export const registry: { readonly [Kind in ProviderKind]: RegisteredKind } = {
   env: { options: ['prefix'], load: async () => (await import('../providers/env/index.js')).env },
   dotenv: { options: ['directory', 'files', 'environment', 'expand', 'processEnv'], load: async () => (await import('../providers/dotenv/index.js')).dotenv },
   vault: {
-    options: ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'client'],
+    options: ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'agents', 'client'],
     load: async () => (await import('../providers/vault/index.js')).vault,
   },
   aws: { options: ['region', 'endpoint', 'profile'] },

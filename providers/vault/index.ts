@@ -1,16 +1,19 @@
 /** Secrets in HashiCorp Vault and OpenBao: KV in both versions, and whatever engine answers a read. */
-import type { CallContext, JsonValue, ProviderFactory, ProviderSetup, SecretProvider, SecretRequest, SecretVersion } from '../../src/provider.js'
+import type { CallContext, Failure, ProviderFactory, ProviderGrant, ProviderSetup, SecretProvider, SecretRequest, SecretVersion } from '../../src/provider.js'
 import { VaultClient } from './client.js'
 import { failure } from './failure.js'
 import { deleteSecret, describeSecret, notOfKv, putSecret, readSecret, type Send } from './kv.js'
+import { Leases } from './leases.js'
 import { listSecrets } from './list.js'
 import { Mounts, type Located } from './mounts.js'
 import { checkOptions, type CheckedOptions, type VaultOptions } from './options.js'
 import { encodePath } from './path.js'
-import { asRecord, textOf, VaultResponseError, type Body } from './response.js'
+import { createPolicy, isExpressible, policyName } from './policy.js'
+import { VaultResponseError } from './response.js'
 import { Session } from './session.js'
+import { fromLogin, fromRole } from './token-source.js'
 
-export type { Credential, VaultAuth, VaultOptions, VaultTls } from './options.js'
+export type { Credential, VaultAgents, VaultAuth, VaultOptions, VaultTls } from './options.js'
 
 /**
  * A provider over a Vault server. An id is the path as `vault kv get` takes it, mount first; a name without a reference is `{mount}/{name}`.
@@ -18,16 +21,27 @@ export type { Credential, VaultAuth, VaultOptions, VaultTls } from './options.js
  */
 export function vault(options: VaultOptions = {}): ProviderFactory {
   const checked = checkOptions(options)
-  return (setup) => createProvider(checked, setup)
+  return (setup) => {
+    const client = new VaultClient(checked)
+    const session = new Session(fromLogin(checked.auth), client, setup)
+    const mounts = new Mounts((path, { signal }) => session.run({ signal, timeout: 0 }, ({ token }) => client.request({ method: 'GET', path, token, signal })))
+    return createProvider({ options: checked, client, session, mounts, setup })
+  }
 }
 
-function createProvider(options: CheckedOptions, setup: ProviderSetup): SecretProvider {
-  const client = new VaultClient(options)
-  const session = new Session(options.auth, client, setup)
-  const send: Send = (call, context) => session.run(context, (token) => client.request({ ...call, token, signal: context.signal }))
-  const mounts = new Mounts((path, context) => send({ method: 'GET', path }, context))
+interface Parts {
+  readonly options: CheckedOptions
+  readonly client: VaultClient
+  readonly session: Session
+  readonly mounts: Mounts
+  readonly setup: ProviderSetup
+}
 
-  /** Runs on a secret of KV. A path of one version on a mount of the other is warned of: it was upgraded meanwhile. */
+function createProvider({ options, client, session, mounts, setup }: Parts): SecretProvider {
+  const send: Send = (call, context) => session.run(context, ({ token }) => client.request({ ...call, token, signal: context.signal }))
+  const leases = new Leases(client, session, () => setup.clock.now())
+
+  /** Runs on a secret. A path of one version of KV on a mount of the other is warned of: it was upgraded meanwhile. */
   const within = async <Result>(id: string, context: CallContext, run: (located: Located) => Promise<Result>): Promise<Result> => {
     const located = await mounts.locate(id, context)
     try {
@@ -42,9 +56,7 @@ function createProvider(options: CheckedOptions, setup: ProviderSetup): SecretPr
   const read = async (located: Located, request: SecretRequest, context: CallContext): Promise<SecretVersion> => {
     if (located.mount.kind !== 'other') return readSecret(send, located, request, context)
     if (request.version !== undefined) throw notOfKv('version')
-    const parameters = options.parameters.get(request.id)
-    const path = `${located.mount.path}/${located.path}`
-    return lent(await send(parameters === undefined ? { method: 'GET', path } : { method: 'POST', path, body: parameters }, context))
+    return leases.read(`${located.mount.path}/${located.path}`, options.parameters.get(request.id), context)
   }
 
   return {
@@ -53,11 +65,8 @@ function createProvider(options: CheckedOptions, setup: ProviderSetup): SecretPr
     concurrency: 32,
     get: (request, context) => within(request.id, context, (located) => read(located, request, context)),
     describe: (request, context) =>
-      within(request.id, context, (located) => {
-        // To ask would be to borrow.
-        if (located.mount.kind === 'other') return Promise.resolve({})
-        return describeSecret(send, located, request, context)
-      }),
+      // Of what is lent there is nothing to describe: to ask would be to borrow.
+      within(request.id, context, (located) => (located.mount.kind === 'other' ? Promise.resolve({}) : describeSecret(send, located, request, context))),
     list: (prefix, context) => listSecrets(send, mounts, prefix, context),
     put: (request, write, context) =>
       within(request.id, context, (located) => {
@@ -69,13 +78,16 @@ function createProvider(options: CheckedOptions, setup: ProviderSetup): SecretPr
         if (located.mount.kind === 'other') throw notOfKv('delete')
         return deleteSecret(send, located, context)
       }),
-    async renew(lease, context) {
-      const { lease_id: id, lease_duration: seconds, renewable } = await send({ method: 'PUT', path: 'sys/leases/renew', body: { lease_id: lease.id } }, context)
-      return { id: textOf(id) ?? lease.id, duration: `${typeof seconds === 'number' ? seconds : 0}s`, renewable: renewable === true }
-    },
-    async revoke(lease, context) {
-      await send({ method: 'PUT', path: 'sys/leases/revoke', body: { lease_id: lease.id, sync: true } }, context)
-    },
+    renew: (lease, context) => leases.renew(lease, context),
+    revoke: (lease, context) => leases.revoke(lease, context),
+    narrow: (grant) => narrow({ options, client, mounts, session, setup }, grant),
+    policy: (grant, context) =>
+      createPolicy({
+        grant,
+        name: options.agents?.policy ?? 'keyward-{agent}-{grant}',
+        mountOf: async (id) => (await mounts.locate(id.replace(/\*$/, '-'), context)).mount,
+        isIssued: (id) => options.parameters.has(id),
+      }),
     async check(context) {
       await client.request({ method: 'GET', path: 'sys/health?standbyok=true&perfstandbyok=true', signal: context.signal })
       await send({ method: 'GET', path: `sys/internal/ui/mounts/${encodePath(options.mount)}` }, context)
@@ -93,10 +105,22 @@ function createProvider(options: CheckedOptions, setup: ProviderSetup): SecretPr
   }
 }
 
-/** What an engine answers, lent or given. */
-function lent({ data, lease_id: id, lease_duration: seconds, renewable }: Body): SecretVersion {
-  const value = asRecord(data) as Record<string, JsonValue>
-  const leaseId = textOf(id)
-  if (leaseId === undefined) return { value }
-  return { value, lease: { id: leaseId, duration: `${typeof seconds === 'number' ? seconds : 0}s`, renewable: renewable === true } }
+/** With a token of its own for this agent, of the same server. */
+function narrow({ options, client, mounts, session, setup }: Parts, grant: ProviderGrant): ReturnType<NonNullable<SecretProvider['narrow']>> {
+  const { agents } = options
+  if (agents === undefined || !isExpressible(grant)) return undefined
+  const send: Send = (call, context) => session.run(context, ({ token }) => client.request({ ...call, token, signal: context.signal }))
+  const own = new Session(fromRole({ agents, grant, now: () => setup.clock.now(), send }), client, setup)
+  const provider = createProvider({ options, client, session: own, mounts, setup })
+  const missing = `The token of this agent has the policy "${policyName(agents.policy, grant)}" alone, which may not be on the server: write what \`keyward policy --agent\` prints, and let the token role give it out`
+  return {
+    enforcement: 'backend',
+    provider: {
+      ...provider,
+      failure: (error) => withFix(failure(error), missing),
+      close: () => own.close(),
+    },
+  }
 }
+
+const withFix = (known: Failure | undefined, fix: string): Failure | undefined => (known?.code === 'denied' ? { ...known, fix } : known)

@@ -1,6 +1,7 @@
 /** What `vault(…)` takes, checked at the door, with what the environment says where an option does not. */
-import { checkObject, checkString, checkTable, copyPlain, suggest } from '../../src/errors/check.js'
+import { checkCount, checkDuration, checkObject, checkString, checkTable, copyPlain, suggest } from '../../src/errors/check.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
+import type { Duration } from '../../src/provider.js'
 import { processVariable } from '../../src/provider-names.js'
 import type { VaultRequester } from './client.js'
 import { encodePath, trimSlashes } from './path.js'
@@ -51,6 +52,21 @@ export interface VaultTls {
   serverName?: string
 }
 
+/** Tokens of agents, made under a role whose `allowed_policies_glob` lets it give out their policies. `keyward policy` prints these. */
+export interface VaultAgents {
+  /** https://developer.hashicorp.com/vault/api-docs/auth/token#create-update-token-role */
+  tokenRole: string
+  /**
+   * Name of an agent's policy, where `{agent}` stands for the agent's name and `{grant}` for a digest of what it is granted. With `{grant}` a policy that is not of
+   * this very grant has another name, so that a token without the right one may read nothing. Default `'keyward-{agent}-{grant}'`.
+   */
+  policy?: string
+  /** How long such a token lives before it is renewed. Default `'1h'`. */
+  ttl?: Duration
+  /** Requests that one token is good for; then another is made. Default: no such bound. */
+  uses?: number
+}
+
 export interface VaultOptions {
   /** Default: `VAULT_AGENT_ADDR`, `VAULT_ADDR`, else `https://127.0.0.1:8200`. */
   address?: string
@@ -64,6 +80,8 @@ export interface VaultOptions {
   tls?: VaultTls
   /** By id: what is sent to read it, with POST, as engines want that issue something (`pki/issue/web: { common_name: 'app.internal' }`). */
   parameters?: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>
+  /** Gives each agent's scope a token of its own, so that the server itself holds it to its grant. */
+  agents?: VaultAgents
   /** Takes the place of node-vault: how it sends what it is given is its own affair. */
   client?: VaultRequester
 }
@@ -78,6 +96,14 @@ export interface CheckedTls {
   readonly serverName?: string
 }
 
+export interface CheckedAgents {
+  readonly tokenRole: string
+  readonly policy: string
+  /** Milliseconds. */
+  readonly ttl: number
+  readonly uses: number | undefined
+}
+
 export interface CheckedOptions {
   readonly address: string
   readonly namespace: string | undefined
@@ -85,10 +111,11 @@ export interface CheckedOptions {
   readonly auth: VaultAuth
   readonly tls: CheckedTls
   readonly parameters: ReadonlyMap<string, Readonly<Record<string, unknown>>>
+  readonly agents: CheckedAgents | undefined
   readonly client: VaultRequester | undefined
 }
 
-export const optionNames = ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'client'] as const
+export const optionNames = ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'agents', 'client'] as const
 
 /** A variable under both of its names: OpenBao's own comes first, as its command reads them. */
 const variable = (name: string): string | undefined => nonEmpty(processVariable(`BAO_${name}`)) ?? nonEmpty(processVariable(`VAULT_${name}`))
@@ -96,7 +123,7 @@ const nonEmpty = (text: string | undefined): string | undefined => (text === '' 
 
 /** @throws SecretError `invalid-config` for options that are none. */
 export function checkOptions(options: unknown): CheckedOptions {
-  const { address, namespace, mount, token, auth, tls, parameters, client } = checkObject(options, 'vault', optionNames)
+  const { address, namespace, mount, token, auth, tls, parameters, agents, client } = checkObject(options, 'vault', optionNames)
   if (token !== undefined && auth !== undefined) throw invalidConfig('vault.auth', 'stands beside `vault.token`', 'one of the two')
   return {
     address: checkAddress(address),
@@ -105,6 +132,7 @@ export function checkOptions(options: unknown): CheckedOptions {
     auth: auth === undefined ? tokenFrom(token) : checkAuth(auth),
     tls: checkTls(tls),
     parameters: checkParameters(parameters),
+    agents: agents === undefined ? undefined : checkAgents(agents),
     client: client === undefined ? undefined : checkClient(client),
   }
 }
@@ -233,6 +261,18 @@ function checkParameters(given: unknown): CheckedOptions['parameters'] {
       return [trimSlashes(id), copyPlain(Object.fromEntries(checked))] as const
     }),
   )
+}
+
+function checkAgents(given: unknown): CheckedAgents {
+  const { tokenRole, policy, ttl, uses } = checkObject(given, 'vault.agents', ['tokenRole', 'policy', 'ttl', 'uses'])
+  const name = policy === undefined ? 'keyward-{agent}-{grant}' : checkString(policy, 'vault.agents.policy')
+  if (!name.includes('{agent}') && !name.includes('{grant}')) throw invalidConfig('vault.agents.policy', 'is the same for all agents', "a name with '{agent}' or '{grant}' in it")
+  return {
+    tokenRole: checkString(tokenRole, 'vault.agents.tokenRole'),
+    policy: name,
+    ttl: ttl === undefined ? 3_600_000 : checkDuration(ttl, 'vault.agents.ttl'),
+    uses: uses === undefined ? undefined : checkCount(uses, 'vault.agents.uses', 1),
+  }
 }
 
 function checkClient(client: unknown): VaultRequester {

@@ -7,16 +7,17 @@ import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, ProviderSetup, SecretErrorCode } from '../../src/provider.js'
 import type { VaultClient } from './client.js'
 import { failure } from './failure.js'
-import { grantOf, login, type Grant } from './login.js'
-import type { VaultAuth } from './options.js'
+import { grantOf, type Grant } from './login.js'
 import { asRecord, VaultResponseError } from './response.js'
+import type { TokenSource } from './token-source.js'
 
-interface Held {
+/** A token, while it lives. */
+export interface Held {
   /** Undefined: requests go out without. */
   readonly token: string | undefined
-  /** Epoch milliseconds; undefined where it has no end, or none that is known. */
-  readonly expiresAt: number | undefined
-  readonly isRenewable: boolean
+  /** Epoch milliseconds; undefined where it has no end, or none that is known. A renewal sets it. */
+  expiresAt: number | undefined
+  isRenewable: boolean
 }
 
 /** Milliseconds of a renewal or a login that runs behind. */
@@ -29,7 +30,7 @@ const longestGap = 60_000
 const jitter = 0.1
 
 export class Session {
-  readonly #auth: VaultAuth
+  readonly #source: TokenSource
   readonly #client: VaultClient
   readonly #setup: ProviderSetup
   #held: Held | undefined
@@ -40,8 +41,8 @@ export class Session {
   /** Has a token that was just given been taken for a dead one? Then the server does not let it be told. */
   #isBlind = false
 
-  constructor(auth: VaultAuth, client: VaultClient, setup: ProviderSetup) {
-    this.#auth = auth
+  constructor(source: TokenSource, client: VaultClient, setup: ProviderSetup) {
+    this.#source = source
     this.#client = client
     this.#setup = setup
   }
@@ -50,10 +51,10 @@ export class Session {
    * Runs a request with the token. Where that is refused since the token is not valid any more, it logs in and runs it once more.
    * @throws What the request throws, or why there is no token.
    */
-  async run<Result>({ signal }: CallContext, request: (token: string | undefined) => Promise<Result>): Promise<Result> {
+  async run<Result>({ signal }: CallContext, request: (held: Held) => Promise<Result>): Promise<Result> {
     const held = await this.#current(signal)
     try {
-      return await request(held.token)
+      return await request(held)
     } catch (error) {
       if (!isRefusal(error) || !(await this.#isDead(held, signal))) throw error
     }
@@ -61,7 +62,7 @@ export class Session {
     const next = await this.#current(signal)
     if (next.token === held.token) throw invalidToken()
     try {
-      return await request(next.token)
+      return await request(next)
     } catch (error) {
       // One that is new and looks dead may not be looked at: from now on a refusal is taken for what it says.
       if (isRefusal(error) && (await this.#isDead(next, signal))) this.#isBlind = true
@@ -84,7 +85,7 @@ export class Session {
     const startedAt = clock.now()
     let outcome: SecretErrorCode | 'ok' = 'ok'
     try {
-      const given = await login(this.#auth, { client: this.#client, signal: AbortSignal.timeout(patience), conceal: this.#setup.conceal })
+      const given = await this.#source.take({ client: this.#client, signal: AbortSignal.timeout(patience), conceal: this.#setup.conceal })
       const held = await this.#take(given, startedAt)
       this.#held = held
       this.#failures = 0
@@ -96,7 +97,7 @@ export class Session {
         this.#setup.warn('The wrapping token of vault.auth was not what it should be: it may have been used or swapped by somebody else.')
       throw error
     } finally {
-      if (this.#auth.method !== 'none') this.#setup.login({ outcome, duration: clock.now() - startedAt })
+      if (!this.#source.isSilent) this.#setup.login({ outcome, duration: clock.now() - startedAt })
     }
   }
 
@@ -151,9 +152,9 @@ export class Session {
     if (duration === undefined || duration <= left + margin) return false
     this.#failures = 0
     if (this.#isClosed || this.#held !== held) return true
-    const renewed: Held = { ...held, expiresAt: duration === 0 ? undefined : startedAt + duration, isRenewable }
-    this.#held = renewed
-    this.#plan(renewed)
+    held.expiresAt = duration === 0 ? undefined : startedAt + duration
+    held.isRenewable = isRenewable
+    this.#plan(held)
     return true
   }
 
@@ -184,7 +185,7 @@ export class Session {
     this.#timer?.clear()
     const held = this.#held
     this.#held = undefined
-    if (held?.token === undefined || this.#auth.method === 'token') return
+    if (held?.token === undefined || !this.#source.isOwn) return
     try {
       await this.#client.request({ method: 'POST', path: 'auth/token/revoke-self', body: {}, token: held.token, signal: AbortSignal.timeout(5_000) })
     } catch {

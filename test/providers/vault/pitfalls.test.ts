@@ -158,6 +158,19 @@ it('3: the first token sticks, so that a new login has no effect', async () => {
   expect(proxy.seen.at(-1)!.headers['x-vault-token']).toBe(second)
 })
 
+it('4: who makes a token for somebody else goes on with it', async () => {
+  await server.putPolicy('nothing', 'path "cubbyhole/x" { capabilities = ["read"] }')
+  await server.demand('POST', 'auth/token/roles/agents', { allowed_policies_glob: ['keyward-*'], orphan: false, renewable: true })
+  const client = plain()
+  await client.tokenCreate({ policies: ['nothing'] })
+  expect(client.token).not.toBe(server.rootToken)
+  expect(await rejection(client.read('secret/data/key'))).toMatchObject({ response: { statusCode: 403 } })
+  const secrets = open({ agents: { tokenRole: 'agents' } })
+  expect(await rejection(secrets.scope({ agent: 'one', allow: ['key'] }).getSecret('key'))).toMatchObject({ code: 'denied' })
+  expect(await secrets.getSecret('key')).toBe('of the key')
+  expect(proxy.seen.at(-1)!.headers['x-vault-token']).toBe(server.rootToken)
+})
+
 describe('5: paths', () => {
   it('lead out of the mount, and into the query', async () => {
     await plain().read('secret/data/../../sys/mounts')

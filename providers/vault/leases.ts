@@ -1,0 +1,64 @@
+/** What engines lend: https://developer.hashicorp.com/vault/docs/concepts/lease. */
+import type { CallContext, JsonValue, Lease, SecretVersion } from '../../src/provider.js'
+import type { Body } from './response.js'
+import type { VaultClient } from './client.js'
+import { asRecord, textOf } from './response.js'
+import type { Held, Session } from './session.js'
+
+/**
+ * The leases of one session. One ends with the token that it was lent to, so none is told to last longer than that: a token that was replaced by another may have
+ * less time left than what it was lent.
+ */
+export class Leases {
+  readonly #client: VaultClient
+  readonly #session: Session
+  readonly #now: () => number
+  /** Whom each was lent to. */
+  readonly #borrowers = new Map<string, Held>()
+
+  constructor(client: VaultClient, session: Session, now: () => number) {
+    this.#client = client
+    this.#session = session
+    this.#now = now
+  }
+
+  /** Reads what an engine gives, lent or for good; with parameters by POST, as engines want that issue something. */
+  async read(path: string, parameters: Readonly<Record<string, unknown>> | undefined, context: CallContext): Promise<SecretVersion> {
+    return this.#session.run(context, async (held) => {
+      const call = parameters === undefined ? ({ method: 'GET' } as const) : ({ method: 'POST', body: parameters } as const)
+      const body = await this.#client.request({ ...call, path, token: held.token, signal: context.signal })
+      const value = asRecord(body.data) as Record<string, JsonValue>
+      const id = textOf(body.lease_id)
+      if (id === undefined) return { value, ...endOf(value) }
+      this.#borrowers.set(id, held)
+      return { value, lease: this.#lease(id, body) }
+    })
+  }
+
+  #lease(id: string, { lease_duration: seconds, renewable }: Body): Lease {
+    const lent = (typeof seconds === 'number' ? seconds : 0) * 1_000
+    const left = (this.#borrowers.get(id)?.expiresAt ?? Infinity) - this.#now()
+    return { id, duration: `${Math.max(0, Math.min(lent, left))}ms`, renewable: renewable === true }
+  }
+
+  async renew({ id }: Lease, context: CallContext): Promise<Lease> {
+    const body = await this.#session.run(context, ({ token }) =>
+      this.#client.request({ method: 'PUT', path: 'sys/leases/renew', body: { lease_id: id }, token, signal: context.signal }),
+    )
+    return this.#lease(textOf(body.lease_id) ?? id, body)
+  }
+
+  async revoke({ id }: Lease, context: CallContext): Promise<void> {
+    await this.#session.run(context, ({ token }) =>
+      this.#client.request({ method: 'PUT', path: 'sys/leases/revoke', body: { lease_id: id, sync: true }, token, signal: context.signal }),
+    )
+    this.#borrowers.delete(id)
+  }
+}
+
+/** Of what is given for good: certificates say when they end, and static roles of a database when their password changes, both in seconds. */
+function endOf({ expiration, ttl, last_vault_rotation: rotated }: Readonly<Record<string, unknown>>): Pick<SecretVersion, 'expiresAt' | 'nextRotationAt'> {
+  if (typeof expiration === 'number' && expiration > 1_000_000_000) return { expiresAt: new Date(expiration * 1_000) }
+  if (typeof ttl === 'number' && typeof rotated === 'string') return { nextRotationAt: new Date(Date.now() + ttl * 1_000) }
+  return {}
+}

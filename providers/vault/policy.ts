@@ -1,0 +1,101 @@
+/**
+ * The least policy for an agent's grant, in HCL: https://developer.hashicorp.com/vault/docs/concepts/policies. A rule for one path comes before one for all that
+ * begins so, the longer of two beginnings before the shorter, and `deny` before everything in the same rule.
+ */
+import { createHash } from 'node:crypto'
+import { SecretError } from '../../src/errors/secret-error.js'
+import type { ProviderGrant } from '../../src/provider.js'
+import type { Mount } from './mounts.js'
+
+/** A policy as `vault policy write NAME -` takes it. */
+export interface Policy {
+  readonly name: string
+  readonly text: string
+}
+
+interface Rule {
+  readonly path: string
+  readonly capabilities: readonly string[]
+}
+
+export interface PolicyQuestion {
+  readonly grant: ProviderGrant
+  /** `{agent}` and `{grant}` stand for the agent's name and for a digest of what it is granted. */
+  readonly name: string
+  /** The mount of what is granted: of an id, or of all that begins so. */
+  mountOf(id: string): Promise<Mount>
+  /** Is this id read with POST? */
+  isIssued(id: string): boolean
+}
+
+export async function createPolicy({ grant, name, mountOf, isIssued }: PolicyQuestion): Promise<Policy> {
+  demandExpressible(grant)
+  const rules: Rule[] = []
+  let isLending = false
+  for (const id of uncovered(grant)) {
+    const mount = await mountOf(id)
+    isLending ||= mount.kind === 'other'
+    rules.push(...rulesOf(id, mount, isIssued(id)))
+  }
+  for (const id of grant.deny) {
+    // What no rule allows needs none that denies it.
+    if (!grant.allow.some((allowed) => isPrefix(allowed) && beginsWith(id, allowed))) continue
+    for (const { path } of rulesOf(id, await mountOf(id), false)) rules.push({ path, capabilities: ['deny'] })
+  }
+  if (isLending) for (const path of ['sys/leases/renew', 'sys/leases/revoke']) rules.push({ path, capabilities: ['update'] })
+  if (rules.length > 0) for (const path of ['auth/token/renew-self', 'auth/token/revoke-self']) rules.push({ path, capabilities: ['update'] })
+  const text = rules.map(({ path, capabilities }) => `path "${quoted(path)}" {\n  capabilities = [${capabilities.map((one) => `"${one}"`).join(', ')}]\n}\n`)
+  return { name: policyName(name, grant), text: text.join('\n') }
+}
+
+/** Lower case, as the server keeps it. */
+export function policyName(template: string, grant: ProviderGrant): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([grant.agent, grant.allow.toSorted(), grant.deny.toSorted()]))
+    .digest('hex')
+  return template.replaceAll('{agent}', () => grant.agent.toLowerCase().replace(/[^a-z\d._-]+/g, '-')).replaceAll('{grant}', () => digest.slice(0, 12))
+}
+
+/** Can a policy say it? Else what it says would be more than what is granted. */
+export function isExpressible(grant: ProviderGrant): boolean {
+  return [...grant.allow, ...grant.deny].every((id) => flawOf(id) === undefined)
+}
+
+function demandExpressible(grant: ProviderGrant): void {
+  for (const id of [...grant.allow, ...grant.deny]) {
+    const flaw = flawOf(id)
+    if (flaw !== undefined)
+      throw new SecretError({
+        code: 'unsupported',
+        reason: 'policy',
+        fix: `A policy of Vault cannot say what is granted, since a path in it ${flaw}: change the reference or the grant`,
+      })
+  }
+}
+
+const isPrefix = (id: string): boolean => id.endsWith('*')
+const beginsWith = (id: string, prefix: string): boolean => id.startsWith(prefix.slice(0, -1))
+
+function flawOf(id: string): string | undefined {
+  const path = isPrefix(id) ? id.slice(0, -1) : id
+  if (!path.includes('/')) return 'names no mount, or all that begin so'
+  if (path.includes('*')) return 'holds a "*", which stands for whatever follows'
+  if (path.split('/').some((segment) => segment.startsWith('+'))) return 'has a segment that begins with "+", which stands for any'
+  if (/\{\{|\}\}|\$\{/.test(path)) return 'holds "{{", "}}" or "${", which are filled in'
+  return undefined
+}
+
+/** What is allowed and not denied as a whole: a rule that allows one path would come before one that denies all that begins so. */
+function uncovered({ allow, deny }: ProviderGrant): readonly string[] {
+  const prefixes = deny.filter(isPrefix)
+  return allow.filter((id) => !deny.includes(id) && !prefixes.some((prefix) => beginsWith(id, prefix)))
+}
+
+function rulesOf(id: string, { path: mount, kind }: Mount, isIssued: boolean): readonly Rule[] {
+  const within = id.slice(mount.length + 1)
+  const read = (path: string): Rule => ({ path, capabilities: ['read'] })
+  if (kind === 'kv-2') return [read(`${mount}/data/${within}`), read(`${mount}/metadata/${within}`)]
+  return isIssued ? [{ path: id, capabilities: ['update'] }] : [read(id)]
+}
+
+const quoted = (path: string): string => path.replaceAll('\\', '\\\\').replaceAll('"', '\\"')
