@@ -19,6 +19,7 @@ const together: Plugin = {
       [engine, core],
       [`${source}provider.ts`, checks],
       [`${source}testing/index.ts`, engine],
+      [fileURLToPath(new URL('providers/vault/index.ts', import.meta.url)), core],
       [`${source}agents/index.ts`, core],
       [`${source}redaction/index.ts`, engine],
     ])

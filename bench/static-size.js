@@ -16,7 +16,7 @@ const settings = {
   format: 'esm',
   platform: 'node',
   logLevel: 'silent',
-  external: ['@opentelemetry/api', 'dotenv'],
+  external: ['@opentelemetry/api', 'dotenv', 'node-vault'],
 }
 
 function reached(graph, file, seen = new Set()) {

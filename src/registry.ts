@@ -14,10 +14,10 @@ export interface BuiltInProviders {
 export type ProviderKind = keyof BuiltInProviders
 export type ProviderChoice = SecretProvider | ProviderFactory | ProviderKind | { [Kind in ProviderKind]: { name: Kind } & BuiltInProviders[Kind] }[ProviderKind]
 
+/** Without `load` it is declared, and not part of this version. */
 interface RegisteredKind {
   /** Names of the options, for the check at the door: the module itself is loaded at the first read. */
-  readonly options: readonly string[]
-  /** Undefined: declared, and not part of this version. */
+  readonly options?: readonly string[]
   readonly load?: () => Promise<(options: never) => ProviderFactory>
 }
 
@@ -29,8 +29,8 @@ export const registry: { readonly [Kind in ProviderKind]: RegisteredKind } = {
     options: ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'agents', 'client'],
     load: async () => (await import('../providers/vault/index.js')).vault,
   },
-  aws: { options: ['region', 'endpoint', 'profile'] },
-  azure: { options: ['vaultUrl'] },
+  aws: {},
+  azure: {},
 }
 
 export const availableKinds = Object.entries(registry).flatMap(([kind, { load }]) => (load === undefined ? [] : [kind]))

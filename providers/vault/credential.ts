@@ -1,6 +1,5 @@
 /** Credentials that a login sends, asked for or read anew each time: they are rotated too. */
 import { readFile } from 'node:fs/promises'
-import { kindOf } from '../../src/errors/kind.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { Credential } from './options.js'
 
@@ -14,9 +13,9 @@ async function ask(give: () => string | Promise<string>, option: string): Promis
   let value: unknown
   try {
     value = await give()
-  } catch (error) {
+  } catch {
     // Nothing of the error: it may hold what was to be given.
-    throw invalidConfig(option, `threw ${kindOf(error)}`, 'a function that gives the credential')
+    throw invalidConfig(option, 'threw', 'a function that gives the credential')
   }
   if (typeof value !== 'string' || value === '') throw invalidConfig(option, 'gave no text', 'a function that gives the credential')
   return value

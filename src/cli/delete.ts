@@ -19,6 +19,8 @@ export function addDelete(program: Command): Command {
         const { secrets, environment } = await call.open()
         if (call.options.yes !== true) {
           if (!canAsk()) throw new CommandError('usage', 'there is no terminal to ask on. `--yes` says that it is meant.')
+          // One that is not there needs no question.
+          await secrets.describeSecret(name)
           if (!(await askYesNo(`Delete ${name} of ${environment}, all versions of it?`))) throw new CommandError('cancelled', 'cancelled; nothing was changed.')
         }
         await secrets.deleteSecret(name)

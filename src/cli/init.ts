@@ -11,7 +11,7 @@ interface Options {
 }
 
 /** Those of the registry, which is not loaded for `--help`; a test holds the two together. */
-const backends = { dotenv: 'a .env file, for development', env: 'environment variables, which something else sets' } as const
+const backends = { dotenv: 'a .env file, for development', env: 'environment variables, which something else sets', vault: 'HashiCorp Vault or OpenBao' } as const
 
 export function addInit(program: Command): Command {
   return program
@@ -30,7 +30,6 @@ export function addInit(program: Command): Command {
         const provider = options.backend ?? (options.yes === true ? 'dotenv' : await askBackend())
         const { loadsTypeScript, startProject } = await import('../project/start.js')
         const isJson = options.jsonConfig === true || !loadsTypeScript()
-        if (isJson && options.jsonConfig !== true) output.warn('this runtime loads no TypeScript, so the config is JSON.')
         const directory = resolve(call.directory ?? '.')
         const { files, names, isInstalled } = await startProject({ directory, provider, isJson, mayReplace: (path) => mayReplace(call, path) })
         const lines = [
@@ -38,6 +37,10 @@ export function addInit(program: Command): Command {
           names.length === 0 ? 'No names were found in the code: add yours to `secrets`.' : `Names in the code: ${names.join(', ')}`,
         ]
         output.result({ backend: provider, directory, files, names }, lines.map((line) => `${line}\n`).join(''))
+        const isForced = isJson && options.jsonConfig !== true
+        if (isForced && files.some(({ path, action }) => path.endsWith('.json') && action !== 'kept')) output.warn('this runtime loads no TypeScript, so the config is JSON.')
+        if (isForced && files.some(({ path }) => /\.m?ts$/.test(path)))
+          output.warn('this runtime loads no TypeScript, and the config that is here needs it: use Node 22.18 or later, or replace it by one in JSON.')
         if (!isInstalled) output.warn('the config imports keyward, which is not installed here: `npm install keyward`.')
         return exitCodes.ok
       }),

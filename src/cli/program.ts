@@ -8,6 +8,7 @@ import { CommandError, exitCodes } from './exit-codes.js'
 import { addGet } from './get.js'
 import { addInit } from './init.js'
 import { addList } from './list.js'
+import { suggest } from '../errors/check.js'
 import { Output } from './output.js'
 import { report } from './report.js'
 import { addRun } from './run.js'
@@ -19,6 +20,10 @@ export async function main(words: readonly string[], version: string): Promise<n
   process.stdout.on('error', endUnlessLeft)
   const program = createProgram(version)
   try {
+    const verb = words.find((word) => !word.startsWith('-'))
+    if (verb === undefined && words.includes('--json') && !['--help', '-h', '--version', '-V'].some((word) => words.includes(word)))
+      throw new CommandError('usage', 'there is no verb. See `keyward --help`.')
+    if (verb === 'help') demandVerb(program, words[words.indexOf('help') + 1])
     if (words.length === 0) program.help({ error: true })
     await program.parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? exitCodes.ok)
@@ -42,6 +47,13 @@ function createProgram(version: string): Command {
   addGlobalOptions(program)
   for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addDoctor, addCompletion]) addGlobalOptions(add(program))
   return program
+}
+
+/** The help of a verb that there is not would be that of all. */
+function demandVerb(program: Command, verb: string | undefined): void {
+  const verbs = program.commands.map((command) => command.name())
+  if (verb === undefined || verb.startsWith('-') || verbs.includes(verb)) return
+  throw new CommandError('usage', `there is no such verb; ${suggest(verb, verbs)}there are ${verbs.join(', ')}.`)
 }
 
 function asUsage({ message }: CommanderError): CommandError {

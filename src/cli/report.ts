@@ -33,8 +33,15 @@ export function tell(error: unknown): Told {
   return { code: 'failed', message: `keyward: ${what}. \`--verbose\` shows where.` }
 }
 
+/** What an app can do is no help at a shell. */
+function forShell({ code, message }: SecretError): string {
+  if (code !== 'not-found') return message
+  return `${message.replace(/,? [Oo]r give `default`/, '').replace(/\.?$/, '.')} \`keyward list\` shows what there is, and \`keyward set NAME\` writes a secret.`
+}
+
 function tellSecretError(error: SecretError): Told {
-  const { code, message, secret, provider, agent, deniedBy, reason, retryAfter, errors } = error
+  const { code, secret, provider, agent, deniedBy, reason, retryAfter, errors } = error
+  const message = forShell(error)
   const known = Object.entries({ secret, provider, agent, deniedBy, reason, retryAfter }).filter(([, value]) => value !== undefined)
   return { code, message, ...Object.fromEntries(known), ...(errors === undefined ? {} : { errors: errors.map(tellSecretError) }) }
 }

@@ -1,10 +1,17 @@
 import type { Command } from 'commander'
 import { action } from './call.js'
+import { CommandError } from './exit-codes.js'
 
 interface Options {
   agent?: string
   redact?: boolean
   env?: readonly string[]
+}
+
+/** A pattern or an assignment would pass on nothing, and say nothing of it. */
+function checkVariable(name: string): string {
+  if (/^[^=*,\s]+$/.test(name)) return name
+  throw new CommandError('usage', '`--env` takes the name of one variable, which is passed on as it is: `--env CI --env NODE_ENV`.')
 }
 
 /** Shorter values stand in too much that is none of them: they are left in text. */
@@ -22,7 +29,10 @@ export function addRun(program: Command): Command {
     .passThroughOptions()
     .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
     .option('--redact', 'replace the secrets in what the command writes, line by line')
-    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [...(before ?? []), name])
+    .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      checkVariable(name),
+    ])
     .action(
       action<Options>(async (call, ...command) => {
         const { options, output } = call
@@ -32,7 +42,11 @@ export function addRun(program: Command): Command {
         const { reader, secrets, empty } = await readGranted(project, options.agent, new Set(Object.keys(usual)))
         if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
         for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
-        const environment = { ...minimalEnvironment(options.env ?? []), ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])) }
+        const environment = {
+          ...minimalEnvironment(options.env ?? []),
+          KEYWARD_ENV: project.environment,
+          ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])),
+        }
         const { redactStream, conceal } = await import('../redaction/index.js')
         // What was read is known for a day, and a command may run for longer.
         for (const { name, value } of secrets) if (value !== '') conceal(project.secrets, value, name)

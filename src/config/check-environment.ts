@@ -72,9 +72,12 @@ function checkChoice(value: unknown, path: string): unknown {
   const { name, ...given } = checkPlain(value, path)
   if (name === undefined) throw invalidConfig(`${path}.name`, 'is missing', oneOf(undefined, kinds))
   const kind = checkKind(name, `${path}.name`)
-  checkKeys(given, path, ['name', ...registry[kind].options])
+  checkKeys(given, path, ['name', ...(registry[kind].options ?? optionsOfLater[kind] ?? [])])
   return table([['name', kind], ...Object.entries(given).flatMap(([key, of]) => (of === undefined ? [] : [[key, copyData(of)] as const]))])
 }
+
+/** Of kinds that are declared and not part of this version: an environment that is not the chosen one may name them. */
+const optionsOfLater: Readonly<Record<string, readonly string[]>> = { aws: ['region', 'endpoint', 'profile'], azure: ['vaultUrl'] }
 
 function checkKind(value: unknown, path: string): keyof typeof registry {
   if (typeof value !== 'string' || !Object.hasOwn(registry, value))

@@ -72,6 +72,6 @@ function notFound(start: string, last: string): Error {
   return invalidConfig(
     'keyward.config.{ts,mts,js,mjs,json}',
     `was not found ${where}`,
-    "a keyward.config.ts beside package.json with `export default defineConfig({ environments: { development: { provider: 'dotenv' } } })` (`npx keyward init` writes one), or `directory` or `config` as an option of loadSecrets, or createSecrets(), which needs no config",
+    "a keyward.config.ts beside package.json with `export default defineConfig({ environments: { development: { provider: 'dotenv' } } })` (`npx keyward init` writes one), `--config` of the command or `directory` of loadSecrets where it is elsewhere (the search stops at the first package.json or .git), or createSecrets(), which needs no config",
   )
 }

@@ -1,7 +1,7 @@
 /** The config of a folder, found and loaded. Reached by `import()` alone, since it needs a file system. */
 import { open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { invalidConfig, isSecretError } from '../errors/secret-error.js'
 import { checkTrust } from '../file-trust.js'
 import { findConfig, shownPath } from './find.js'
@@ -103,10 +103,11 @@ function className(error: unknown): string {
   return typeof type === 'function' && /^\w{1,64}$/.test(type.name) ? type.name : 'an Error'
 }
 
-/** The line of the config in the stack: digits, never text. */
+/** The line of the config in the stack: digits, never text. What TypeScript cannot be stripped of is told by its path, at the top. */
 function lineOf(error: unknown, address: string): string {
+  const file = fileURLToPath(address)
   const stack = error instanceof Error && typeof error.stack === 'string' ? error.stack : ''
-  const frame = stack.split('\n').find((line) => line.startsWith('    at ') && line.includes(`${address}:`))
-  const line = frame === undefined ? undefined : /^(\d{1,6}):/.exec(frame.slice(frame.indexOf(`${address}:`) + address.length + 1))?.[1]
+  const frame = stack.split('\n').find((line, index) => (line.startsWith('    at ') ? line.includes(`${address}:`) : index === 0 && line.startsWith(`${file}:`)))
+  const line = frame === undefined ? undefined : /:(\d{1,6})(?::\d{1,6})?\)?$/.exec(frame)?.[1]
   return line === undefined ? '' : ` at line ${line}`
 }

@@ -21,7 +21,7 @@ export async function examine(directory: string, open: () => Promise<Project>): 
   const files = await environmentFilesOf(directories, named)
   for (const path of files) findings.push(...(await examineFile(path, 'file')))
   findings.push(...(await examineGit(project?.directory ?? resolve(directory), files)))
-  if (project !== undefined) findings.push(...(await examineProviders(project)), ...examineAccess(project), ...(await examineRotation(project)))
+  if (project !== undefined) findings.push(...(await examineProviders(project)), ...(await examineEmpty(project)), ...examineAccess(project), ...(await examineRotation(project)))
   return findings
 }
 
@@ -39,6 +39,23 @@ function filesOf({ config, environment, directory }: Project): { directories: re
     named.push(...files.map((file) => resolve(place, file)))
   }
   return { directories: [...new Set(directories)], named }
+}
+
+/** Variables that are there and say nothing: a copied .env.example is full of them. Of local providers alone, since to read may be to borrow. */
+async function examineEmpty({ secrets, declared }: Project): Promise<readonly Finding[]> {
+  const findings = await Promise.all(
+    declared.map(async (name): Promise<readonly Finding[]> => {
+      try {
+        const { provider } = await secrets.describeSecret(name)
+        if ((provider !== 'dotenv' && provider !== 'env') || (await secrets.getSecret(name)) !== '') return []
+      } catch {
+        // What cannot be read its provider's finding tells.
+        return []
+      }
+      return [{ level: 'warning', about: 'provider', subject: name, message: 'is empty', fix: `Fill it in, or \`keyward set ${name}\`; where empty is meant, leave it` }]
+    }),
+  )
+  return findings.flat()
 }
 
 async function examineProviders({ secrets, declared }: Project): Promise<readonly Finding[]> {

@@ -61,7 +61,8 @@ const ignored = ['.env*', '!.env.example']
 export function withIgnored(before: string | undefined): string | undefined {
   const lines = new Set((before ?? '').split(/\r?\n/).map((line) => line.trim()))
   const isIgnored = lines.has('.env*') || (lines.has('.env') && lines.has('.env.*'))
-  const missing = ignored.filter((line) => !lines.has(line) && !(line === '.env*' && isIgnored))
+  // The last line that fits counts: the exception has to stand behind what it is one of.
+  const missing = isIgnored ? ignored.filter((line) => !lines.has(line) && line !== '.env*') : ignored
   if (missing.length === 0) return undefined
   const end = before === undefined || before === '' || before.endsWith('\n') ? '' : '\n'
   return `${before ?? ''}${end}${missing.join('\n')}\n`

@@ -130,21 +130,20 @@ export function chooseProvider(
     return { name: checkProviderName(provider.name, `${option}.name`), source: provider }
   }
   const kind = checkKind(choice, option)
-  const { load } = registry[kind]
-  if (load === undefined)
-    throw invalidConfig(option, `names "${kind}", which is not part of this version of keyward`, `one of ${availableKinds.join(', ')}, or a provider of your own`)
-  const options = typeof choice === 'object' ? copyPlain(withoutName(checkObject(choice, option, ['name', ...registry[kind].options]))) : {}
-  return { name: kind, source: async () => (await load())(options as never)(setup(() => kind)) }
+  const { load, options: known = [] } = registry[kind]
+  const options = typeof choice === 'object' ? copyPlain(withoutName(checkObject(choice, option, ['name', ...known]))) : {}
+  return { name: kind, source: async () => (await load!())(options as never)(setup(() => kind)) }
 }
 
+/** One that this version has. */
 function checkKind(choice: unknown, option: string): ProviderKind {
   const isObject = typeof choice === 'object' && choice !== null
   const kind: unknown = isObject ? (choice as { name?: unknown }).name : choice
-  if (typeof kind === 'string' && Object.hasOwn(registry, kind)) return kind as ProviderKind
+  if (typeof kind === 'string' && availableKinds.includes(kind)) return kind as ProviderKind
   const path = isObject ? `${option}.name` : option
   throw invalidConfig(
     path,
-    'is not a provider that is known',
+    'is not a provider of this version',
     `${typeof kind === 'string' ? suggest(kind, availableKinds) : ''}one of ${availableKinds.join(', ')}, or a provider or factory of your own`,
   )
 }

@@ -30,6 +30,7 @@ export function redactText(secrets: Secrets<never>, text: string): string {
  */
 export function redactValue(secrets: Secrets<never>, value: unknown): unknown {
   const { core, view } = behind(secrets)
+  core.redactor.requireOpen()
   return cleanValue(core.redactor, core.readerOf(namesOf(view)), value)
 }
 
@@ -52,10 +53,18 @@ export function conceal(secrets: RootSecrets<never>, value: string, name: string
   core.known.conceal(checkString(value, 'value'), checkString(name, 'name'))
 }
 
-/** Options for pino that clean each line before it is written: `pino({ ...redactPino(secrets) })`. */
-export function redactPino(secrets: Secrets<never>): { hooks: { streamWrite: (line: string) => string } } {
+/**
+ * Options for pino that clean each line before it is written: `pino({ ...redactPino(secrets) })`.
+ * @param options `hooks`: those of the app, which pino takes one set of. A `streamWrite` among them runs first, and what it returns is cleaned.
+ */
+export function redactPino<Hooks extends { streamWrite?: ((line: string) => string) | undefined } = object>(
+  secrets: Secrets<never>,
+  options: { hooks?: Hooks } = {},
+): { hooks: Hooks & { streamWrite: (line: string) => string } } {
   behind(secrets)
-  return { hooks: { streamWrite: (line) => orWithheld(() => redactText(secrets, line), `${withheld}\n`) } }
+  const { hooks } = checkObject(options, 'options', ['hooks']) as { hooks?: Hooks }
+  const streamWrite = (line: string): string => orWithheld(() => redactText(secrets, hooks?.streamWrite?.(line) ?? line), `${withheld}\n`)
+  return { hooks: { ...(hooks as Hooks), streamWrite } }
 }
 
 /** As logform has it. */
@@ -76,7 +85,8 @@ export function redactWinston(secrets: Secrets<never>): WinstonFormat {
     transform(info) {
       // Its own members, which are never a value.
       const level = Symbol.for('level')
-      const cleaned = orWithheld(() => redactValue(secrets, info), { level: info.level, message: withheld, [Symbol.for('message')]: withheld }) as WinstonInfo
+      const instead = { level: info.level, message: withheld, [Symbol.for('message')]: withheld }
+      const cleaned = orWithheld(() => redactValue(secrets, info) as WinstonInfo, instead)
       return Object.assign(cleaned, { level: info.level, [level]: info[level] })
     },
   }

@@ -67,6 +67,7 @@ export class Redactor {
   }
 
   redact(text: string, reader: Reader): string {
+    this.requireOpen()
     // The bytes of a text that is shorter than any value hold none.
     if (text.length < shortest) return text
     const bytes = encoder.encode(text)
@@ -109,7 +110,7 @@ export class Redactor {
   /** What stands in place of a value that is all there is, however short it is; undefined where it is none. */
   markerOfWhole(text: string, reader: Reader): string | undefined {
     if (text.length >= shortest || text === '') return undefined
-    this.#requireOpen()
+    this.requireOpen()
     const names = this.#known.namesOf(text)
     if (names.length === 0) return undefined
     const name = names.find((one) => reader.mayName(one))
@@ -132,13 +133,14 @@ export class Redactor {
     return text
   }
 
-  #requireOpen(): void {
+  /** @throws SecretError `closed`. */
+  requireOpen(): void {
     // What is written while an app ends must not come out as it is.
     if (this.#known.isClosed) throw createError({ code: 'closed', fix: 'Nothing is known any more that could be replaced: redact before close(), and end what writes first' }, {})
   }
 
   #update(): void {
-    this.#requireOpen()
+    this.requireOpen()
     const { seen } = this.#known
     const isAnew = seen.generation !== this.#seen.generation
     const added = isAnew ? [] : this.#known.since(this.#seen)

@@ -89,6 +89,14 @@ describe('keyward init --yes', () => {
     })
   })
 
+  it('puts the exception for the example behind the rule that it is one of', async () => {
+    const project = await command.project({ '.gitignore': '.env\n!.env.example\n' })
+    await project.run(['init', '--yes'])
+    expect(await project.read('.gitignore')).toBe('.env\n!.env.example\n.env*\n!.env.example\n')
+    await project.run(['init', '--yes'])
+    expect(await project.read('.gitignore')).toBe('.env\n!.env.example\n.env*\n!.env.example\n')
+  })
+
   it('writes where --config says', async () => {
     const project = await command.project({ 'app/package.json': '{}' })
     await project.run(['init', '--yes', '--config', 'app'])

@@ -32,14 +32,18 @@ const environmentOf = async (words: readonly string[], environment: Record<strin
 describe('the environment of keyward run', () => {
   it('is every declared name as a variable, and what a program needs', async () => {
     const found = await environmentOf([], { UNRELATED: 'not-passed-on', AWS_SECRET_ACCESS_KEY: 'not-passed-on', LC_TIME: 'C', NODE_OPTIONS: '--no-warnings' })
-    expect(Object.keys(found).toSorted()).toEqual(['HOME', 'LANG', 'LC_TIME', 'OPENAI_API_KEY', 'PATH', 'PIN', 'TERM', 'search_api_key', 'search_billing'])
-    expect(found).toMatchObject({ OPENAI_API_KEY: 'sk-not-a-real-key', search_api_key: 'search-not-a-real-key' })
+    expect(Object.keys(found).toSorted()).toEqual(['HOME', 'KEYWARD_ENV', 'LANG', 'LC_TIME', 'OPENAI_API_KEY', 'PATH', 'PIN', 'TERM', 'search_api_key', 'search_billing'])
+    expect(found).toMatchObject({ KEYWARD_ENV: 'only', OPENAI_API_KEY: 'sk-not-a-real-key', search_api_key: 'search-not-a-real-key' })
   })
 
   it('is what an agent is granted, without what `deny` takes out of a pattern', async () => {
     const found = await environmentOf(['--agent', 'researcher'])
-    expect(Object.keys(found).filter((name) => !['HOME', 'LANG', 'PATH', 'TERM'].includes(name))).toEqual(['OPENAI_API_KEY', 'search_api_key'])
-    expect(Object.keys(await environmentOf(['--agent', 'nobody'])).toSorted()).toEqual(['HOME', 'LANG', 'PATH', 'TERM'])
+    expect(Object.keys(found).filter((name) => !['HOME', 'KEYWARD_ENV', 'LANG', 'PATH', 'TERM'].includes(name))).toEqual(['OPENAI_API_KEY', 'search_api_key'])
+    expect(Object.keys(await environmentOf(['--agent', 'nobody'])).toSorted()).toEqual(['HOME', 'KEYWARD_ENV', 'LANG', 'PATH', 'TERM'])
+  })
+
+  it.each(['AWS_*', 'FOO=bar', 'ONE,TWO', 'ONE TWO', ''])('refuses --env %j, which would pass on nothing', async (name) => {
+    expect(await project.run(['run', '--env', name, '--', 'true'])).toMatchObject({ exitCode: 2, errors: expect.stringContaining('`--env` takes the name') as string })
   })
 
   it('has more where --env says so', async () => {

@@ -89,8 +89,29 @@ describe('keyward set, on a terminal', () => {
     expect(first).toEqual(second)
   })
 
-  it('writes nothing when it is cancelled', async () => {
-    const { exitCode, shown } = await project.onTerminal(['set', 'MISSING'], [['not shown', '\u0003']])
+  it.each([
+    ['line ends of a terminal', `${value}\rsecond\r`],
+    ['line ends of a file', `${value}\nsecond\nthird\r`],
+    ['marks of a paste', `\u001b[200~${value}\nsecond\u001b[201~\r`],
+  ])('refuses a paste of several lines, with %s, and writes no part of it', async (_, typed) => {
+    const { exitCode, shown } = await project.onTerminal(['set', 'MISSING'], [['not shown', typed]])
+    expect(exitCode).toBe(2)
+    expect(visible(shown)).toMatch(/more than one line.*nothing was changed/s)
+    expect(shown).not.toContain('second')
+    expect(await newest()).toBeUndefined()
+  })
+
+  it('takes a paste of one line with its line end', async () => {
+    expect(await project.onTerminal(['set', 'MISSING'], [['not shown', `${value}\r\n`]])).toMatchObject({ exitCode: 0 })
+    expect(await newest()).toMatchObject({ value })
+  })
+
+  it.each([
+    ['Ctrl-C', '\u0003'],
+    ['Ctrl-D', '\u0004'],
+  ])('writes nothing when it is cancelled by %s, and shows the cursor again', async (_, key) => {
+    const { exitCode, shown } = await project.onTerminal(['set', 'MISSING'], [['not shown', key]])
+    expect(shown.lastIndexOf('\u001b[?25h')).toBeGreaterThan(shown.lastIndexOf('\u001b[?25l'))
     expect(exitCode).toBe(130)
     expect(shown).toContain('nothing was changed')
     expect(await newest()).toBeUndefined()

@@ -108,7 +108,7 @@ describe('loadConfig', () => {
     ['a thrown value', 'keyward.config.mjs', `throw '${canary}'`, 'keyward.config.mjs threw something that is not an Error while it was loaded; expected'],
     ['a rejected promise', 'keyward.config.mjs', `await Promise.reject(new Error('${canary}'))`, 'keyward.config.mjs threw Error while it was loaded'],
     ['a syntax error', 'keyward.config.mjs', `const key = '${canary}' oops`, 'keyward.config.mjs has a syntax error'],
-    ['a syntax error in TypeScript', 'keyward.config.ts', `const key: = '${canary}'`, 'keyward.config.ts has a syntax error'],
+    ['a syntax error in TypeScript', 'keyward.config.ts', `const a = 1\nconst key: = '${canary}'`, 'keyward.config.ts has a syntax error at line 2;'],
     ['TypeScript that cannot be stripped', 'keyward.config.ts', `enum A { b = '${canary}' }\nexport default A`, 'keyward.config.ts uses TypeScript that cannot be stripped'],
     ['an import that is not there', 'keyward.config.mjs', `import '${canary}'`, 'keyward.config.mjs imports a module that was not found'],
     ['a file of another kind', 'keyward.config.ts', `import './keyward.test.yaml'`, 'keyward.config.ts imports a'],

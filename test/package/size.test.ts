@@ -15,7 +15,7 @@ it('the core stays below its ceiling', async () => {
     minify: true,
     format: 'esm',
     platform: 'node',
-    external: ['dotenv', '@opentelemetry/api'],
+    external: ['dotenv', 'node-vault', '@opentelemetry/api'],
     outdir: join(root, 'out'),
     absWorkingDir: root,
     write: false,

@@ -1,3 +1,4 @@
+import { redactValue } from '../../src/redaction/index.js'
 import { describe, expect, it } from 'vitest'
 import { createSecrets, type AuditEvent, type SecretProvider } from '../../src/index.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
@@ -110,7 +111,8 @@ describe('redact of a root', () => {
     await secrets.getSecret('KEY')
     const stream = secrets.redactStream()
     await secrets.close()
-    expect(() => secrets.redact(key)).toThrow(/^keyward: .*redact before close\(\)/)
+    for (const text of [key, 'x', '']) expect(() => secrets.redact(text)).toThrow(/^keyward: .*redact before close\(\)/)
+    for (const value of [key, 'x', { key }]) expect(() => redactValue(secrets, value)).toThrow(/redact before close\(\)/)
     await expect(streamed(stream, [key])).rejects.toMatchObject({ code: 'closed' })
   })
 

@@ -199,6 +199,22 @@ class Sink extends Writable {
 }
 
 describe('loggers', () => {
+  it('pino keeps the hooks of the app, and cleans what its own makes of a line', async () => {
+    const { secrets } = await setUp()
+    const lines: string[] = []
+    const hooks = {
+      logMethod(values: Parameters<pino.LogFn>, log: pino.LogFn) {
+        log.apply(this, values)
+      },
+      streamWrite: (line: string) => line.replace('"msg"', `"own":"${key}","msg"`),
+    }
+    const logger = pino({ ...redactPino(secrets, { hooks }), base: null }, { write: (line: string) => void lines.push(line) })
+    logger.info(`said ${key}`)
+    expect(lines).toHaveLength(1)
+    expect(JSON.parse(lines[0]!)).toMatchObject({ own: marker, msg: `said ${marker}` })
+    expect(() => redactPino(secrets, { hook: {} } as never)).toThrow(/options\.hook is not an option; did you mean "hooks"/)
+  })
+
   it('pino writes no value, and lines that are JSON', async () => {
     const { secrets } = await setUp()
     const sink = new Sink()
@@ -228,6 +244,11 @@ describe('loggers', () => {
     expect(sink.text).not.toContain(key)
     expect(JSON.parse(sink.text.split('\n')[0]!)).toMatchObject({ level: 'info', message: `with ${marker}`, key: marker, nested: { list: [marker] } })
     expect(sink.text).toContain(`refused ${marker}`)
+    await secrets.close()
+    logger.warn(`after ${key}`)
+    await new Promise((resolve) => void setImmediate(resolve))
+    expect(sink.text.split('\n').at(-2)).toMatch(/^\[withheld: /)
+    expect(sink.text).not.toContain(key)
   })
 
   it('a console writes no value, until it is put back', async () => {
