@@ -15,7 +15,10 @@ export function addDoctor(program: Command): Command {
       action(async (call) => {
         const { output } = call
         const { examine } = await import('../project/doctor.js')
-        const findings = await examine(call.directory ?? '.', () => call.open())
+        const findings = await output.waiting(
+          'Looking at everything',
+          examine(call.directory ?? '.', () => call.open()),
+        )
         const hasProblem = findings.some(({ level }) => level === 'problem')
         const lines = findings.map(({ level, about, subject, message, fix }) => {
           const [style, mark] = marks[level]

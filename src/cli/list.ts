@@ -14,7 +14,7 @@ export function addList(program: Command): Command {
       action(async (call, prefix = '') => {
         const project = await call.open()
         const { listProject } = await import('../project/list.js')
-        const { secrets, isComplete } = await listProject(project, prefix)
+        const { secrets, isComplete } = await call.output.waiting('Listing', listProject(project, prefix))
         const rows = secrets.map((listed) => {
           if ('error' in listed) return [listed.name, '-', '-', listed.error.code]
           const { version = '-', createdAt, provider, reference } = listed.description

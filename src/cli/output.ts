@@ -1,5 +1,10 @@
 /** What every verb prints with: results on stdout, and what is said about them on stderr. */
+import { PassThrough } from 'node:stream'
 import { styleText } from 'node:util'
+import { exitCodes } from './exit-codes.js'
+
+/** Milliseconds before there is something to be shown of a wait. */
+const patience = 400
 
 type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red'
 
@@ -34,6 +39,19 @@ export class Output {
     process.stderr.write(`${this.paint('yellow', `keyward: ${text}`, process.stderr)}\n`)
   }
 
+  /** Shows on a terminal that something is waited for, once it takes its time. */
+  async waiting<Result>(text: string, promise: Promise<Result>): Promise<Result> {
+    if (this.isJson || this.#isQuiet || !process.stderr.isTTY) return promise
+    let stop: (() => void) | undefined
+    const late = setTimeout(() => void startSpinner(text).then((started) => (stop = started)), patience)
+    try {
+      return await promise
+    } finally {
+      clearTimeout(late)
+      stop?.()
+    }
+  }
+
   error(text: string): void {
     process.stderr.write(`${this.paint('red', text, process.stderr)}\n`)
   }
@@ -52,6 +70,15 @@ export class Output {
         .trimEnd()
     return [this.paint('bold', line(head)), ...rows.map(line)].map((text) => `${text}\n`).join('')
   }
+}
+
+/** @returns What takes it away again. */
+async function startSpinner(text: string): Promise<() => void> {
+  const { spinner } = await import('@clack/prompts')
+  // Of the keyboard it takes nothing: Ctrl-C is the system's.
+  const shown = spinner({ output: process.stderr, input: new PassThrough(), onCancel: () => process.exit(exitCodes.cancelled) })
+  shown.start(text)
+  return () => shown.clear()
 }
 
 const units = [

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Project } from '../project/open.js'
 import { action } from './call.js'
 import { CommandError } from './exit-codes.js'
 
@@ -12,6 +13,11 @@ interface Options {
 function checkVariable(name: string): string {
   if (/^[^=*,\s]+$/.test(name)) return name
   throw new CommandError('usage', '`--env` takes the name of one variable, which is passed on as it is: `--env CI --env NODE_ENV`.')
+}
+
+async function learnLocal(project: Project): Promise<void> {
+  const { describeDeclared, readLocal } = await import('../project/described.js')
+  await readLocal(project, await describeDeclared(project))
 }
 
 /** Shorter values stand in too much that is none of them: they are left in text. */
@@ -48,6 +54,8 @@ export function addRun(program: Command): Command {
           ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])),
         }
         const { redactStream, conceal } = await import('../redaction/index.js')
+        // A command can read the files that others' secrets stand in.
+        if (options.redact === true) await learnLocal(project)
         // What was read is known for a day, and a command may run for longer.
         for (const { name, value } of secrets) if (value !== '') conceal(project.secrets, value, name)
         for (const { name, value } of options.redact === true ? secrets : [])

@@ -1,9 +1,12 @@
 /** Looks at all that has to hold for the secrets of a project, and changes nothing. */
 import { basename, resolve } from 'node:path'
 import { examineAccess, examineRotation } from './examine-access.js'
+import { describeDeclared, readLocal } from './described.js'
 import { environmentFilesOf, examineFile, examineGit } from './examine-files.js'
 import { findingOf, type Finding } from './finding.js'
 import type { Project } from './open.js'
+
+type Described = Awaited<ReturnType<typeof describeDeclared>>
 
 /** @param open Opens the project; what it throws is a finding as well. */
 export async function examine(directory: string, open: () => Promise<Project>): Promise<readonly Finding[]> {
@@ -21,8 +24,14 @@ export async function examine(directory: string, open: () => Promise<Project>): 
   const files = await environmentFilesOf(directories, named)
   for (const path of files) findings.push(...(await examineFile(path, 'file')))
   findings.push(...(await examineGit(project?.directory ?? resolve(directory), files)))
-  if (project !== undefined) findings.push(...(await examineProviders(project)), ...(await examineEmpty(project)), ...examineAccess(project), ...(await examineRotation(project)))
+  if (project !== undefined) findings.push(...(await examineProject(project)))
   return findings
+}
+
+async function examineProject(project: Project): Promise<readonly Finding[]> {
+  const ofProviders = await examineProviders(project)
+  const described = await describeDeclared(project)
+  return [...ofProviders, ...(await examineEmpty(project, described)), ...examineAccess(project, described), ...(await examineRotation(project))]
 }
 
 /** Where the dotenv providers of the environment look. */
@@ -41,21 +50,14 @@ function filesOf({ config, environment, directory }: Project): { directories: re
   return { directories: [...new Set(directories)], named }
 }
 
-/** Variables that are there and say nothing: a copied .env.example is full of them. Of local providers alone, since to read may be to borrow. */
-async function examineEmpty({ secrets, declared }: Project): Promise<readonly Finding[]> {
-  const findings = await Promise.all(
-    declared.map(async (name): Promise<readonly Finding[]> => {
-      try {
-        const { provider } = await secrets.describeSecret(name)
-        if ((provider !== 'dotenv' && provider !== 'env') || (await secrets.getSecret(name)) !== '') return []
-      } catch {
-        // What cannot be read its provider's finding tells.
-        return []
-      }
-      return [{ level: 'warning', about: 'provider', subject: name, message: 'is empty', fix: `Fill it in, or \`keyward set ${name}\`; where empty is meant, leave it` }]
-    }),
+/** Variables that are there and say nothing: a copied .env.example is full of them. */
+async function examineEmpty(project: Project, described: Described): Promise<readonly Finding[]> {
+  const values = await readLocal(project, described)
+  return [...values].flatMap(([name, value]): readonly Finding[] =>
+    value === ''
+      ? [{ level: 'warning', about: 'provider', subject: name, message: 'is empty', fix: `Fill it in, or \`keyward set ${name}\`; where empty is meant, leave it` }]
+      : [],
   )
-  return findings.flat()
 }
 
 async function examineProviders({ secrets, declared }: Project): Promise<readonly Finding[]> {

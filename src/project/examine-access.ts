@@ -2,28 +2,39 @@
 import { NameSet, prefixOf } from '../access/name.js'
 import { durationMilliseconds } from '../duration.js'
 import { isSecretError } from '../errors/secret-error.js'
+import type { SecretDescription } from '../read/types.js'
 import type { Finding } from './finding.js'
 import type { Project } from './open.js'
 
-export function examineAccess({ config, declared }: Project): readonly Finding[] {
+/** @param described Where each declared secret lives, where that is known. */
+export function examineAccess({ config, declared }: Project, described: ReadonlyMap<string, SecretDescription>): readonly Finding[] {
   const agents = Object.entries(config.agents ?? {}).map(([name, { allow, deny = [] }]) => ({ name, allow, deny, granted: new NameSet(allow), denied: new NameSet(deny) }))
   const findings = agents.map(({ name, allow, deny }): Finding => {
     const message = allow.length === 0 ? 'may read nothing' : `may read ${allow.join(', ')}${deny.length === 0 ? '' : `, and not ${deny.join(', ')}`}`
     return { level: 'ok', about: 'access', subject: name, message }
   })
   const patterns = agents.flatMap(({ allow }) => allow).filter((pattern) => prefixOf(pattern) !== undefined)
+  // Two names for one secret share it as one name does.
+  const places = new Map<string, string[]>()
   for (const name of new Set([...declared, ...patterns])) {
-    const prefix = prefixOf(name)
-    const readers = agents.filter(({ granted, denied }) => {
-      if (prefix === undefined) return granted.has(name) && !denied.has(name)
-      return granted.holdsAll(prefix) && !denied.holdsAll(prefix)
-    })
+    const place = described.get(name)?.reference ?? name
+    places.set(place, [...(places.get(place) ?? []), name])
+  }
+  for (const names of places.values()) {
+    const readers = agents.filter(({ granted, denied }) =>
+      names.some((name) => {
+        const prefix = prefixOf(name)
+        if (prefix === undefined) return granted.has(name) && !denied.has(name)
+        return granted.holdsAll(prefix) && !denied.holdsAll(prefix)
+      }),
+    )
     if (readers.length < 2) continue
+    const [name = '', ...others] = names
     findings.push({
       level: 'warning',
       about: 'access',
       subject: name,
-      message: `is granted to ${readers.map((reader) => reader.name).join(' and ')}`,
+      message: `${others.length === 0 ? '' : `(also ${others.join(', ')}) `}is granted to ${readers.map((reader) => reader.name).join(' and ')}`,
       fix: 'Give each agent a secret of its own, so that one can be replaced, and held to account, without the other; or leave it, if sharing is meant',
     })
   }

@@ -41,6 +41,9 @@ export interface Watcher {
   joined(version: HeldVersion): void
 }
 
+/** Values that the redactor knows of one day, however few the cache holds. */
+const mostKnown = 20_000
+
 export class Core {
   readonly clock: HomeClock
   readonly environment: string | undefined
@@ -70,7 +73,7 @@ export class Core {
     this.maxEntries = settings.maxEntries
     this.audit = root.audit
     this.resolver = new Resolver(root.providers, root.clock.home)
-    this.known = new KnownValues(settings.maxEntries * 2)
+    this.known = new KnownValues(Math.max(mostKnown, settings.maxEntries * 2))
     this.redactor = new Redactor(this.known)
     this.store = new Store(new Cache(this.clock, settings.maxEntries), this.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),

@@ -2,6 +2,7 @@
 import { printable } from '../errors/check.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { JsonValue } from '../provider.js'
+import { binaryValue } from '../redaction/parts.js'
 import { isThenable, quieten } from './foreign.js'
 import { StoredRecord, type Stored } from './stored.js'
 
@@ -89,18 +90,20 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** Every text that a stored value gives away: itself, and what stands in it where it is a document. Bytes that are no text: as base64. */
+/** Everything that the redactor has to know of a stored value: itself, and what stands in it where it is a document. */
 export function textsOf(stored: Stored): readonly string[] {
-  if (stored instanceof StoredRecord) return [stored.json, ...leavesOf(JSON.parse(stored.json))]
-  const text = typeof stored === 'string' ? stored : textOrBase64(stored)
+  const text = stored instanceof StoredRecord ? stored.json : typeof stored === 'string' ? stored : textOrBinary(stored)
   if (!/^\uFEFF?\s*[[{]/.test(text)) return [text]
   try {
-    return [text, ...leavesOf(JSON.parse(withoutMark(text)))]
+    return [...new Set([text, ...leavesOf(JSON.parse(withoutMark(text))), ...numbersIn(text)])]
   } catch {
     // It only looks like a document.
     return [text]
   }
 }
+
+/** Numbers of a document as they are written: what becomes of them when they are read may have fewer digits. */
+const numbersIn = (json: string): readonly string[] => (json.match(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g) ?? []).filter((token) => !token.startsWith('"'))
 
 // By a list and not by recursion: a document may be nested deeper than the stack.
 function leavesOf(document: unknown): readonly string[] {
@@ -114,10 +117,10 @@ function leavesOf(document: unknown): readonly string[] {
   return leaves
 }
 
-function textOrBase64(bytes: Uint8Array): string {
+function textOrBinary(bytes: Uint8Array): string {
   try {
     return decodeUtf8(bytes)
   } catch {
-    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+    return binaryValue(bytes)
   }
 }

@@ -1,5 +1,7 @@
 /** The forms that a value is looked for in, as bytes: itself in UTF-8, hexadecimal, and base64 (RFC 4648, both alphabets) wherever it begins in what was encoded. */
 
+import { bytesOf } from './parts.js'
+
 export type FormKind = 'text' | 'base64' | 'hex'
 
 export interface Form {
@@ -15,7 +17,7 @@ const encoder = new TextEncoder()
 const alphabet = encoder.encode('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
 
 export function formsOf(value: string): readonly Form[] {
-  const bytes = encoder.encode(value)
+  const bytes = bytesOf(value)
   return [
     { kind: 'text', bytes, before: 0, after: 0 },
     ...[0, 1, 2].map((skipped) => base64At(bytes, skipped)),

@@ -1,9 +1,10 @@
 /** Cleans what an app writes: texts, streams, structured data, and what loggers are given. */
-import { invalidConfig } from '../errors/secret-error.js'
+import { invalidConfig, isSecretError } from '../errors/secret-error.js'
 import { checkFunction, checkObject, checkString } from '../errors/check.js'
 import type { Core } from '../read/core.js'
 import * as engine from '../read/engine.js'
 import { useEngine } from '../read/root.js'
+import { textsOf } from '../read/value.js'
 import type { RootSecrets, Secrets } from '../read/types.js'
 import { requireView } from '../read/require-view.js'
 import type { View } from '../read/view.js'
@@ -46,11 +47,12 @@ export function redactStream(secrets: Secrets<never>, options: { flushAt?: Flush
   return new TransformStream(core.redactStage(flushAt, namesOf(view)))
 }
 
-/** Makes a value known that did not come from a provider, such as a token that a login gave: until `close()`, by this name. */
+/** Makes a value known that did not come from a provider, such as a token that a login gave: until `close()`, by this name. Of a document each leaf as well. */
 export function conceal(secrets: RootSecrets<never>, value: string, name: string): void {
   const { core, view } = behind(secrets)
   if (namesOf(view) !== undefined) throw invalidConfig('secrets', 'is a scope', 'the root that createSecrets or loadSecrets returned')
-  core.known.conceal(checkString(value, 'value'), checkString(name, 'name'))
+  const label = checkString(name, 'name')
+  for (const text of textsOf(checkString(value, 'value'))) core.known.conceal(text, label)
 }
 
 /**
@@ -63,7 +65,11 @@ export function redactPino<Hooks extends { streamWrite?: ((line: string) => stri
 ): { hooks: Hooks & { streamWrite: (line: string) => string } } {
   behind(secrets)
   const { hooks } = checkObject(options, 'options', ['hooks']) as { hooks?: Hooks }
-  const streamWrite = (line: string): string => orWithheld(() => redactText(secrets, hooks?.streamWrite?.(line) ?? line), `${withheld}\n`)
+  const streamWrite = (line: string): string =>
+    orWithheld(
+      () => redactText(secrets, hooks?.streamWrite?.(line) ?? line),
+      (withheld) => `${withheld}\n`,
+    )
   return { hooks: { ...(hooks as Hooks), streamWrite } }
 }
 
@@ -85,8 +91,10 @@ export function redactWinston(secrets: Secrets<never>): WinstonFormat {
     transform(info) {
       // Its own members, which are never a value.
       const level = Symbol.for('level')
-      const instead = { level: info.level, message: withheld, [Symbol.for('message')]: withheld }
-      const cleaned = orWithheld(() => redactValue(secrets, info) as WinstonInfo, instead)
+      const cleaned = orWithheld(
+        () => redactValue(secrets, info) as WinstonInfo,
+        (withheld) => ({ level: info.level, message: withheld, [Symbol.for('message')]: withheld }),
+      )
       return Object.assign(cleaned, { level: info.level, [level]: info[level] })
     },
   }
@@ -112,7 +120,10 @@ export function redactConsole(secrets: Secrets<never>, target: Pick<Console, Met
       Reflect.apply(
         write,
         target,
-        orWithheld(() => cleaned(secrets, values, isText), [withheld]),
+        orWithheld(
+          () => cleaned(secrets, values, isText),
+          (withheld) => [withheld],
+        ),
       )
     Object.defineProperty(target, method, { value: clean, writable: true, configurable: true, enumerable: true })
   }
@@ -130,14 +141,13 @@ function cleaned(secrets: Secrets<never>, values: readonly unknown[], isText: bo
   return ['%s', redactText(secrets, text)]
 }
 
-const withheld = '[withheld: these secrets are closed, and nothing is known any more that could be replaced]'
-
 /** A logger must not throw for what it is given, and must not write what could not be cleaned. */
-function orWithheld<Value>(clean: () => Value, instead: Value): Value {
+function orWithheld<Value>(clean: () => Value, instead: (withheld: string) => Value): Value {
   try {
     return clean()
-  } catch {
-    return instead
+  } catch (error) {
+    const why = isSecretError(error, 'closed') ? 'these secrets are closed, and nothing is known any more that could be replaced' : 'it could not be cleaned'
+    return instead(`[withheld: ${why}]`)
   }
 }
 

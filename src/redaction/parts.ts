@@ -3,13 +3,33 @@
 /** Characters: what is shorter is everyday text, and is replaced only where it is all that stands there. */
 export const shortest = 8
 
-/** The value and its parts, each once: the password of a connection string, the lines of a PEM and their joined body. Of documents the leaves are known as values of their own. */
+/** What a known value begins with that stands for bytes which are no text. No UTF-8 gives half of a surrogate pair. */
+const binaryMark = '\udc00'
+
+/** Bytes as a known value: each one a character. */
+export const binaryValue = (bytes: Uint8Array): string => binaryMark + Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')
+
+const isBinary = (value: string): boolean => value.startsWith(binaryMark)
+
+/** The bytes that a known value is. */
+export const bytesOf = (value: string): Uint8Array =>
+  isBinary(value) ? Uint8Array.from(value.slice(binaryMark.length), (character) => character.charCodeAt(0)) : encoder.encode(value)
+
+const encoder = new TextEncoder()
+
+/**
+ * The value and its parts, each once, short ones too: the password of a connection string, each line of a text of several, the lines of a PEM and their joined
+ * body. Of documents the leaves are known as values of their own.
+ */
 export function partsOf(value: string): readonly string[] {
+  if (isBinary(value)) return [value]
   const lines = linesOf(value)
   // The boundaries of a PEM are everyday text: without them its body is the value.
-  const parts = [...(lines.length > 0 && value.trimStart().startsWith('-----BEGIN ') ? [] : [value]), ...passwordsOf(value), ...lines]
-  return [...new Set(parts)].filter((part) => part.length >= shortest)
+  return [...new Set([...(lines.isWhole ? [] : [value]), ...passwordsOf(value), ...lines.parts])]
 }
+
+/** Is this part long enough to be looked for in texts? */
+export const isLong = (part: string): boolean => (isBinary(part) ? part.length - binaryMark.length : part.length) >= shortest
 
 /** As it stands in the URL, and as it is sent. What stands before the last @ counts: passwords are often not encoded as they should be. */
 function passwordsOf(value: string): readonly string[] {
@@ -28,8 +48,20 @@ function passwordsOf(value: string): readonly string[] {
 
 const boundary = /^-----(?:BEGIN|END) [A-Z0-9 ]+-----$/
 
-function linesOf(value: string): readonly string[] {
-  if (!value.includes('-----BEGIN ')) return []
+interface Lines {
+  readonly parts: readonly string[]
+  /** Is what stands in these all that is secret of the value? */
+  readonly isWhole: boolean
+}
+
+function linesOf(value: string): Lines {
+  if (value.includes('-----BEGIN ')) return linesOfPem(value)
+  // Lines of a document are everyday text with a secret in it, which is known as a leaf.
+  if (!value.includes('\n') || /^\uFEFF?\s*[[{]/.test(value)) return { parts: [], isWhole: false }
+  return { parts: value.split(/\r?\n/).flatMap((line) => (line.trim().length >= shortest ? [line.trim()] : [])), isWhole: false }
+}
+
+function linesOfPem(value: string): Lines {
   const lines = value.split(/\r?\n|\\n/).map((line) => line.trim())
   const parts: string[] = []
   let body: string[] = []
@@ -42,5 +74,5 @@ function linesOf(value: string): readonly string[] {
       body = []
     }
   }
-  return parts
+  return { parts, isWhole: parts.length > 0 && value.trimStart().startsWith('-----BEGIN ') }
 }

@@ -2,7 +2,7 @@
 import { createError } from '../errors/secret-error.js'
 import type { KnownValues, Seen } from './known.js'
 import { Matcher, type Match } from './matcher.js'
-import { partsOf, shortest } from './parts.js'
+import { isLong, partsOf, shortest } from './parts.js'
 import { mark } from './redacted.js'
 import { merge } from './replace.js'
 
@@ -26,12 +26,18 @@ interface Part {
 }
 
 class Tier {
+  readonly given: readonly Part[]
+  /** Those that are looked for, by their numbers. */
   readonly parts: readonly Part[]
   readonly matcher: Matcher
+  /** Of which value each is a part that is too short to be looked for. */
+  readonly short: ReadonlyMap<string, string>
 
   constructor(parts: readonly Part[]) {
-    this.parts = parts
-    this.matcher = new Matcher(parts.map(({ text }) => text))
+    this.given = parts
+    this.parts = parts.filter(({ text }) => isLong(text))
+    this.matcher = new Matcher(this.parts.map(({ text }) => text))
+    this.short = new Map(parts.flatMap(({ text, value }) => (isLong(text) ? [] : [[text, value] as const])))
   }
 }
 
@@ -60,10 +66,10 @@ export class Redactor {
     return [...this.#all.matcher.find(bytes), ...recent.map((match) => ({ ...match, value: match.value + offset }))]
   }
 
-  /** The name that stands for a value; undefined where the reader may know none of its names. */
-  #nameOf(number: number, reader: Reader): string | undefined {
+  /** The names of a value that was found, by its number. */
+  #namesOf(number: number): readonly string[] {
     const part = this.#all.parts[number] ?? this.#recent.parts[number - this.#all.parts.length]
-    return part === undefined ? undefined : this.#known.namesOf(part.value).find((name) => reader.mayName(name))
+    return part === undefined ? [] : this.#known.namesOf(part.value)
   }
 
   redact(text: string, reader: Reader): string {
@@ -110,11 +116,12 @@ export class Redactor {
   /** What stands in place of a value that is all there is, however short it is; undefined where it is none. */
   markerOfWhole(text: string, reader: Reader): string | undefined {
     if (text.length >= shortest || text === '') return undefined
-    this.requireOpen()
-    const names = this.#known.namesOf(text)
+    this.#update()
+    const value = this.#recent.short.get(text) ?? this.#all.short.get(text)
+    const names = value === undefined ? [] : this.#known.namesOf(value)
     if (names.length === 0) return undefined
     const name = names.find((one) => reader.mayName(one))
-    reader.found(name ?? '', 1)
+    reader.found(name ?? names[0]!, 1)
     reader.short?.(names[0]!)
     return markerOf(name)
   }
@@ -124,8 +131,11 @@ export class Redactor {
     let text = ''
     let last: string | undefined
     for (const value of values) {
-      const name = this.#nameOf(value, reader)
-      counts.set(name ?? '', (counts.get(name ?? '') ?? 0) + 1)
+      const names = this.#namesOf(value)
+      const name = names.find((one) => reader.mayName(one))
+      // Whoever hears of it hears which it was, also where the reader may not.
+      const told = name ?? names[0] ?? ''
+      counts.set(told, (counts.get(told) ?? 0) + 1)
       const marker = markerOf(name)
       if (marker !== last) text += marker
       last = marker
@@ -146,7 +156,7 @@ export class Redactor {
     const added = isAnew ? [] : this.#known.since(this.#seen)
     this.#seen = seen
     if (!isAnew && added.length === 0) return
-    const recent = [...this.#recent.parts, ...added.flatMap(allParts)]
+    const recent = [...this.#recent.given, ...added.flatMap(allParts)]
     if (!isAnew && recent.length <= Math.max(leastApart, this.#all.parts.length / 8)) {
       this.#recent = new Tier(recent)
       return

@@ -30,7 +30,8 @@ class Cleaner {
   clean(value: unknown, depth: number): unknown {
     if (typeof value === 'string') return this.#leaf(value, value)
     if (typeof value === 'number' || typeof value === 'bigint') return this.#leaf(String(value), value)
-    if (typeof value !== 'object' || value === null) return value
+    if (typeof value === 'symbol') return this.#symbol(value)
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return value
     if (this.#copies.has(value)) return this.#copies.get(value)
     if (depth > deepest) return tooDeep
     try {
@@ -53,16 +54,30 @@ class Cleaner {
     return copy
   }
 
+  #symbol(symbol: symbol): symbol {
+    const { description = '' } = symbol
+    const cleaned = this.#leaf(description, description)
+    return cleaned === description ? symbol : Symbol(cleaned)
+  }
+
   #object(value: object, depth: number): unknown {
+    if (typeof value === 'function') return this.#keep(value, this.#function(value, depth))
     if (Array.isArray(value)) return this.#array(value, depth)
     if (value instanceof Map) return this.#map(value, depth)
     if (value instanceof Set) return this.#set(value, depth)
-    if (ArrayBuffer.isView(value)) return this.#keep(value, this.#bytes(value))
+    if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
     if (value instanceof ArrayBuffer) return this.#keep(value, this.#redactor.redactBytes(new Uint8Array(value), this.#reader).buffer === value ? value : '[secret]')
-    if (isTextual(value)) return this.#keep(value, this.#textual(value))
+    if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
     const prototype: unknown = Object.getPrototypeOf(value)
     const isPlain = prototype === null || prototype === Object.prototype
     return isPlain && !says.some((key) => Object.hasOwn(value, key)) ? this.#plain(value, depth) : this.#instance(value, depth)
+  }
+
+  #function(value: object & { readonly name: unknown }, depth: number): unknown {
+    const name = String(value.name)
+    const cleaned = this.#leaf(name, name)
+    const plain = `[Function: ${cleaned}]`
+    return this.#withMembers(value, cleaned === name ? value : plain, depth, plain)
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
@@ -72,7 +87,8 @@ class Cleaner {
       value,
       copy,
       depth,
-      Reflect.ownKeys(value).filter((key) => key !== 'length'),
+      // Nor what it says of itself, which may be something else.
+      Reflect.ownKeys(value).filter((key) => key !== 'length' && !isSaying(key)),
     )
     copy.length = value.length
     return copy
@@ -90,11 +106,22 @@ class Cleaner {
     return copy
   }
 
+  /** What has no members of its own as a rule: where it has some that hold a value, or says something of itself, a plain form stands for it. */
+  #withMembers(value: object, cleaned: unknown, depth: number, plain: unknown): unknown {
+    if (cleaned !== value) return cleaned
+    const keys = Reflect.ownKeys(value).filter((key) => !(typeof key === 'string' && (/^\d+$/.test(key) || usual.has(key))))
+    if (keys.length === 0) return value
+    if (keys.some(isSaying)) return plain
+    const members = Object.create(null) as Record<PropertyKey, unknown>
+    this.#copyMembers(value, members, depth, keys)
+    return keys.every((key) => Object.hasOwn(members, key) && this.#isEqual(read(value, key), members[key as string])) ? value : plain
+  }
+
   /** What is shown of these is one text. */
-  #textual(value: { toString(): string }): unknown {
+  #textual(value: { toString(): string }, depth: number): unknown {
     const text = String(value)
     const cleaned = this.#leaf(text, text)
-    return cleaned === text ? value : cleaned
+    return this.#withMembers(value, cleaned === text ? value : cleaned, depth, cleaned)
   }
 
   #bytes(view: ArrayBufferView): unknown {
@@ -132,15 +159,24 @@ class Cleaner {
     if (serialized !== undefined && !(value instanceof Error)) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
     if (shown !== undefined && !(value instanceof Error)) return this.#keep(value, shown)
-    for (const key of Reflect.ownKeys(members))
-      if (!(says as readonly PropertyKey[]).includes(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+    for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+    // Methods of the class that would look for private fields, which the copy has not.
+    const said = serialized === undefined ? [] : [['toJSON', cleaned] as const]
+    for (const [key, answer] of [...said, ...this.#saidBy(value)]) Object.defineProperty(copy, key, { value: () => answer, writable: true, configurable: true, enumerable: false })
     return copy
   }
 
-  /** The cleaned text that it makes of itself for a person, where that would show a value. */
-  #shown(value: object): string | undefined {
-    for (const key of [inspected, 'toString'] as const) {
+  /** The cleaned texts that it makes of itself for a person. */
+  #saidBy(value: object): readonly (readonly [typeof inspected | 'toString', string])[] {
+    return ([inspected, 'toString'] as const).flatMap((key) => {
       const text = textBy(value, key)
+      return text === undefined ? [] : [[key, this.#redactor.redact(text, this.#reader)] as const]
+    })
+  }
+
+  /** The cleaned text that it makes of itself, where that would show a value. */
+  #shown(value: object): string | undefined {
+    for (const text of [textBy(value, inspected), textBy(value, 'toString'), primitiveOf(value)]) {
       if (text === undefined) continue
       const cleaned = this.#redactor.redact(text, this.#reader)
       if (cleaned !== text) return cleaned
@@ -174,7 +210,7 @@ class Cleaner {
     for (const key of keys) {
       const descriptor = Object.getOwnPropertyDescriptor(from, key)
       if (descriptor === undefined) continue
-      const name = typeof key === 'string' ? this.#leaf(key, key) : key
+      const name = typeof key === 'symbol' ? this.#symbol(key) : this.#leaf(String(key), String(key))
       const value = 'value' in descriptor ? (descriptor.value as unknown) : read(from, key)
       Object.defineProperty(to, name, { value: this.clean(value, depth + 1), enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
     }
@@ -210,7 +246,11 @@ function read(from: object, key: PropertyKey): unknown {
 
 /** By which an object says itself what is to be shown of it. */
 const inspected = Symbol.for('nodejs.util.inspect.custom')
-const says = ['toJSON', 'toString', inspected, Symbol.toPrimitive] as const
+const says: readonly PropertyKey[] = ['toJSON', 'toString', inspected, Symbol.toPrimitive, Symbol.toStringTag]
+const isSaying = (key: PropertyKey): boolean => says.includes(key)
+
+/** Members that functions, expressions and bytes have. */
+const usual: ReadonlySet<string> = new Set(['length', 'name', 'prototype', 'arguments', 'caller', 'lastIndex'])
 
 /** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
 function emptyCopy(value: object, clean: (text: string) => string): object {
@@ -220,6 +260,16 @@ function emptyCopy(value: object, clean: (text: string) => string): object {
   if (DOMException !== undefined && value instanceof DOMException) return new DOMException(clean(value.message), clean(value.name))
   // One that the runtime itself takes for an error.
   return Object.setPrototypeOf(new Error(''), prototype) as object
+}
+
+/** What stands for it in a text. That of an error is made of members that are cleaned. */
+function primitiveOf(value: object): string | undefined {
+  try {
+    // oxlint-disable-next-line typescript/no-base-to-string -- what it says of itself, whatever that is
+    return value instanceof Error ? undefined : String(value)
+  } catch {
+    return undefined
+  }
 }
 
 function textBy(value: object, key: typeof inspected | 'toString'): string | undefined {

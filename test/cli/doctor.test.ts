@@ -2,7 +2,7 @@ import { chmod } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { canaries, createCommand, storeFiles, type Command, type Project } from './command.js'
+import { canaries, createCommand, storeFiles, visible, type Command, type Project } from './command.js'
 
 interface Finding {
   level: 'ok' | 'warning' | 'problem'
@@ -150,6 +150,35 @@ describe('keyward doctor finds, with its fix,', () => {
     await project.write('.env', 'OPENAI_API_KEY=not-a-real-key\nthis is no assignment\n')
     const { findings } = await findingsOf(project)
     expect(findings).toContainEqual(expect.objectContaining({ level: 'problem', about: 'provider', message: expect.stringContaining('line 2') as string }))
+    expect(JSON.stringify(findings)).not.toContain('not-a-real-key')
+  })
+
+  it('shows on a terminal that it waits, and nothing of that in a pipe', async () => {
+    const project = await command.project({
+      'keyward.config.mjs': `const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+        export default { secrets: { KEY: {} }, environments: { only: { provider: { name: 'slow', failure: () => undefined, async get() { await wait(1_500); return { value: 'not-a-real-key' } } } } } }`,
+    })
+    const { shown, exitCode } = await project.onTerminal(['doctor'], [['Looking at everything', '']])
+    expect(exitCode).toBe(0)
+    expect(visible(shown)).toContain('slow answers')
+    expect((await project.run(['doctor'])).errors).not.toContain('Looking')
+    expect(await project.onTerminal(['doctor'], [['Looking at everything', '\u0003']])).toMatchObject({ exitCode: 130 })
+  })
+
+  it('what two names share, and what is there and empty', async () => {
+    const project = await command.project({
+      '.env': 'SHARED=not-a-real-key\nEMPTY=\n',
+      'keyward.config.json': JSON.stringify({
+        secrets: { A_KEY: {}, B_KEY: {}, EMPTY: {} },
+        agents: { one: { allow: ['A_KEY'] }, two: { allow: ['B_KEY'] } },
+        environments: { only: { provider: 'dotenv', references: { A_KEY: 'SHARED', B_KEY: 'SHARED' } } },
+      }),
+    })
+    const { findings } = await findingsOf(project)
+    expect(findings).toContainEqual(expect.objectContaining({ level: 'warning', about: 'access', subject: 'A_KEY', message: '(also B_KEY) is granted to one and two' }))
+    expect(findings).toContainEqual(
+      expect.objectContaining({ level: 'warning', subject: 'EMPTY', message: 'is empty', fix: expect.stringContaining('keyward set EMPTY') as string }),
+    )
     expect(JSON.stringify(findings)).not.toContain('not-a-real-key')
   })
 

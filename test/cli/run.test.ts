@@ -164,6 +164,12 @@ describe('the end of keyward run', () => {
 })
 
 describe('keyward run --redact', () => {
+  it('replaces what the command finds in the files of others too', async () => {
+    const { output } = await whole.run(['run', '--quiet', '--redact', '--agent', 'nobody', '--', 'cat', '.env'])
+    for (const value of ['sk-not-a-real-key', 'search-not-a-real-key']) expect(output).not.toContain(value)
+    expect(output).toContain('OPENAI_API_KEY=[secret]')
+  })
+
   const pieces = `
     const write = (stream, texts) => texts.reduce((before, text) => before.then(() => new Promise((done) => { stream.write(text); setTimeout(done, 30) })), Promise.resolve())
     const key = process.env.OPENAI_API_KEY

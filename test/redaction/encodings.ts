@@ -39,3 +39,7 @@ export const encodings: Readonly<Record<string, (text: string) => string>> = {
 
 const character = fc.oneof(fc.constantFrom(...'abcXYZ019-_./+=&%"\\\'<> \n'), fc.string({ minLength: 1, maxLength: 1, unit: 'grapheme' }))
 export const secretValue = fc.string({ unit: character, minLength: 8, maxLength: 40 }).filter((text) => !/\p{Cs}/u.test(text))
+
+const latin: Readonly<Record<string, string>> = { ü: 'uuml', Ö: 'Ouml', ß: 'szlig', é: 'eacute', ñ: 'ntilde', '÷': 'divide' }
+/** By the names of HTML, where there are some. */
+export const entitiesOf = (text: string): string => Array.from(text, (character) => (latin[character] === undefined ? character : `&${latin[character]};`)).join('')

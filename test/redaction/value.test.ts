@@ -57,6 +57,75 @@ describe('redactValue', () => {
     expect((clean({ [symbol]: key }) as Record<symbol, unknown>)[symbol]).toBe(marker)
   })
 
+  it('gives an error with private fields what it would say of itself, cleaned', async () => {
+    class Sdk extends Error {
+      readonly #id: string
+      constructor(message: string, id: string) {
+        super(message)
+        this.#id = id
+      }
+      toJSON(): unknown {
+        return { id: this.#id }
+      }
+      [inspect.custom](): string {
+        return `Sdk ${this.#id}`
+      }
+      override toString(): string {
+        return `sdk: ${this.#id}`
+      }
+    }
+    const { clean } = await setUp()
+    for (const error of [new Sdk(`with ${key}`, key), new Sdk(`with ${key}`, 'clean'), new Sdk('clean', key)]) {
+      const cleaned = clean({ error }) as { error: Sdk }
+      expect(cleaned.error).toBeInstanceOf(Sdk)
+      for (const text of [JSON.stringify(cleaned), inspect(cleaned, { showHidden: true }), String(cleaned.error), cleaned.error.message]) expect(text).not.toContain(key)
+    }
+    expect(JSON.stringify(clean(new Sdk(key, key)))).toBe(JSON.stringify({ id: marker }))
+  })
+
+  it.each([
+    ['an array that says something else', Object.assign(['a'], { toJSON: () => key })],
+    ['an array with a text of its own', Object.assign(['a'], { toString: () => key })],
+    ['a date with a form of its own', Object.assign(new Date(0), { toJSON: () => key })],
+    ['a date with members', Object.assign(new Date(0), { key })],
+    ['an expression with members', Object.assign(/a/g, { key })],
+    ['bytes with a form of its own', Object.assign(Buffer.from('abc'), { toJSON: () => key })],
+    ['bytes with members', Object.assign(Buffer.from('abc'), { key })],
+    ['a function with a form of its own', Object.assign(() => undefined, { toJSON: () => key })],
+    ['a function with members', Object.assign(() => undefined, { key })],
+    ['a function of that name', Object.defineProperty(() => undefined, 'name', { value: key })],
+    ['a symbol', Symbol(key)],
+    ['a member that a symbol names', { [Symbol(key)]: 1 }],
+    [
+      'an instance that is a text where one is needed',
+      new (class {
+        [Symbol.toPrimitive](): string {
+          return key
+        }
+      })(),
+    ],
+    [
+      'an instance with a tag',
+      new (class {
+        get [Symbol.toStringTag](): string {
+          return key
+        }
+      })(),
+    ],
+  ])('leaves nothing of a value in %s', async (_, value) => {
+    const { clean } = await setUp()
+    const cleaned = clean({ value }) as { value: unknown }
+    expect(JSON.stringify(cleaned)).not.toContain(key)
+    expect(inspect(cleaned, { showHidden: true, depth: 5 })).not.toContain(key)
+    expect(String(cleaned.value)).not.toContain(key)
+  })
+
+  it('leaves dates, expressions, bytes and functions that are clean as they are', async () => {
+    const { clean } = await setUp()
+    for (const value of [new Date(0), /a/g, Buffer.from('abc'), () => undefined, Object.assign(() => undefined, { own: 1 }), Symbol('name'), Object.assign(/b/, { own: 'x' })])
+      expect(clean(value)).toBe(value)
+  })
+
   it('keeps what an instance hides as hidden, whether a text or a symbol names it', async () => {
     const { clean } = await setUp()
     const symbol = Symbol('name')
