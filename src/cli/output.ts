@@ -76,7 +76,7 @@ export class Output {
 async function startSpinner(text: string): Promise<() => void> {
   const { spinner } = await import('@clack/prompts')
   // Of the keyboard it takes nothing: Ctrl-C is the system's.
-  const shown = spinner({ output: process.stderr, input: new PassThrough(), onCancel: () => process.exit(exitCodes.cancelled) })
+  const shown = spinner({ output: process.stderr, input: new PassThrough(), withGuide: false, onCancel: () => process.exit(exitCodes.cancelled) })
   shown.start(text)
   return () => shown.clear()
 }
