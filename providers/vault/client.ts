@@ -7,7 +7,7 @@ import { Transport, type TransportRequest } from './transport.js'
 
 /** What is used of node-vault; anything that has it can be injected as `client`. */
 export interface VaultRequester {
-  request(options: { path: string; method: string; headers: Record<string, string>; json?: unknown; signal: AbortSignal }): Promise<unknown>
+  request(options: { path: string; method: string; headers: Record<string, string>; json?: unknown; mayHaveResults?: boolean; signal: AbortSignal }): Promise<unknown>
 }
 
 export interface Call {
@@ -19,6 +19,8 @@ export interface Call {
   readonly token?: string | undefined
   /** How long a wrapping token lives; the answer is then wrapped: https://developer.hashicorp.com/vault/docs/concepts/response-wrapping. */
   readonly wrapFor?: string
+  /** Of a batch, of which one item failed, the server answers with 400, and with the results of all the others. */
+  readonly mayHaveResults?: boolean
   readonly signal: AbortSignal
 }
 
@@ -31,7 +33,7 @@ export class VaultClient {
     this.#options = options
   }
 
-  async request({ method, path, body, token, wrapFor, signal }: Call): Promise<Body> {
+  async request({ method, path, body, token, wrapFor, mayHaveResults, signal }: Call): Promise<Body> {
     signal.throwIfAborted()
     const requester = await this.#loaded()
     const { namespace } = this.#options
@@ -47,6 +49,7 @@ export class VaultClient {
         ...(method === 'PATCH' ? { 'content-type': 'application/merge-patch+json' } : {}),
       },
       ...(body === undefined ? {} : { json: body }),
+      ...(mayHaveResults === true ? { mayHaveResults } : {}),
       signal,
     })
     return asRecord(answer)

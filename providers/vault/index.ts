@@ -13,6 +13,7 @@ import { VaultResponseError } from './response.js'
 import { Session } from './session.js'
 import { fromLogin, fromRole } from './token-source.js'
 
+export { transit, type Transit, type TransitCall, type TransitOptions, type TransitOutcome } from './transit.js'
 export type { Credential, VaultAgents, VaultAuth, VaultOptions, VaultTls } from './options.js'
 
 /**

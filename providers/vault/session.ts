@@ -34,7 +34,7 @@ export class Session {
   readonly #client: VaultClient
   readonly #setup: ProviderSetup
   #held: Held | undefined
-  #logins: Promise<Held> | undefined
+  #login: Promise<Held> | undefined
   #timer: { clear(): void } | undefined
   #failures = 0
   #isClosed = false
@@ -75,9 +75,19 @@ export class Session {
       if (this.#isClosed) throw new SecretError({ code: 'closed' })
       const held = this.#held
       if (held !== undefined && (held.expiresAt === undefined || held.expiresAt - margin > this.#setup.clock.now())) return held
-      this.#logins ??= this.#logIn().finally(() => (this.#logins = undefined))
-      await waitFor(this.#logins, signal)
+      signal.throwIfAborted()
+      await waitFor(this.#loggedIn(), signal)
     }
+  }
+
+  /** One for all who wait. */
+  #loggedIn(): Promise<Held> {
+    if (this.#login !== undefined) return this.#login
+    const login = this.#logIn().finally(() => (this.#login = undefined))
+    // All who waited may have left.
+    login.catch(() => undefined)
+    this.#login = login
+    return login
   }
 
   async #logIn(): Promise<Held> {
@@ -133,12 +143,12 @@ export class Session {
   async #renew(held: Held): Promise<void> {
     if (this.#isClosed || this.#held !== held) return
     try {
-      if (!held.isRenewable || !(await this.#extend(held))) await this.#replace()
+      if (!held.isRenewable || !(await this.#extend(held))) await this.#loggedIn()
     } catch (error) {
       this.#failures += 1
       const gap = Math.min(longestGap, shortestGap * 2 ** (this.#failures - 1)) * (1 + jitter * Math.random())
       if (!this.#isClosed && this.#held === held) this.#timer = setBackgroundTimer(this.#setup.clock, () => void this.#renew(held), gap)
-      if (isRefusal(error)) await this.#replace().catch(() => undefined)
+      if (isRefusal(error)) await this.#loggedIn().catch(() => undefined)
     }
   }
 
@@ -156,12 +166,6 @@ export class Session {
     held.isRenewable = isRenewable
     this.#plan(held)
     return true
-  }
-
-  /** A token that was handed over cannot be replaced, unless there is another by now. */
-  async #replace(): Promise<void> {
-    this.#logins ??= this.#logIn().finally(() => (this.#logins = undefined))
-    await this.#logins
   }
 
   /**

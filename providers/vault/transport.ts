@@ -4,7 +4,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { VaultAnswerError, VaultResponseError } from './response.js'
+import { asRecord, VaultAnswerError, VaultResponseError } from './response.js'
 import type { TlsMaterial } from './tls.js'
 
 /** What node-vault hands to its HTTP client, as far as it is used. */
@@ -13,6 +13,7 @@ export interface TransportRequest {
   readonly uri: string
   readonly headers: Readonly<Record<string, string>>
   readonly json?: unknown
+  readonly mayHaveResults?: boolean
   readonly signal: AbortSignal
 }
 
@@ -48,8 +49,8 @@ export class Transport {
       throw new VaultAnswerError('redirected', statusCode)
     }
     const text = await readText(response, request.signal)
-    const isOk = statusCode >= 200 && statusCode < 300
     const body = parse(text)
+    const isOk = (statusCode >= 200 && statusCode < 300) || (statusCode === 400 && request.mayHaveResults === true && Array.isArray(asRecord(body?.['data'])['batch_results']))
     if (!isOk) throw new VaultResponseError(statusCode, retryAfterOf(response), body)
     if (body === undefined) throw new VaultAnswerError('not-json', statusCode)
     // 202 is a success too, and one that node-vault takes for an error.
