@@ -97,6 +97,11 @@ export class Session {
     try {
       const given = await this.#source.take({ client: this.#client, signal: AbortSignal.timeout(patience), conceal: this.#setup.conceal })
       const held = await this.#take(given, startedAt)
+      if (this.#isClosed) {
+        // Nobody is left who would end it.
+        await this.#end(held)
+        throw new SecretError({ code: 'closed' })
+      }
       this.#held = held
       this.#failures = 0
       this.#plan(held)
@@ -133,7 +138,7 @@ export class Session {
   #plan(held: Held): void {
     this.#timer?.clear()
     const { clock } = this.#setup
-    if (this.#isClosed || held.expiresAt === undefined) return
+    if (this.#isClosed || held.expiresAt === undefined || (this.#source.isFixed && !held.isRenewable)) return
     const left = held.expiresAt - clock.now()
     const share = (2 / 3) * (1 - jitter * Math.random())
     this.#timer = setBackgroundTimer(clock, () => void this.#renew(held), Math.max(shortestGap, left * share))
@@ -143,12 +148,13 @@ export class Session {
   async #renew(held: Held): Promise<void> {
     if (this.#isClosed || this.#held !== held) return
     try {
-      if (!held.isRenewable || !(await this.#extend(held))) await this.#loggedIn()
+      const isExtended = held.isRenewable && (await this.#extend(held))
+      if (!isExtended && !this.#source.isFixed) await this.#loggedIn()
     } catch (error) {
       this.#failures += 1
       const gap = Math.min(longestGap, shortestGap * 2 ** (this.#failures - 1)) * (1 + jitter * Math.random())
       if (!this.#isClosed && this.#held === held) this.#timer = setBackgroundTimer(this.#setup.clock, () => void this.#renew(held), gap)
-      if (isRefusal(error)) await this.#loggedIn().catch(() => undefined)
+      if (isRefusal(error) && !this.#source.isFixed) await this.#loggedIn().catch(() => undefined)
     }
   }
 
@@ -189,7 +195,11 @@ export class Session {
     this.#timer?.clear()
     const held = this.#held
     this.#held = undefined
-    if (held?.token === undefined || !this.#source.isOwn) return
+    if (held !== undefined) await this.#end(held)
+  }
+
+  async #end(held: Held): Promise<void> {
+    if (held.token === undefined || !this.#source.isOwn) return
     try {
       await this.#client.request({ method: 'POST', path: 'auth/token/revoke-self', body: {}, token: held.token, signal: AbortSignal.timeout(5_000) })
     } catch {

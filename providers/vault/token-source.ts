@@ -10,6 +10,8 @@ import { encodePath } from './path.js'
 export interface TokenSource {
   /** Is the token ours, to be ended with us? */
   readonly isOwn: boolean
+  /** Is there no other to be had when this one ends? */
+  readonly isFixed: boolean
   /** Does it need a token at all, of which there are events? */
   readonly isSilent: boolean
   /** Undefined where requests go out without a token. */
@@ -19,6 +21,7 @@ export interface TokenSource {
 export function fromLogin(auth: VaultAuth): TokenSource {
   return {
     isOwn: auth.method !== 'token' && auth.method !== 'none',
+    isFixed: auth.method === 'token' && typeof auth.token === 'string',
     isSilent: auth.method === 'none',
     take: (context) => login(auth, context),
   }
@@ -39,6 +42,7 @@ export interface MintSettings {
 export function fromRole({ agents, grant, now, send }: MintSettings): TokenSource {
   return {
     isOwn: true,
+    isFixed: false,
     isSilent: false,
     async take({ signal }) {
       const left = (grant.expiresAt ?? Infinity) - now()
