@@ -25,7 +25,7 @@ export default defineConfig({
           name: 'package',
           include: ['test/package/**/*.test.ts', 'test/cli/**/*.test.ts'],
           exclude: ['**/node_modules/**'],
-          globalSetup: ['test/package/build.ts'],
+          globalSetup: ['test/package/build.ts', 'test/servers/install-openbao.ts'],
           // Packing, installing and bundling.
           testTimeout: 120_000,
           hookTimeout: 300_000,

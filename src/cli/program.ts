@@ -11,6 +11,7 @@ import { addList } from './list.js'
 import { suggest } from '../errors/check.js'
 import { Output } from './output.js'
 import { report } from './report.js'
+import { addPolicy } from './policy.js'
 import { addRun } from './run.js'
 import { addSet } from './set.js'
 
@@ -45,7 +46,7 @@ function createProgram(version: string): Command {
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .addHelpText('after', '\nExit codes, JSON documents and examples: docs/cli.md of the package')
   addGlobalOptions(program)
-  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addDoctor, addCompletion]) addGlobalOptions(add(program))
+  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addPolicy, addDoctor, addCompletion]) addGlobalOptions(add(program))
   return program
 }
 

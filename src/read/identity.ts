@@ -138,7 +138,7 @@ export class Identities {
     const identity = this.#identities.get(identityOf(scope))
     if (scope.ended !== undefined || identity?.agent === undefined) return false
     try {
-      const reachable = this.#settings.resolver().reachable(this.#grantOf(scope))
+      const reachable = this.reachable(scope)
       return (
         reachable.length > 0 &&
         reachable.every((instance) => {
@@ -207,12 +207,7 @@ export class Identities {
     const { clock, narrowed: told } = this.#settings
     const beganAt = clock.now()
     const reach = this.#reachOf(scope, instance)
-    const grant: ProviderGrant = {
-      agent: scope.agent ?? '',
-      allow: [...reach.allow],
-      deny: [...reach.deny],
-      ...(scope.limit === Infinity ? {} : { expiresAt: scope.limit }),
-    }
+    const grant = this.grantAt(scope, instance)
     try {
       const answer = clock.home.run(() => provider.narrow?.(grant))
       // One that takes its time is no answer, and must not end the process when it fails.
@@ -231,6 +226,17 @@ export class Identities {
       // That there is no identity must not look like there being no secret: a default, or the next of a list, would answer for it.
       throw createError(failure.code === 'not-found' ? { ...failure, code: 'unavailable' } : failure, { provider: instance.name })
     }
+  }
+
+  /** The backends that a scope can reach, loaded or not. */
+  reachable(scope: ScopeState): readonly ProviderInstance[] {
+    return this.#settings.resolver().reachable(this.#grantOf(scope))
+  }
+
+  /** What a scope is granted, in the ids of a backend whose provider is loaded. */
+  grantAt(scope: ScopeState, instance: ProviderInstance): ProviderGrant {
+    const { allow, deny } = this.#reachOf(scope, instance)
+    return { agent: scope.agent ?? '', allow: [...allow], deny: [...deny], ...(scope.limit === Infinity ? {} : { expiresAt: scope.limit }) }
   }
 
   #grantOf(scope: ScopeState): EffectiveGrant {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCommand, type Command, type Project } from './command.js'
 
-const verbs = ['init', 'get', 'set', 'delete', 'list', 'run', 'doctor', 'completion']
+const verbs = ['init', 'get', 'set', 'delete', 'list', 'run', 'policy', 'doctor', 'completion']
 
 let command: Command
 let project: Project

@@ -7,7 +7,7 @@ import { root } from '../package/root.js'
 import { createCommand, type Command, type Ended, type Project } from './command.js'
 
 const page = await readFile(join(root, 'docs/cli.md'), 'utf8')
-const verbs = ['init', 'get', 'set', 'delete', 'list', 'run', 'doctor', 'completion']
+const verbs = ['init', 'get', 'set', 'delete', 'list', 'run', 'policy', 'doctor', 'completion']
 
 interface Line {
   readonly text: string

@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import { action } from './call.js'
+import { exitCodes } from './exit-codes.js'
+import { exitCodeOf, tell } from './report.js'
+
+interface Options {
+  agent: string
+  provider?: string
+}
+
+export function addPolicy(program: Command): Command {
+  return program
+    .command('policy')
+    .summary('print the least policy for an agent')
+    .description(
+      "Prints, in each backend's own language, the policy that lets an agent read what the config grants it and nothing else. Changes nothing: you apply it, and the backend then refuses all else by itself.",
+    )
+    .requiredOption('--agent <agent>', 'one of the agents of the config')
+    .option('--provider <name>', 'of this provider alone (default: all that the agent can reach)')
+    .action(
+      action<Options>(async (call) => {
+        const { options, output } = call
+        const { secrets } = await call.open()
+        const { policiesOf } = await import('../read/policies.js')
+        const scope = secrets.agent(options.agent)
+        const all = await output.waiting('Asking the backends', policiesOf(scope))
+        const found = all.filter(({ provider }) => options.provider === undefined || provider === options.provider)
+        const documents = found.map(({ provider, policy, error }) => ({
+          provider,
+          ...(policy === undefined ? {} : { policy }),
+          ...(error === undefined ? {} : { error: tell(error) }),
+        }))
+        for (const { provider, policy, error } of found) {
+          if (error !== undefined) output.error(tell(error).message)
+          else if (policy === undefined) output.warn(`${provider} has no policies: what the agent may read there is held to in this process alone.`)
+        }
+        if (found.length === 0) output.warn(options.provider === undefined ? 'this agent can reach no provider.' : `this agent can reach no provider "${options.provider}".`)
+        const texts = found.flatMap(({ provider, policy }) => (policy === undefined ? [] : [`# ${provider}: policy ${policy.name}\n${policy.text}`]))
+        output.result({ ...call.source, agent: options.agent, policies: documents }, texts.join('\n'))
+        const [failed] = documents.flatMap(({ error }) => (error === undefined ? [] : [error]))
+        if (failed !== undefined) return exitCodeOf(failed.code)
+        return texts.length === 0 ? exitCodes.unsupported : exitCodes.ok
+      }),
+    )
+}

@@ -1,0 +1,71 @@
+import { symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { root } from '../package/root.js'
+import { OpenBao } from '../servers/openbao.js'
+import { createCommand, type Command, type Project } from './command.js'
+
+let server: OpenBao
+let command: Command
+let project: Project
+beforeAll(async () => {
+  ;[server, command] = await Promise.all([OpenBao.start(), createCommand()])
+  // The client, which a user of Vault installs beside keyward.
+  await symlink(join(root, 'node_modules/node-vault'), join(dirname(command.path), '../node-vault'))
+  project = await command.project({
+    '.env': 'LOCAL=not-a-real-key\n',
+    'keyward.config.json': JSON.stringify({
+      secrets: { A: {}, B: {}, LOCAL: {} },
+      agents: { researcher: { allow: ['A', 'search/*'], deny: ['search/private*'] }, local: { allow: ['LOCAL'] }, nobody: { allow: [] } },
+      environments: {
+        only: {
+          provider: { name: 'vault', address: server.address, agents: { tokenRole: 'agents' } },
+          providers: { files: { name: 'dotenv' } },
+          references: { LOCAL: 'files://LOCAL' },
+        },
+      },
+    }),
+  })
+})
+afterAll(async () => {
+  await Promise.all([server.stop(), command.remove()])
+})
+
+const run = (words: readonly string[]): ReturnType<Project['run']> => project.run(['policy', ...words], { environment: { VAULT_TOKEN: server.rootToken } })
+
+describe('keyward policy', () => {
+  it('prints what the server then holds a token to', async () => {
+    const { output, errors, exitCode } = await run(['--agent', 'researcher'])
+    expect(exitCode, errors).toBe(0)
+    const [, name = ''] = /^# vault: policy (keyward-researcher-[\da-f]{12})$/m.exec(output) ?? []
+    await server.putPolicy(name, output)
+    const token = await server.createToken([name])
+    for (const id of ['A', 'B', 'search/key', 'search/private']) await server.demand('POST', `secret/data/${id}`, { data: { value: 'x' } })
+    const statuses = await Promise.all(['A', 'B', 'search/key', 'search/private'].map(async (id) => (await server.request('GET', `secret/data/${id}`, undefined, token)).status))
+    expect(statuses).toEqual([200, 403, 200, 403])
+    const { output: document } = await run(['--agent', 'researcher', '--json'])
+    expect(JSON.parse(document)).toEqual({
+      config: 'keyward.config.json',
+      environment: 'only',
+      agent: 'researcher',
+      policies: [{ provider: 'vault', policy: { name, text: expect.stringContaining('path "secret/data/A"') as string } }],
+    })
+  })
+
+  it('says which provider has none, and fails where there is none at all', async () => {
+    const { output, errors, exitCode } = await run(['--agent', 'local'])
+    expect({ output, exitCode }).toEqual({ output: '', exitCode: 9 })
+    expect(errors).toContain('files has no policies')
+    expect(await run(['--agent', 'nobody'])).toMatchObject({ exitCode: 9, errors: expect.stringContaining('can reach no provider') as string })
+    expect(await run(['--agent', 'researcher', '--provider', 'aws'])).toMatchObject({ exitCode: 9, errors: expect.stringContaining('no provider "aws"') as string })
+  })
+
+  it('tells why a backend could not be asked, and which agents there are', async () => {
+    const { errors, exitCode } = await project.run(['policy', '--agent', 'researcher'], { environment: { VAULT_TOKEN: 'not-a-real-token' } })
+    expect(exitCode).toBe(5)
+    expect(errors).toContain('VAULT_TOKEN')
+    expect(errors).not.toContain('not-a-real-token')
+    expect(await run(['--agent', 'resaercher'])).toMatchObject({ exitCode: 6, errors: expect.stringContaining('researcher') as string })
+    expect(await run([])).toMatchObject({ exitCode: 2 })
+  })
+})
