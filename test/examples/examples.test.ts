@@ -6,6 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
+/** Where the values of a program stand, where that is another file. */
+const valuesOf: Readonly<Record<string, string>> = { 'read-a-secret.ts': '.env.example', 'vault-in-production/main.ts': 'vault-in-production/development.env' }
+
 /** How every value in the examples begins, so that one that is printed can be found. */
 const valueMark = 'not-a-real-'
 
@@ -68,6 +71,7 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'development: search/api-key comes from dotenv, reference search_api_key (21 characters)',
     'production: search/api-key comes from env, reference SEARCH_SERVICE_KEY (32 characters)',
   ],
+  'vault-in-production/main.ts': ['development: OPENAI_API_KEY comes from dotenv, reference OPENAI_API_KEY (26 characters)'],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
   'rotate-by-hand.ts': [
     'memory: has all that the config asks for',
@@ -136,7 +140,7 @@ describe('the examples', () => {
   })
 
   it.each(Object.keys(expected))('%s has values that could be found', async (file) => {
-    expect(await readFile(join(root, 'examples', file === 'read-a-secret.ts' ? '.env.example' : file), 'utf8')).toContain(valueMark)
+    expect(await readFile(join(root, 'examples', valuesOf[file] ?? file), 'utf8')).toContain(valueMark)
   })
 })
 
