@@ -31,6 +31,13 @@ describe('the client of a provider', () => {
     expect(await app.node('app.mjs')).toMatch(/^invalid-config .*"dotenv" is not installed\. Run `npm install dotenv`/)
   })
 
+  it('that is an optional peer, as node-vault is, is named so too, and nothing else needs it', async () => {
+    await app.write('vault.mjs', source.replace("{ name: 'dotenv', processEnv: 'never' }", "{ name: 'vault', address: 'http://127.0.0.1:1', token: 'not-a-real-token' }"))
+    const output = await app.node('vault.mjs')
+    expect(output).toMatch(/^invalid-config .*"node-vault" is not installed\. Run `npm install node-vault`/)
+    expect(output).not.toContain('not-a-real-token')
+  })
+
   it('that throws is said to be there', async () => {
     await install(`throw new Error('GREETING=hello')`)
     const output = await app.node('app.mjs')
