@@ -158,7 +158,7 @@ describe('the message of a mistake in the options names the option and what is e
     ['an environment', { provider, environment: '' }, ['environment']],
     ['who is asked', { provider, authorize: true }, ['authorize', 'a function']],
     ['where may be read', { provider, outsideTools: 'refuse' }, ['outsideTools', "'allow' or 'deny'"]],
-    ['a later provider', { provider: 'vault' }, ['vault']],
+    ['a later provider', { provider: 'azure' }, ['of this version', 'memory, env, dotenv, vault']],
   ])('%s', async (_what, options, said) => {
     const error = await errorOf(() => createSecrets<string>(options as SecretsOptions))
     expect(error.code).toBe('invalid-config')
