@@ -1,6 +1,6 @@
 /** Measures keyward and its peers side by side, and writes the table into README.md. */
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,9 @@ import { peers, unit } from './peers.js'
 import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { redactionTable, table } from './table.js'
+import { redactionTable, table, vaultTable } from './table.js'
+import { clients } from './vault.js'
+import { startVault } from './vault-server.js'
 
 const run = promisify(execFile)
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -19,6 +21,7 @@ const readProcesses = 9
 const coldProcesses = 5
 const memoryProcesses = 3
 const importProcesses = 15
+const vaultProcesses = 5
 
 /** One child after another: two at once would measure each other. */
 async function child(script, given, flags = [], directory = here) {
@@ -42,6 +45,8 @@ async function install() {
   await cp(join(root, 'dist'), join(installed, 'node_modules/keyward/dist'), { recursive: true })
   await cp(join(root, 'package.json'), join(installed, 'node_modules/keyward/package.json'))
   await cp(join(root, 'node_modules/dotenv'), join(installed, 'node_modules/dotenv'), { recursive: true, dereference: true })
+  // The client of Vault comes with many packages of its own.
+  await symlink(join(here, 'node_modules/node-vault'), join(installed, 'node_modules/node-vault'))
   await cp(join(here, 'import-time.js'), join(installed, 'import-time.js'))
   await bundleWithSeam(join(installed, 'with-seam.js'))
   await writeFile(join(installed, 'package.json'), '{ "type": "module", "private": true }\n')
@@ -96,6 +101,22 @@ async function measureRedaction(installed) {
   return rows
 }
 
+async function measureVault(installed) {
+  const server = await startVault()
+  try {
+    const figures = await interleaved(vaultProcesses, Object.keys(clients), (kind) => child('vault.js', [kind, server.address, server.token, installed]))
+    return Object.keys(clients).map((kind) => ({
+      kind,
+      label: clients[kind].label,
+      single: median(figures[kind].map(({ single }) => single)),
+      ratio: median(figures[kind].map(({ single }) => single)) / median(figures.fetch.map(({ single }) => single)),
+      many: median(figures[kind].map(({ many }) => many)),
+    }))
+  } finally {
+    server.stop()
+  }
+}
+
 async function writeTable(text, name = 'table') {
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
@@ -115,7 +136,9 @@ try {
   await writeTable(text)
   const redaction = redactionTable(await measureRedaction(installed))
   await writeTable(redaction, 'redaction')
-  process.stdout.write(`${text}\n${redaction}\n`)
+  const vault = vaultTable(await measureVault(installed))
+  await writeTable(vault, 'vault')
+  process.stdout.write(`${text}\n${redaction}\n${vault}\n`)
 } finally {
   await rm(installed, { recursive: true, force: true })
 }
