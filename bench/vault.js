@@ -1,5 +1,4 @@
 /** Rows G, one client: microseconds of a read of one secret of KV version 2, one after another; and of 100 fields of 10 secrets at once. */
-import { createRequire } from 'node:module'
 import { Agent, request as send } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -38,8 +37,9 @@ export const clients = {
   keyward: { label: 'keyward, a document from its cache, parsed anew', open: (server) => keyward(server, undefined) },
   'node-vault': {
     label: 'node-vault',
-    open: ({ address, token }) => {
-      const client = createRequire(import.meta.url)('node-vault')({ endpoint: address, token })
+    async open({ address, token }) {
+      const { default: createClient } = await import('node-vault')
+      const client = createClient({ endpoint: address, token })
       return { read: async (path) => (await client.read(`secret/data/${path}`)).data.data }
     },
   },
