@@ -17,8 +17,6 @@ export interface Call {
   readonly body?: Readonly<Record<string, unknown>>
   /** Sent with the request; without one it goes out without. */
   readonly token?: string | undefined
-  /** How long a wrapping token lives; the answer is then wrapped: https://developer.hashicorp.com/vault/docs/concepts/response-wrapping. */
-  readonly wrapFor?: string
   /** Of a batch, of which one item failed, the server answers with 400, and with the results of all the others. */
   readonly mayHaveResults?: boolean
   readonly signal: AbortSignal
@@ -33,7 +31,7 @@ export class VaultClient {
     this.#options = options
   }
 
-  async request({ method, path, body, token, wrapFor, mayHaveResults, signal }: Call): Promise<Body> {
+  async request({ method, path, body, token, mayHaveResults, signal }: Call): Promise<Body> {
     signal.throwIfAborted()
     const requester = await this.#loaded()
     const { namespace } = this.#options
@@ -45,7 +43,6 @@ export class VaultClient {
         'X-Vault-Request': 'true',
         ...(token === undefined ? {} : { 'X-Vault-Token': token }),
         ...(namespace === undefined ? {} : { 'X-Vault-Namespace': namespace }),
-        ...(wrapFor === undefined ? {} : { 'X-Vault-Wrap-TTL': wrapFor }),
         ...(method === 'PATCH' ? { 'content-type': 'application/merge-patch+json' } : {}),
       },
       ...(body === undefined ? {} : { json: body }),

@@ -1,9 +1,12 @@
 /** What Vault lends: users of a database that it makes and takes away again. */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { vault } from '../../../providers/vault/index.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { Postgres } from '../../servers/postgres.js'
+import { durationMilliseconds } from '../../../src/duration.js'
+import { context, make } from '../setup.js'
 import { lendUsers } from './database.js'
 
 let server: OpenBao
@@ -53,10 +56,76 @@ describe('a lent user', () => {
     expect(await whoAmI(...users[1]!)).toBe(users[1]![0])
   })
 
+  it('is never told to last longer than the token that it was lent to', async () => {
+    // With the default policy, by which a token may look itself up: else nobody knows when it ends.
+    const token = await server.createToken(['reader'], { ttl: '120s', no_default_policy: false })
+    const provider = await make(vault({ address: server.address, token }))
+    const { lease } = await provider.get({ id }, context)
+    expect(durationMilliseconds(lease!.duration)).toBeLessThanOrEqual(120_000)
+    expect(durationMilliseconds((await provider.renew!(lease!, context)).duration)).toBeLessThanOrEqual(120_000)
+    await provider.revoke!(lease!, context)
+    await expect(provider.renew!(lease!, context)).rejects.toMatchObject({ statusCode: 400 })
+    await provider.close!()
+  })
+
+  it('is replaced before it ends, so that what is read always logs in', { timeout: 30_000 }, async () => {
+    const shortId = await lendUsers(server, database, 'short', { ttl: '2s', maxTtl: '5s' })
+    await server.putPolicy('short', `path "${shortId}" { capabilities = ["read"] }\npath "sys/leases/+" { capabilities = ["update"] }`)
+    const token = await server.createToken(['short'])
+    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), references: { DB: shortId } })
+    opened.push(secrets)
+    const seen = new Set<string>()
+    for (let time = 0; time < 16; time += 1) {
+      const { username, password } = (await secrets.getSecret('DB', { as: 'json' })) as { username: string; password: string }
+      expect(await whoAmI(username, password)).toBe(username)
+      seen.add(username)
+      await new Promise((resolve) => setTimeout(resolve, 500))
+    }
+    // It was renewed at least once, and replaced at its longest time.
+    expect(seen.size).toBeGreaterThanOrEqual(2)
+    expect(seen.size).toBeLessThanOrEqual(4)
+  })
+
   it('is refused once the secrets are closed', async () => {
     const secrets = await open()
     const [user, password] = [await secrets.getSecret('DB_USER'), await secrets.getSecret('DB_PASSWORD')]
     await secrets.close()
     await expect(whoAmI(user, password)).rejects.toThrow(/authentication failed|does not exist/)
+  })
+})
+
+describe('what is issued', () => {
+  it('is asked for with its parameters, and not served past its end', async () => {
+    await server.demand('POST', 'sys/mounts/pki', { type: 'pki' })
+    await server.demand('POST', 'pki/root/generate/internal', { common_name: 'keyward tests' })
+    await server.demand('POST', 'pki/roles/web', { allowed_domains: ['internal'], allow_subdomains: true, max_ttl: '1h' })
+    await server.putPolicy('issuer', 'path "pki/issue/web" { capabilities = ["update"] }')
+    const token = await server.createToken(['issuer'])
+    const secrets = createSecrets<string>({
+      provider: vault({ address: server.address, token, parameters: { 'pki/issue/web': { common_name: 'app.internal', ttl: '10m' } } }),
+      references: { CERTIFICATE: 'pki/issue/web#certificate', KEY: 'pki/issue/web#private_key' },
+    })
+    opened.push(secrets)
+    const [certificate, key] = await Promise.all([secrets.getSecret('CERTIFICATE'), secrets.getSecret('KEY')])
+    const read = new X509Certificate(certificate)
+    expect(read.subject).toContain('app.internal')
+    expect(read.checkPrivateKey(createPrivateKey(key))).toBe(true)
+    const provider = await make(vault({ address: server.address, token, parameters: { 'pki/issue/web': { common_name: 'app.internal', ttl: '10m' } } }))
+    const { expiresAt } = await provider.get({ id: 'pki/issue/web' }, context)
+    expect(Math.abs(expiresAt!.getTime() - Date.now() - 600_000)).toBeLessThan(30_000)
+  })
+
+  it('without its parameters is said to want some', async () => {
+    const token = await server.createToken(['issuer'])
+    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), references: { CERTIFICATE: 'pki/issue/web#certificate' }, retry: false })
+    opened.push(secrets)
+    await expect(secrets.getSecret('CERTIFICATE')).rejects.toMatchObject({ code: expect.stringMatching(/unsupported|denied/) as string })
+    const asRoot = createSecrets<string>({
+      provider: vault({ address: server.address, token: server.rootToken }),
+      references: { CERTIFICATE: 'pki/issue/web#certificate' },
+      retry: false,
+    })
+    opened.push(asRoot)
+    await expect(asRoot.getSecret('CERTIFICATE')).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('vault.parameters') as string })
   })
 })
