@@ -26,7 +26,8 @@ export interface BrokenLine {
 
 // dotenv's own grammar, so that both take the same lines. It lets white space, and so the end of a line, stand around the separator.
 // Before the name it stops at the end of the line, where dotenv goes on: over many blank lines that takes quadratic time.
-const assignment = /^[^\S\n]*(?:export\s+)?(?<name>[\w.-]+)(?<separator>\s*=\s*?|:\s+?)(?<value>\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/dgm
+const assignment =
+  /^[^\S\n\u2028\u2029]*(?:export\s+)?(?<name>[\w.-]+)(?<separator>\s*=\s*?|:\s+?)(?<value>\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/dgm
 
 /** Every assignment in order, or the first line that is none and neither blank nor a comment. */
 export function scan(content: string): readonly Assignment[] | BrokenLine {

@@ -6,4 +6,8 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 const words = process.argv.slice(2)
 
 if (words[0] === '--version' || words[0] === '-V') process.stdout.write(`${version}\n`)
-else process.exitCode = await (await import('./program.js')).main(words, version)
+else {
+  // Without a listener Node opens its debugger for this signal, to every user of the machine.
+  process.on('SIGUSR1', () => undefined)
+  process.exitCode = await (await import('./program.js')).main(words, version)
+}

@@ -24,7 +24,11 @@ export async function main(words: readonly string[], version: string): Promise<n
     const verb = words.find((word) => !word.startsWith('-'))
     if (verb === undefined && words.includes('--json') && !['--help', '-h', '--version', '-V'].some((word) => words.includes(word)))
       throw new CommandError('usage', 'there is no verb. See `keyward --help`.')
-    if (verb === 'help') demandVerb(program, words[words.indexOf('help') + 1])
+    if (verb === 'help')
+      demandVerb(
+        program,
+        words.slice(words.indexOf('help') + 1).find((word) => !word.startsWith('-')),
+      )
     if (words.length === 0) program.help({ error: true })
     await program.parseAsync(words, { from: 'user' })
     return Number(process.exitCode ?? exitCodes.ok)
@@ -53,7 +57,7 @@ function createProgram(version: string): Command {
 /** The help of a verb that there is not would be that of all. */
 function demandVerb(program: Command, verb: string | undefined): void {
   const verbs = program.commands.map((command) => command.name())
-  if (verb === undefined || verb.startsWith('-') || verbs.includes(verb)) return
+  if (verb === undefined || verbs.includes(verb)) return
   throw new CommandError('usage', `there is no such verb; ${suggest(verb, verbs)}there are ${verbs.join(', ')}.`)
 }
 
@@ -62,7 +66,10 @@ function asUsage({ message }: CommanderError): CommandError {
   const told = message
     .replace(/^error: /, '')
     .replace(/\s*\n/, ' ')
-    .replace(/'(-[^'=]*)=[^']*'/, "'$1'")
+    .replace(/'([^'=]*)=[^']*'/, "'$1'")
+    // Of what is no word of ours nothing is known: it may be a value.
+    .replace(/^(unknown (?:option|command)) '(?!--[a-z-]{1,24}'|-[a-zA-Z]'|[a-z][a-z-]{0,23}')[^']*'/, '$1, which is not repeated here')
+    .replace(/\p{Cc}/gu, '?')
   return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'} See \`keyward --help\`.`)
 }
 

@@ -42,10 +42,10 @@ export function addRun(program: Command): Command {
     .action(
       action<Options>(async (call, ...command) => {
         const { options, output } = call
+        if (command[0] === '') throw new CommandError('usage', 'the command is empty.')
         const project = await call.open()
-        const [{ readGranted }, { minimalEnvironment, runChild }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
-        const usual = minimalEnvironment([])
-        const { reader, secrets, empty } = await readGranted(project, options.agent, new Set(Object.keys(usual)))
+        const [{ readGranted }, { isReserved, minimalEnvironment, runChild }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
+        const { reader, secrets, empty } = await readGranted(project, options.agent, isReserved)
         if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
         for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
         const environment = {

@@ -23,7 +23,7 @@ export function addSet(program: Command): Command {
       .action(
         action<Options>(async (call, name = '', ...excess) => {
           refuse(excess)
-          refuse(name.startsWith('-') ? [name] : [])
+          refuse(name.startsWith('-') || name.includes('=') ? [name] : [])
           const { secrets } = await call.open()
           const value = process.stdin.isTTY ? await askValue(name) : await readValue()
           if (value.length === 0 && call.options.allowEmpty !== true)

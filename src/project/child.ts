@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
+import { printable } from '../errors/check.js'
 
 /** What programs need to run at all, and nothing that is likely to be a secret. */
 const passedOn = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LANGUAGE', 'TZ', 'TERM', 'COLORTERM', 'NO_COLOR', 'FORCE_COLOR', 'TMPDIR']
@@ -12,6 +13,10 @@ const passedOnByWindows = [
 
 /** Ends of the command that no signal and no exit is, as shells have them. */
 const [notExecutable, notFound] = [126, 127]
+
+/** Variables that a command needs as they are, whether they are set here or not. */
+export const isReserved = (name: string): boolean =>
+  passedOn.includes(name) || (process.platform === 'win32' && passedOnByWindows.includes(name.toUpperCase())) || /^LC_[A-Z]+$/.test(name)
 
 /** The part of this process's environment that a command is handed beside its secrets. */
 export function minimalEnvironment(more: readonly string[]): Record<string, string> {
@@ -35,7 +40,13 @@ export interface ChildEnd {
 export async function runChild(command: readonly string[], environment: Record<string, string>, clean?: () => TransformStream<Uint8Array, Uint8Array>): Promise<ChildEnd> {
   const [program = '', ...parameters] = command
   const output = clean === undefined ? 'inherit' : 'pipe'
-  const child = spawn(program, parameters, { env: environment, stdio: ['inherit', output, output], windowsHide: true })
+  let child: ChildProcess
+  try {
+    child = spawn(program, parameters, { env: environment, stdio: ['inherit', output, output], windowsHide: true })
+  } catch (error) {
+    // Of an environment that is too large the system says so at once.
+    return { exitCode: notExecutable, failure: `${printable(program)} could not be started (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})` }
+  }
   const release = passSignals(child)
   const writing = [pump(child.stdout, process.stdout, clean), pump(child.stderr, process.stderr, clean)]
   const end = await ended(child, program)
@@ -48,7 +59,7 @@ function ended(child: ChildProcess, program: string): Promise<ChildEnd> {
   return new Promise((resolve) => {
     child.once('error', ({ code }: NodeJS.ErrnoException) => {
       if (child.pid !== undefined) return
-      const failure = code === 'ENOENT' ? `${program} was not found` : `${program} could not be started (${code ?? 'unknown error'})`
+      const failure = code === 'ENOENT' ? `${printable(program)} was not found` : `${printable(program)} could not be started (${code ?? 'unknown error'})`
       resolve({ exitCode: code === 'ENOENT' ? notFound : notExecutable, failure })
     })
     child.once('exit', (code, signal) => resolve(signal === null ? { exitCode: code ?? 1 } : { exitCode: 128 + constants.signals[signal], signal }))
@@ -59,7 +70,7 @@ function ended(child: ChildProcess, program: string): Promise<ChildEnd> {
 function passSignals(child: ChildProcess): () => void {
   // On a terminal these come from the keyboard or the window, and the system sends them to the command too: passed on, they would come twice.
   const ofTerminal: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGWINCH']
-  const others: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2']
+  const others: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']
   const signals = process.platform === 'win32' ? (['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) : [...ofTerminal, ...others]
   const listeners = signals.map((signal) => {
     const listener = (): void => {

@@ -21,13 +21,13 @@ export interface Granted {
 
 /**
  * Reads what an agent is granted, or all that the config declares. A pattern grants what is declared of it: nothing is asked for that the config does not name.
- * @param reserved Variables that the command needs and no secret may stand in for.
+ * @param isReserved Is this a variable that the command needs, and no secret may stand in for?
  * @throws SecretError of the reads that failed, all of them in `errors`: a command does not run with a part of what it was granted.
  */
-export async function readGranted(project: Project, agent: string | undefined, reserved: ReadonlySet<string>): Promise<Granted> {
+export async function readGranted(project: Project, agent: string | undefined, isReserved: (variable: string) => boolean): Promise<Granted> {
   const reader: Secrets<string> | Scope<string> = agent === undefined ? project.secrets : project.secrets.agent(agent)
   const { names, matched, empty } = agent === undefined ? all(project) : ofAgent(project, agent)
-  const variables = variablesOf(names, reserved)
+  const variables = variablesOf(names, isReserved)
   const outcomes = await reader.getSecrets(names, { partial: true })
   const secrets: GrantedSecret[] = []
   const errors = []
@@ -66,14 +66,14 @@ function ofAgent({ config, declared }: Project, agent: string): Wanted {
   return { names, matched: new Set(names.filter((name) => !granted.exact.has(name))), empty }
 }
 
-function variablesOf(names: readonly string[], reserved: ReadonlySet<string>): ReadonlyMap<string, string> {
+function variablesOf(names: readonly string[], isReserved: (variable: string) => boolean): ReadonlyMap<string, string> {
   const owners = new Map<string, string>()
   const variables = new Map<string, string>()
   for (const name of names) {
     const variable = variableName(name, 'run')
     const other = owners.get(variable)
     if (other !== undefined) throw invalidConfig(`The names "${other}" and "${name}"`, `are one variable, ${variable}`, 'names that stay apart when / and - become _')
-    if (reserved.has(variable)) throw invalidConfig(`The name "${name}"`, `is the variable ${variable}, which the command needs as it is`, 'another name')
+    if (isReserved(variable)) throw invalidConfig(`The name "${name}"`, `is the variable ${variable}, which the command needs as it is`, 'another name')
     owners.set(variable, name)
     variables.set(name, variable)
   }

@@ -12,7 +12,7 @@ const [mostFiles, largestFile, deepest] = [5_000, 1_048_576, 20]
 
 const text = `'([^'\\\\\\n]+)'|"([^"\\\\\\n]+)"|\`([^\`\\\\$\\n]+)\``
 const single = new RegExp(`\\b(?:getSecret|useSecret|watchSecret|describeSecret)\\s*\\(\\s*(?:${text})`, 'g')
-const several = /\bgetSecrets\s*\(\s*\[([^\]]*)\]/g
+const several = /\bgetSecrets\s*\(\s*\[([^\]]{0,10000})\]/g
 
 /** Exact names alone: one that is computed cannot be read off. Sorted. */
 export async function findNamesInCode(directory: string): Promise<readonly string[]> {

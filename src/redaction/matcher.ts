@@ -56,6 +56,8 @@ export class Matcher {
   readonly #reader = new EscapeReader()
   readonly #inner = new EscapeReader()
   readonly #ahead = new Ahead(this.#inner)
+  readonly #forwards = new DeadEnds()
+  readonly #backwards = new DeadEnds()
 
   /** @param values At least 8 bytes each. */
   constructor(values: readonly string[]) {
@@ -114,6 +116,8 @@ export class Matcher {
     if (this.#patterns.length === 0) return found
     this.#reader.open(text, end)
     this.#inner.open(text, end)
+    this.#forwards.clear()
+    this.#backwards.clear()
     this.#findByBlocks(text, end, found)
     this.#findAtEscapes(text, end, found)
     return found
@@ -182,6 +186,7 @@ export class Matcher {
       index += 1
     }
     if (index === bytes.length) return position
+    const dead = this.#forwards.of(bytes)
     const seen = new Set<number>()
     const stack = [position, index]
     let furthest = -1
@@ -193,10 +198,11 @@ export class Matcher {
         continue
       }
       const key = where * (bytes.length + 1) + at
-      if (where >= end || seen.has(key)) continue
+      if (where >= end || seen.has(key) || dead.has(key)) continue
       seen.add(key)
       this.#step(bytes, kind, where, at, stack)
     }
+    if (furthest < 0) this.#forwards.add(bytes, seen)
     return furthest
   }
 
@@ -223,6 +229,7 @@ export class Matcher {
   #backward({ bytes, kind }: Pattern, position: number, index: number): number {
     if (index === 0) return position
     const text = this.#reader.text
+    const dead = this.#backwards.of(bytes)
     const seen = new Set<number>()
     const stack = [position, index]
     let first = -1
@@ -234,13 +241,14 @@ export class Matcher {
         continue
       }
       const key = where * (bytes.length + 1) + at
-      if (where <= 0 || seen.has(key)) continue
+      if (where <= 0 || seen.has(key) || dead.has(key)) continue
       seen.add(key)
       const byte = text[where - 1]!
       if (isSame(kind, byte, bytes[at - 1]!) || isFormSpace(kind, byte, bytes[at - 1]!)) stack.push(where - 1, at - 1)
       if (isSkipped(kind, byte, bytes[at] ?? 0, at) && isGap(kind, text, where - 1)) stack.push(where - 1, at)
       this.#stepBack(bytes, kind, where, at, stack)
     }
+    if (first < 0) this.#backwards.add(bytes, seen)
     return first
   }
 
@@ -328,6 +336,29 @@ export class Matcher {
     }
   }
 }
+
+/** Places in one text, by pattern, from which no way leads to an end: what repeats the beginning of a value is not gone through anew from each of them. */
+class DeadEnds {
+  readonly #places = new Map<Uint8Array, Set<number>>()
+
+  clear(): void {
+    this.#places.clear()
+  }
+
+  of(bytes: Uint8Array): ReadonlySet<number> {
+    return this.#places.get(bytes) ?? none
+  }
+
+  add(bytes: Uint8Array, places: Set<number>): void {
+    const known = this.#places.get(bytes)
+    // Those that are far behind are not come to again.
+    if (known === undefined || known.size > mostDeadEnds) this.#places.set(bytes, places)
+    else for (const place of places) known.add(place)
+  }
+}
+
+const none: ReadonlySet<number> = new Set()
+const mostDeadEnds = 200_000
 
 /** May there be an escape of more than one layer? Then a byte that begins one is what the first layer gives, or is a part of it. */
 function mayBeDeeper(text: Uint8Array, position: number, reader: EscapeReader, isRead: boolean): boolean {

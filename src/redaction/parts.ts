@@ -31,19 +31,28 @@ export function partsOf(value: string): readonly string[] {
 /** Is this part long enough to be looked for in texts? */
 export const isLong = (part: string): boolean => (isBinary(part) ? part.length - binaryMark.length : part.length) >= shortest
 
-/** As it stands in the URL, and as it is sent. What stands before the last @ counts: passwords are often not encoded as they should be. */
+/** As it stands in the URL, and as it is sent. */
 function passwordsOf(value: string): readonly string[] {
   const parts: string[] = []
-  for (const [, user = ''] of value.matchAll(/(?:^|[\s=:"'])[a-z][a-z0-9+.-]*:\/\/(\S*)@/gi)) {
-    const password = user.includes(':') ? user.slice(user.indexOf(':') + 1) : user
-    parts.push(password)
-    try {
-      parts.push(decodeURIComponent(password))
-    } catch {
-      // It is not encoded, and has a "%".
+  for (const [, rest = ''] of value.matchAll(/(?:^|[\s=:"'])[a-z][a-z0-9+.-]*:\/\/(\S*)@/gi)) {
+    for (const user of usersOf(rest)) {
+      const password = user.includes(':') ? user.slice(user.indexOf(':') + 1) : user
+      parts.push(password)
+      try {
+        parts.push(decodeURIComponent(password))
+      } catch {
+        // It is not encoded, and has a "%".
+      }
     }
   }
   return parts
+}
+
+/** What may stand before the host: up to the @ that ends it by the rules, and, since passwords are often not encoded as they should be, up to the last one and the first. */
+function usersOf(rest: string): readonly string[] {
+  const authority = `${rest}@`.slice(0, `${rest}@`.search(/[/?#]|$/))
+  const [first, byRules] = [rest.indexOf('@'), authority.lastIndexOf('@')]
+  return [...new Set([rest, ...(first < 0 ? [] : [rest.slice(0, first)]), ...(byRules < 0 ? [] : [authority.slice(0, byRules)])])]
 }
 
 const boundary = /^-----(?:BEGIN|END) [A-Z0-9 ]+-----$/

@@ -9,6 +9,11 @@ const unreadable = '[unreadable]'
 /** Deeper data is given as this. */
 const tooDeep = '[nested too deeply to be redacted]'
 const deepest = 1_000
+/** Objects of one value: more, and what stands in them, are given as this. Whoever makes data as it is read can make it without end. */
+const mostObjects = 200_000
+const tooMuch = '[too much to be redacted]'
+/** Members of one map or set, which may be without end too. */
+const mostMembers = 2_000_000
 
 export function redactValue(redactor: Redactor, reader: Reader, value: unknown): unknown {
   return new Cleaner(redactor, reader).clean(value, 0)
@@ -21,6 +26,9 @@ class Cleaner {
   readonly #copies = new Map<object, unknown>()
   /** Instances of which it is not known yet whether they are clean, and what stands for them meanwhile. */
   readonly #work = new Map<object, unknown>()
+  /** Objects and copies that were found to be the same. */
+  readonly #equal = new WeakMap<object, unknown>()
+  #visited = 0
 
   constructor(redactor: Redactor, reader: Reader) {
     this.#redactor = redactor
@@ -34,6 +42,8 @@ class Cleaner {
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return value
     if (this.#copies.has(value)) return this.#copies.get(value)
     if (depth > deepest) return tooDeep
+    this.#visited += 1
+    if (this.#visited > mostObjects) return tooMuch
     try {
       return this.#object(value, depth)
     } catch {
@@ -63,10 +73,13 @@ class Cleaner {
   #object(value: object, depth: number): unknown {
     if (typeof value === 'function') return this.#keep(value, this.#function(value, depth))
     if (Array.isArray(value)) return this.#array(value, depth)
-    if (value instanceof Map) return this.#map(value, depth)
-    if (value instanceof Set) return this.#set(value, depth)
+    if (isMap(value)) return this.#map(value, depth)
+    if (isSet(value)) return this.#set(value, depth)
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
-    if (value instanceof ArrayBuffer) return this.#keep(value, this.#redactor.redactBytes(new Uint8Array(value), this.#reader).buffer === value ? value : '[secret]')
+    if (isBuffer(value)) {
+      const bytes = new Uint8Array(value)
+      return this.#keep(value, this.#redactor.redactBytes(bytes, this.#reader) === bytes ? value : '[secret]')
+    }
     if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
     const prototype: unknown = Object.getPrototypeOf(value)
     const isPlain = prototype === null || prototype === Object.prototype
@@ -96,13 +109,21 @@ class Cleaner {
 
   #map(value: ReadonlyMap<unknown, unknown>, depth: number): unknown {
     const copy = this.#keep(value, new Map<unknown, unknown>())
-    for (const [key, member] of value) copy.set(this.clean(key, depth + 1), this.clean(member, depth + 1))
+    let left = mostMembers
+    for (const [key, member] of Map.prototype.entries.call(value)) {
+      copy.set(this.clean(key, depth + 1), this.clean(member, depth + 1))
+      if ((left -= 1) <= 0) break
+    }
     return copy
   }
 
   #set(value: ReadonlySet<unknown>, depth: number): unknown {
     const copy = this.#keep(value, new Set<unknown>())
-    for (const member of value) copy.add(this.clean(member, depth + 1))
+    let left = mostMembers
+    for (const member of Set.prototype.values.call(value)) {
+      copy.add(this.clean(member, depth + 1))
+      if ((left -= 1) <= 0) break
+    }
     return copy
   }
 
@@ -156,9 +177,9 @@ class Cleaner {
     this.#work.delete(value)
     const shown = isClean ? this.#shown(value) : undefined
     if (isClean && shown === undefined) return this.#keep(value, value)
-    if (serialized !== undefined && !(value instanceof Error)) return this.#keep(value, cleaned)
+    if (serialized !== undefined && !isError(value)) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
-    if (shown !== undefined && !(value instanceof Error)) return this.#keep(value, shown)
+    if (shown !== undefined && !isError(value)) return this.#keep(value, shown)
     for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
     // Methods of the class that would look for private fields, which the copy has not.
     const said = serialized === undefined ? [] : [['toJSON', cleaned] as const]
@@ -189,21 +210,29 @@ class Cleaner {
     return Reflect.ownKeys(value).every((key) => {
       const descriptor = Object.getOwnPropertyDescriptor(value, key)
       // What a getter gives may be something else the next time; but for the stack, which is the runtime's own.
-      const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && value instanceof Error))
+      const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && isError(value)))
       return isKnown && Object.hasOwn(members, key) && this.#isEqual(read(value, key), members[key as string])
     })
   }
 
   /** By what stands in them: copies of clean data are new objects, and of what is still in work. */
-  #isEqual(left: unknown, right: unknown, seen = new Set<unknown>()): boolean {
+  #isEqual(left: unknown, right: unknown): boolean {
+    const seen = new Map<object, unknown>()
+    const isEqual = this.#compare(left, right, seen)
+    // What many share is compared once.
+    if (isEqual) for (const [one, other] of seen) this.#equal.set(one, other)
+    return isEqual
+  }
+
+  #compare(left: unknown, right: unknown, seen: Map<object, unknown>): boolean {
     if (Object.is(left, right)) return true
     if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
-    if (seen.has(left) || this.#work.get(left) === right) return true
-    seen.add(left)
-    if (left instanceof Map && right instanceof Map) return this.#isEqual([...left], [...right], seen)
-    if (left instanceof Set && right instanceof Set) return this.#isEqual([...left], [...right], seen)
+    if (seen.has(left) || this.#equal.get(left) === right || this.#work.get(left) === right) return true
+    seen.set(left, right)
+    if (left instanceof Map && right instanceof Map) return this.#compare([...left], [...right], seen)
+    if (left instanceof Set && right instanceof Set) return this.#compare([...left], [...right], seen)
     const keys = Reflect.ownKeys(left)
-    return keys.length === Reflect.ownKeys(right).length && keys.every((key) => Object.hasOwn(right, key) && this.#isEqual(read(left, key), read(right, key), seen))
+    return keys.length === Reflect.ownKeys(right).length && keys.every((key) => Object.hasOwn(right, key) && this.#compare(read(left, key), read(right, key), seen))
   }
 
   #copyMembers(from: object, to: object, depth: number, keys: readonly PropertyKey[]): void {
@@ -217,9 +246,25 @@ class Cleaner {
   }
 }
 
+/** By what they are, and not by the class of this realm: those of a `vm` have another. */
+const isTagged = (value: object, tag: string): boolean => Object.prototype.toString.call(value) === `[object ${tag}]`
+const isMap = (value: object): value is Map<unknown, unknown> => value instanceof Map || (isTagged(value, 'Map') && answers(() => Map.prototype.has.call(value, undefined)))
+const isSet = (value: object): value is Set<unknown> => value instanceof Set || (isTagged(value, 'Set') && answers(() => Set.prototype.has.call(value, undefined)))
+const isError = (value: object): value is Error => value instanceof Error || isTagged(value, 'Error')
+const isBuffer = (value: object): value is ArrayBuffer => value instanceof ArrayBuffer || isTagged(value, 'ArrayBuffer') || isTagged(value, 'SharedArrayBuffer')
+
+function answers(ask: () => unknown): boolean {
+  try {
+    ask()
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Objects that are shown as one text, and hold no other. */
 function isTextual(value: object): boolean {
-  if (value instanceof Date || value instanceof RegExp || value instanceof String || value instanceof Number) return true
+  if (['Date', 'RegExp', 'String', 'Number'].some((tag) => isTagged(value, tag))) return true
   const { URL, URLSearchParams } = globalThis as { URL?: typeof globalThis.URL; URLSearchParams?: typeof globalThis.URLSearchParams }
   return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)
 }
@@ -255,7 +300,7 @@ const usual: ReadonlySet<string> = new Set(['length', 'name', 'prototype', 'argu
 /** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
 function emptyCopy(value: object, clean: (text: string) => string): object {
   const prototype = Object.getPrototypeOf(value) as object
-  if (!(value instanceof Error)) return Object.create(prototype) as object
+  if (!isError(value)) return Object.create(prototype) as object
   const { DOMException } = globalThis as { DOMException?: typeof globalThis.DOMException }
   if (DOMException !== undefined && value instanceof DOMException) return new DOMException(clean(value.message), clean(value.name))
   // One that the runtime itself takes for an error.
@@ -266,7 +311,7 @@ function emptyCopy(value: object, clean: (text: string) => string): object {
 function primitiveOf(value: object): string | undefined {
   try {
     // oxlint-disable-next-line typescript/no-base-to-string -- what it says of itself, whatever that is
-    return value instanceof Error ? undefined : String(value)
+    return isError(value) ? undefined : String(value)
   } catch {
     return undefined
   }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startingKinds } from '../../src/project/start.js'
@@ -95,6 +95,27 @@ describe('keyward init --yes', () => {
     expect(await project.read('.gitignore')).toBe('.env\n!.env.example\n.env*\n!.env.example\n')
     await project.run(['init', '--yes'])
     expect(await project.read('.gitignore')).toBe('.env\n!.env.example\n.env*\n!.env.example\n')
+  })
+
+  it.each([
+    ['.gitignore', 'a link', (path: string, outside: string) => symlink(outside, path)],
+    ['.env.example', 'a link that leads nowhere', (path: string, outside: string) => symlink(`${outside}-absent`, path)],
+    ['keyward.config.json', 'a link that leads nowhere', (path: string, outside: string) => symlink(`${outside}-absent`, path)],
+    ['.gitignore', 'a folder', (path: string) => mkdir(path)],
+  ])('writes through nothing that is no file: %s that is %s', async (name, _, make) => {
+    const project = await command.project({ 'outside.txt': 'mine\n' })
+    const outside = join(project.directory, 'outside.txt')
+    await make(join(project.directory, name), outside)
+    const { exitCode, errors } = await project.run(['init', '--yes', '--json-config'])
+    expect(exitCode).toBe(6)
+    expect(errors).toContain(name)
+    expect(await project.read('outside.txt')).toBe('mine\n')
+    await expect(project.read('outside.txt-absent')).rejects.toThrow('ENOENT')
+  })
+
+  it('ends on code that is made to be slow', async () => {
+    const project = await command.project({ 'hostile.js': 'getSecrets([\n'.repeat(60_000) })
+    expect(await project.run(['init', '--yes'])).toMatchObject({ exitCode: 0 })
   })
 
   it('writes where --config says', async () => {

@@ -38,7 +38,7 @@ describe('keyward --help', () => {
   it('names every verb, and each verb has one of its own', async () => {
     const { output, exitCode } = await project.run(['--help'])
     expect(exitCode).toBe(0)
-    for (const verb of ['init', 'get', 'set', 'delete', 'list', 'run', 'doctor', 'completion']) {
+    for (const verb of ['init', 'get', 'set', 'delete', 'list', 'run', 'policy', 'doctor', 'completion']) {
       expect(output).toMatch(new RegExp(`^  ${verb} `, 'm'))
       expect(await project.run([verb, '--help'])).toMatchObject({ exitCode: 0, errors: '', output: expect.stringContaining(`Usage: keyward ${verb}`) as string })
     }
@@ -54,6 +54,10 @@ describe('a wrong use', () => {
     ['a verb that is none', ['gte', 'A'], /unknown command 'gte'.*Did you mean get\?/s],
     ['an option that is none', ['get', 'A', '--revael'], /unknown option '--revael'/],
     ['an option of an option', ['get', 'A', '--token=not-a-real-key'], /unknown option '--token'/],
+    ['a value for a verb', ['OPENAI_API_KEY=not-a-real-key'], /unknown command/],
+    ['a value for an option', ['get', '-not-a-real-key'], /unknown option/],
+    ['a verb with what moves a terminal', ['ge\u001b[2Jt'], /unknown command/],
+    ['help for a verb that is none', ['help', 'nope'], /no such verb/],
     ['a missing name', ['get'], /missing required argument/],
     ['an argument too many', ['get', 'A', 'B'], /too many arguments/],
     ['a version that is missing', ['get', 'A', '--version'], /argument missing/],
@@ -61,7 +65,7 @@ describe('a wrong use', () => {
     const inText = await project.run(words)
     expect(inText).toMatchObject({ exitCode: 2, output: '' })
     expect(inText.errors).toMatch(pattern)
-    expect(inText.errors).not.toContain('not-a-real-key')
+    for (const text of ['not-a-real-key', '\u001b']) expect(inText.errors).not.toContain(text)
     const inJson = await project.run([words[0] ?? '', '--json', ...words.slice(1)])
     expect(JSON.parse(inJson.output)).toMatchObject({ error: { code: 'usage' }, exitCode: 2 })
   })

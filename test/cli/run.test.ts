@@ -233,3 +233,36 @@ describe('keyward run --redact', () => {
     expect(await whole.run(['run', '--redact', '--agent', 'researcher', '--', 'sh', '-c', 'kill -TERM $$'])).toMatchObject({ exitCode: 143 })
   })
 })
+
+describe('what keyward run is given', () => {
+  it.each(['NO_COLOR', 'TZ', 'LC_ALL', 'PATH'])('a name that a command needs as a variable is refused, set or not: %s', async (name) => {
+    const own = await command.project({
+      '.env': `${name}=not-a-real-value\n`,
+      'keyward.config.json': JSON.stringify({ secrets: { [name]: {} }, environments: { only: { provider: 'dotenv' } } }),
+    })
+    expect(await own.run(['run', '--', 'true'])).toMatchObject({ exitCode: 6, errors: expect.stringContaining('the command needs as it is') as string })
+  })
+
+  it('a command that is empty is a wrong use, and one that cannot be started ends with 126', async () => {
+    expect(await whole.run(['run', '--', ''])).toMatchObject({ exitCode: 2 })
+    const large = await command.project({
+      '.env': `LARGE='${'x'.repeat(200_000)}'\n`,
+      'keyward.config.json': JSON.stringify({ secrets: { LARGE: {} }, environments: { only: { provider: 'dotenv' } } }),
+    })
+    const { exitCode, errors } = await large.run(['run', '--', 'true'])
+    expect({ exitCode, isTold: errors.includes('could not be started (E2BIG)') }).toEqual({ exitCode: 126, isTold: true })
+    expect((await whole.run(['run', '--', 'no\u001b[2Jsuch'])).errors).not.toContain('\u001b')
+  })
+
+  it.skipIf(process.platform === 'win32')('SIGUSR1 opens no debugger, and is passed on', { timeout: 30_000 }, async () => {
+    const child = whole.start(['run', '--', 'sh', '-c', 'trap "echo got it; exit 3" USR1; echo ready; while :; do sleep 0.1; done'])
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    while (!said.includes('ready')) await new Promise((resolve) => setTimeout(resolve, 50))
+    child.kill('SIGUSR1')
+    const [exitCode] = (await once(child, 'exit')) as [number]
+    expect(exitCode).toBe(3)
+    expect(said).toContain('got it')
+    expect(said).not.toContain('Debugger')
+  })
+})

@@ -63,6 +63,8 @@ describe('a value among the arguments', () => {
     ['set', `--value=${value}`, 'MISSING'],
     ['set', 'MISSING', '--', value],
     ['set', '--json', 'MISSING', value],
+    ['set', `MISSING=${value}`],
+    ['set', `MISSING=${value}`, '--json'],
   ])('is refused, and not told: %s %s %s %s', async (...words) => {
     const { output, errors, exitCode } = await project.run(words, { input: 'another' })
     expect(exitCode).toBe(2)

@@ -116,6 +116,11 @@ describe('scan', () => {
   })
 })
 
+it('takes a file of line separators, which end a line for an expression alone', { timeout: 20_000 }, () => {
+  // It was minutes.
+  for (const separator of ['\u2028', '\u2029']) expect(isBroken(scan(separator.repeat(300_000)))).toBe(false)
+})
+
 it('takes a file of blank lines in linear time', () => {
   const content = `${'\n'.repeat(200_000)}A=1\n${'\n'.repeat(200_000)}`
   expect(scan(content)).toMatchObject([{ name: 'A', rest: '=1' }])
