@@ -47,6 +47,7 @@ const ofWrites: ReadonlyMap<string, (what: string) => Failure> = new Map([
     fix: `${what} is a mount of its own, as of a single file into a container, or another program holds it, and so it cannot be replaced: mount its folder instead`,
   })),
   ...each(['ENOSPC', 'EDQUOT'], (what) => ({ code: 'unavailable', fix: `${what} was not written, and is as it was: there is no space left on its disk` })),
+  ...each(['EFBIG'], (what) => ({ code: 'unavailable', fix: `${what} was not written, and is as it was: it would be larger than this process may write (\`ulimit -f\`)` })),
   ...each(['ENOENT'], (what) => ({ code: 'invalid-config', fix: `${what} cannot be made: create its folder, or check \`directory\` and \`files\`` })),
 ])
 

@@ -1,6 +1,6 @@
 /** Puts new content in the place of a file, so that whoever reads finds the old or the new one, whole, whenever the process is killed or the power fails. */
-import type { BigIntStats } from 'node:fs'
-import { lstat, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { renameSync, statSync, type BigIntStats } from 'node:fs'
+import { lstat, open, readlink, realpath, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { SecretError } from '../../src/errors/secret-error.js'
@@ -51,8 +51,7 @@ export async function replaceFile(target: string, bytes: Uint8Array, before: Big
       await handle.close()
     }
     if (!(await hold.isKept())) throw lostLock(target)
-    if (!(await isAsBefore(target, before))) return false
-    await renameOver(temporary, target)
+    if (!(await replaceIfSame(temporary, target, before))) return false
   } finally {
     // Gone where it took the file's place; else the next writer clears away what this one cannot.
     await unlink(temporary).catch(() => undefined)
@@ -61,20 +60,19 @@ export async function replaceFile(target: string, bytes: Uint8Array, before: Big
   return true
 }
 
-async function renameOver(from: string, to: string): Promise<void> {
+/** One right after the other: what somebody writes in between would be lost. */
+async function replaceIfSame(from: string, to: string, before: BigIntStats | undefined): Promise<boolean> {
   for (let count = 1; ; count++) {
+    const now = statSync(to, { bigint: true, throwIfNoEntry: false })
+    if (now === undefined || before === undefined ? now !== before : !isSame(now, before)) return false
     try {
-      return await rename(from, to)
+      renameSync(from, to)
+      return true
     } catch (error) {
       if (count >= mostRenames || !['EPERM', 'EACCES', 'EBUSY'].includes(codeOf(error))) throw error
       await pause(10 * count)
     }
   }
-}
-
-async function isAsBefore(target: string, before: BigIntStats | undefined): Promise<boolean> {
-  const now = await unlessMissing(stat(target, { bigint: true }))
-  return now === undefined || before === undefined ? now === before : isSame(now, before)
 }
 
 export function isSame(left: BigIntStats, right: BigIntStats): boolean {
