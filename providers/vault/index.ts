@@ -90,7 +90,7 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
         isIssued: (id) => options.parameters.has(id),
       }),
     async check(context) {
-      await client.request({ method: 'GET', path: 'sys/health?standbyok=true&perfstandbyok=true', signal: context.signal })
+      // Not `sys/health`, which a namespace has not.
       await send({ method: 'GET', path: `sys/internal/ui/mounts/${encodePath(options.mount)}` }, context)
     },
     locate(name) {

@@ -281,6 +281,7 @@ describe('a namespace', () => {
     await server.demand('POST', 'kv/data/key', { data: { value: 'of the team' } }, server.rootToken, inTeam)
     const { secrets } = open({ token: server.rootToken, namespace: 'team', mount: 'kv' })
     expect(await secrets.getSecret('key')).toBe('of the team')
+    expect(await secrets.check()).toMatchObject({ vault: { ok: true } })
     vi.stubEnv('VAULT_NAMESPACE', 'team')
     expect(await open({ token: server.rootToken, mount: 'kv' }).secrets.getSecret('key')).toBe('of the team')
   })
