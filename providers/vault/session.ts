@@ -71,13 +71,11 @@ export class Session {
   }
 
   async #current(signal: AbortSignal): Promise<Held> {
-    for (;;) {
-      if (this.#isClosed) throw new SecretError({ code: 'closed' })
-      const held = this.#held
-      if (held !== undefined && (held.expiresAt === undefined || held.expiresAt - margin > this.#setup.clock.now())) return held
-      signal.throwIfAborted()
-      await waitFor(this.#loggedIn(), signal)
-    }
+    if (this.#isClosed) throw new SecretError({ code: 'closed' })
+    const held = this.#held
+    if (held !== undefined && (held.expiresAt === undefined || held.expiresAt - margin > this.#setup.clock.now())) return held
+    signal.throwIfAborted()
+    return await waitFor(this.#loggedIn(), signal)
   }
 
   /** One for all who wait. */
@@ -218,7 +216,7 @@ function codeOf(error: unknown): SecretErrorCode {
 }
 
 /** Waits for what others wait for too: who leaves ends nothing. */
-async function waitFor(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+async function waitFor<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
   signal.throwIfAborted()
   let leave: (() => void) | undefined
   const left = new Promise<never>((_, reject) => {
@@ -226,7 +224,7 @@ async function waitFor(promise: Promise<unknown>, signal: AbortSignal): Promise<
     signal.addEventListener('abort', leave, { once: true })
   })
   try {
-    await Promise.race([promise, left])
+    return await Promise.race([promise, left])
   } finally {
     if (leave !== undefined) signal.removeEventListener('abort', leave)
   }

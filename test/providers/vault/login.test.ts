@@ -168,6 +168,13 @@ describe('AppRole', () => {
     expect(new Set(logins(events))).toEqual(new Set(['ok']))
   })
 
+  it('uses a token that lives for a second at most, and asks for another each time', async () => {
+    const { mount, roleId, secretId } = await createAppRole({ token_ttl: '1s', token_max_ttl: '1s' })
+    const { secrets } = open({ auth: { method: 'approle', mount, roleId, secretId } }, { cache: false })
+    for (let time = 0; time < 3; time += 1) expect(await secrets.getSecret('key')).toBe('not-a-real-key')
+    expect(await requests(`auth/${mount}/login`)).toBeLessThanOrEqual(6)
+  })
+
   it.each([
     ['a secret id that is none', { secretId: 'none' }],
     ['a role that is none', { roleId: 'none' }],
