@@ -52,6 +52,14 @@ describe('the matcher', () => {
     }
   })
 
+  it('takes a numeric reference of twelve characters, and none of more', () => {
+    const secret = 'sk-live-4f9d2b7a81c6'
+    const reference = (length: number): string => `&#${'115'.padStart(length - 3, '0')};`
+    expect(reference(12)).toHaveLength(12)
+    expect(without(`${reference(12)}${secret.slice(1)}`, [secret])).toBe('§')
+    expect(without(`${reference(13)}${secret.slice(1)}`, [secret])).toBe(`${reference(13)}${secret.slice(1)}`)
+  })
+
   it.each(Object.keys(encodings))('leaves nothing of a value: %s', (encoding) => {
     for (const secret of ['sk-live-4f9d2b7a81c6', 'pa"ss\\wo/rd&1 2+3%<x>', 'grün-Öl-日本語-key', 'exactly8']) {
       const rest = without(`before ${encodings[encoding]!(secret)} after`, [secret])

@@ -161,6 +161,21 @@ describe('a redacted stream', () => {
     }
   })
 
+  it('takes the end of one line for no end of an event, however it is written', () => {
+    const redactor = createRedactor({ KEY: 'sk-live-4f9d2b7a81c6' })
+    for (const [end, isEvent] of [
+      ['\n', false],
+      ['\r\n', false],
+      ['\n\n', true],
+      ['\r\n\r\n', true],
+      ['\n\r\n', true],
+    ] as const) {
+      const written = `data: a line of the event${end}`
+      const told = text(new RedactedStream(redactor, open, 'event').push(encoder.encode(written)))
+      expect([end, told === written]).toEqual([end, isEvent])
+    }
+  })
+
   it('holds nothing back after an event or a line, where it is told to', () => {
     const redactor = createRedactor({ KEY: 'sk-live-4f9d2b7a81c6' })
     const written = 'data: a sk-live-4f9d2b7a81c6\n\ndata: b'
