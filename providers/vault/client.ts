@@ -1,7 +1,7 @@
 /** One Vault server through node-vault, loaded when the first request is made. */
 import { clientImportError } from '../../src/errors/client-import.js'
 import type { CheckedOptions } from './options.js'
-import { asRecord, type Body } from './response.js'
+import { asRecord, VaultResponseError, type Body } from './response.js'
 import { loadTls } from './tls.js'
 import { Transport, type TransportRequest } from './transport.js'
 
@@ -35,7 +35,7 @@ export class VaultClient {
     signal.throwIfAborted()
     const requester = await this.#loaded()
     const { namespace } = this.#options
-    const answer = await requester.request({
+    const options = {
       method,
       path: `/${path}`,
       // Made for each request: node-vault writes the first token into an object that is used again.
@@ -48,8 +48,12 @@ export class VaultClient {
       ...(body === undefined ? {} : { json: body }),
       ...(mayHaveResults === true ? { mayHaveResults } : {}),
       signal,
-    })
-    return asRecord(answer)
+    }
+    try {
+      return asRecord(await requester.request(options))
+    } catch (error) {
+      throw this.#options.client === undefined ? error : ofOther(error)
+    }
   }
 
   // A certificate that could not be read may be there next time.
@@ -82,8 +86,16 @@ export class VaultClient {
   }
 
   close(): void {
-    this.#transport?.close()
+    const close = (): void => this.#transport?.close()
+    if (this.#requester === undefined) close()
+    else void this.#requester.then(close, close)
   }
+}
+
+/** What node-vault itself throws, where it was injected, as what our own way of sending does. */
+function ofOther(error: unknown): unknown {
+  const { statusCode, body } = asRecord((error as { response?: unknown } | null)?.response)
+  return typeof statusCode === 'number' ? new VaultResponseError(statusCode, undefined, body) : error
 }
 
 type NodeVault = (config: Readonly<Record<string, unknown>>) => VaultRequester

@@ -32,7 +32,6 @@ const network: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ETIMEDOUT', 'EADDRNOTAVAIL'],
   ...['ERR_NETWORK', 'ERR_STREAM_PREMATURE_CLOSE'],
 ])
-const truncated: ReadonlySet<string> = new Set(['HPE_INVALID_CONSTANT', 'HPE_INVALID_EOF_STATE', 'HPE_INVALID_CHUNK_SIZE', 'HPE_HEADER_OVERFLOW'])
 const connection = 'No connection to Vault: check `vault.address` (VAULT_ADDR), and that the server runs'
 const certificate =
   "The TLS connection to Vault failed: give the certificate that signed the server's in `vault.tls.caFile` (VAULT_CACERT), and check the name in it (`vault.tls.serverName`), its dates, and that the server speaks TLS"
@@ -52,12 +51,14 @@ function known(error: unknown): Failure | undefined {
   if (error instanceof VaultResponseError) return ofResponse(error)
   if (error instanceof VaultAnswerError) return { ...faults[error.fault], reason: error.fault, status: error.statusCode }
   if (!(error instanceof Error)) return undefined
+  // Of a login that took too long.
+  if (error.name === 'TimeoutError') return { code: 'timeout', fix: connection }
   const { code, response } = error as { code?: unknown; response?: { statusCode?: unknown } }
   // Of node-vault itself, where it was injected as a client.
   if (typeof response?.statusCode === 'number') return ofStatus(response.statusCode)
   if (typeof code !== 'string') return undefined
   if (network.has(code)) return { code: 'unavailable', reason: code, fix: connection }
-  if (truncated.has(code)) return { ...faults['not-json'], reason: code }
+  if (code.startsWith('HPE_')) return { ...faults['not-json'], reason: code }
   return isOfTls(code) ? { code: 'invalid-config', reason: code, fix: certificate } : undefined
 }
 
@@ -73,6 +74,6 @@ function ofResponse({ statusCode, retryAfter, gone }: VaultResponseError): Failu
 }
 
 function ofStatus(status: number): Failure | undefined {
-  const known = statuses.get(status)
+  const known = statuses.get(status) ?? (status >= 500 && status < 600 ? { code: 'unavailable' as const, fix: 'Vault, or a proxy before it, failed' } : undefined)
   return known === undefined ? undefined : { ...known, status }
 }

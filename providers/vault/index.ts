@@ -11,7 +11,7 @@ import { encodePath } from './path.js'
 import { createPolicy, isExpressible, policyName } from './policy.js'
 import { VaultResponseError } from './response.js'
 import { Session } from './session.js'
-import { fromLogin, fromRole } from './token-source.js'
+import { fromLogin, fromRole, type MintSettings } from './token-source.js'
 
 export { transit, type Transit, type TransitCall, type TransitOptions, type TransitOutcome } from './transit.js'
 export type { Credential, VaultAgents, VaultAuth, VaultOptions, VaultTls } from './options.js'
@@ -25,10 +25,12 @@ export function vault(options: VaultOptions = {}): ProviderFactory {
   return (setup) => {
     const client = new VaultClient(checked)
     const session = new Session(fromLogin(checked.auth), client, setup)
-    const mounts = new Mounts((path, { signal }) => session.run({ signal, timeout: 0 }, ({ token }) => client.request({ method: 'GET', path, token, signal })))
-    return createProvider({ options: checked, client, session, mounts, setup })
+    return createProvider({ options: checked, client, session, mounts: createMounts(client, session), setup })
   }
 }
+
+const createMounts = (client: VaultClient, session: Session, fix?: string): Mounts =>
+  new Mounts((path, context) => session.run(context, ({ token }) => client.request({ method: 'GET', path, token, signal: context.signal })), fix)
 
 interface Parts {
   readonly options: CheckedOptions
@@ -67,7 +69,11 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
     get: (request, context) => within(request.id, context, (located) => read(located, request, context)),
     describe: (request, context) =>
       // Of what is lent there is nothing to describe: to ask would be to borrow.
-      within(request.id, context, (located) => (located.mount.kind === 'other' ? Promise.resolve({}) : describeSecret(send, located, request, context))),
+      within(request.id, context, async (located) => {
+        if (located.mount.kind !== 'other') return describeSecret(send, located, request, context)
+        if (request.version !== undefined) throw notOfKv('version')
+        return {}
+      }),
     list: (prefix, context) => listSecrets(send, mounts, prefix, context),
     put: (request, write, context) =>
       within(request.id, context, (located) => {
@@ -81,17 +87,17 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
       }),
     renew: (lease, context) => leases.renew(lease, context),
     revoke: (lease, context) => leases.revoke(lease, context),
-    narrow: (grant) => narrow({ options, client, mounts, session, setup }, grant),
+    narrow: (grant) => narrow({ options, client, session, setup }, grant),
     policy: (grant, context) =>
       createPolicy({
         grant,
         name: options.agents?.policy ?? 'keyward-{agent}-{grant}',
         mountOf: async (id) => (await mounts.locate(id.replace(/\*$/, '-'), context)).mount,
-        isIssued: (id) => options.parameters.has(id),
+        issued: [...options.parameters.keys()],
       }),
     async check(context) {
       // Not `sys/health`, which a namespace has not.
-      await send({ method: 'GET', path: `sys/internal/ui/mounts/${encodePath(options.mount)}` }, context)
+      await send({ method: 'GET', path: 'sys/internal/ui/mounts' }, context)
     },
     locate(name) {
       const id = `${options.mount}/${name}`
@@ -107,13 +113,14 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
 }
 
 /** With a token of its own for this agent, of the same server. */
-function narrow({ options, client, mounts, session, setup }: Parts, grant: ProviderGrant): ReturnType<NonNullable<SecretProvider['narrow']>> {
+function narrow({ options, client, session, setup }: Omit<Parts, 'mounts'>, grant: ProviderGrant): ReturnType<NonNullable<SecretProvider['narrow']>> {
   const { agents } = options
   if (agents === undefined || !isExpressible(grant)) return undefined
-  const send: Send = (call, context) => session.run(context, ({ token }) => client.request({ ...call, token, signal: context.signal }))
+  const send: MintSettings['send'] = (call, context) =>
+    session.run(context, async (parent) => ({ parent, body: await client.request({ ...call, token: parent.token, signal: context.signal }) }))
   const own = new Session(fromRole({ agents, grant, now: () => setup.clock.now(), send }), client, setup)
-  const provider = createProvider({ options, client, session: own, mounts, setup })
   const missing = `The token of this agent has the policy "${policyName(agents.policy, grant)}" alone, which may not be on the server: write what \`keyward policy --agent\` prints, and let the token role give it out`
+  const provider = createProvider({ options, client, session: own, mounts: createMounts(client, own, missing), setup })
   return {
     enforcement: 'backend',
     provider: {

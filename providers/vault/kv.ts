@@ -3,7 +3,7 @@ import { SecretError, SecretNotFoundError } from '../../src/errors/secret-error.
 import type { CallContext, JsonValue, SecretRequest, SecretVersion, SecretWrite } from '../../src/provider.js'
 import type { Call } from './client.js'
 import type { Located } from './mounts.js'
-import { asRecord, dateOf, textOf, VaultResponseError, type Body } from './response.js'
+import { asRecord, dateOf, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
 
 /** A request with the token of the session. */
 export type Send = (call: Omit<Call, 'token' | 'signal'>, context: CallContext) => Promise<Body>
@@ -14,12 +14,12 @@ export async function readSecret(send: Send, { mount, path }: Located, { version
   if (mount.kind === 'kv-1') {
     if (version !== undefined) throw unversioned()
     const { data } = await send({ method: 'GET', path: `${mount.path}/${path}` }, context)
-    return { value: recordOf(data) }
+    return { value: recordOf(demandRecord(data)) }
   }
   const query = version === undefined ? '' : `?version=${checkVersion(version)}`
   const { data } = await send({ method: 'GET', path: `${mount.path}/data/${path}${query}` }, context)
-  const metadata = asRecord(asRecord(data)['metadata'])
-  return { value: recordOf(asRecord(data)['data']), ...describe(metadata), ...hints(metadata['custom_metadata']) }
+  const metadata = demandRecord(demandRecord(data)['metadata'])
+  return { value: recordOf(demandRecord(asRecord(data)['data'])), ...withHints(describe(metadata), metadata['custom_metadata']) }
 }
 
 /** What is known of a version, from the metadata that stands beside it. A time of deletion that is still to come is its expiry (`delete_version_after`). */
@@ -45,6 +45,19 @@ function hints(custom: unknown): Pick<SecretVersion, 'contentType' | 'expiresAt'
   }
 }
 
+/** The earlier end counts. */
+function withHints(described: Description, custom: unknown): Description {
+  const own = hints(custom)
+  const ends = [described.expiresAt, own.expiresAt].filter((end) => end !== undefined)
+  return { ...described, ...own, ...(ends.length === 0 ? {} : { expiresAt: new Date(Math.min(...ends.map((end) => end.getTime()))) }) }
+}
+
+/** What answers for Vault need not be it. */
+function demandRecord(data: unknown): Readonly<Record<string, unknown>> {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new VaultAnswerError('not-json', 200)
+  return data as Record<string, unknown>
+}
+
 export async function describeSecret(send: Send, located: Located, request: SecretRequest, context: CallContext): Promise<Description> {
   const { mount } = located
   if (mount.kind === 'kv-1') {
@@ -60,9 +73,7 @@ export async function describeSecret(send: Send, located: Located, request: Secr
   const { createdAt, expiresAt } = version
   return {
     version: String(number),
-    ...(createdAt === undefined ? {} : { createdAt }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...hints(metadata.custom),
+    ...withHints({ ...(createdAt === undefined ? {} : { createdAt }), ...(expiresAt === undefined ? {} : { expiresAt }) }, metadata.custom),
   }
 }
 
@@ -113,11 +124,30 @@ export async function putSecret(send: Send, located: Located, write: SecretWrite
   } catch (error) {
     if (!(error instanceof VaultResponseError) || error.statusCode !== 400 || cas === undefined) throw error
     // The server says the same of a version that is another and of a write that is wrong.
-    const { current, versions } = await readMetadata(send, located, context)
-    if (current === cas) throw error
+    const metadata = await unlessRefused(readMetadata(send, located, context))
+    if (metadata?.current === cas) throw error
     // Of a secret that was deleted there is none, although its versions are counted on.
-    if (ifVersion === null && versions.get(current)?.gone !== undefined) return await post(current)
+    if (ifVersion === null && metadata?.versions.get(metadata.current)?.gone !== undefined) return await orConflict(post(metadata.current))
     throw new SecretError({ code: 'conflict' })
+  }
+}
+
+/** Undefined where there is nothing, or where the token may not look. */
+async function unlessRefused<Result>(reading: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await reading
+  } catch (error) {
+    if (error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 404)) return undefined
+    throw error
+  }
+}
+
+/** Somebody else may be faster once more. */
+async function orConflict<Result>(writing: Promise<Result>): Promise<Result> {
+  try {
+    return await writing
+  } catch (error) {
+    throw error instanceof VaultResponseError && error.statusCode === 400 ? new SecretError({ code: 'conflict' }) : error
   }
 }
 

@@ -1,18 +1,21 @@
 /** Each way to get a token: https://developer.hashicorp.com/vault/docs/auth. */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { SecretError } from '../../src/errors/secret-error.js'
+import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
 import type { VaultClient } from './client.js'
 import { readCredential, takeCredential } from './credential.js'
 import type { VaultAuth } from './options.js'
 import { encodePath } from './path.js'
 import { asRecord, textOf, VaultResponseError, type Body } from './response.js'
+import type { Held } from './session.js'
 
 export interface Grant {
   readonly token: string
   /** Milliseconds that it lives from when the request was sent; 0: until it is revoked; undefined: the server did not say. */
   readonly duration: number | undefined
   readonly isRenewable: boolean
+  /** The token that it was made under, with which it ends. */
+  readonly parent?: Held
 }
 
 export interface LoginContext {
@@ -26,7 +29,7 @@ type Of<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Metho
 /** Undefined where requests go out without a token. */
 const methods: { readonly [Method in VaultAuth['method']]: (auth: Of<Method>, context: LoginContext) => Promise<Grant | undefined> } = {
   none: async () => undefined,
-  token: async (auth) => ({ token: await takeToken(auth), duration: undefined, isRenewable: false }),
+  token: async (auth) => ({ token: checkToken(await takeToken(auth)), duration: undefined, isRenewable: false }),
   approle: async (auth, context) => post(auth, await approle(auth, context), context),
   kubernetes: async (auth, context) => post(auth, { role: auth.role, jwt: await readCredential(auth.tokenFile ?? serviceAccount, 'vault.auth.tokenFile') }, context),
   jwt: async (auth, context) =>
@@ -39,8 +42,17 @@ const methods: { readonly [Method in VaultAuth['method']]: (auth: Of<Method>, co
 export const login = (auth: VaultAuth, context: LoginContext): Promise<Grant | undefined> =>
   (methods[auth.method] as (auth: VaultAuth, context: LoginContext) => Promise<Grant | undefined>)(auth, context)
 
+/** Members of a login that are none of everybody's business; names of roles are. */
+const credentials: ReadonlySet<string> = new Set(['jwt', 'password', 'role_id', 'secret_id'])
+
 /** Where a pod finds its own: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/. */
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+
+/** It becomes a header. */
+function checkToken(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token
+  throw invalidConfig('vault.auth.token (VAULT_TOKEN)', 'has a character that no token has', 'the token alone, without blanks and line ends')
+}
 
 async function takeToken({ token, tokenFile }: Of<'token'>): Promise<string> {
   const given = await takeCredential(token, tokenFile, 'vault.auth.token')
@@ -60,7 +72,7 @@ async function post(
   { client, signal, conceal }: LoginContext,
   action = 'login',
 ): Promise<Grant> {
-  for (const value of Object.values(body)) if (typeof value === 'string') conceal(value, 'vault credential')
+  for (const [name, value] of Object.entries(body)) if (typeof value === 'string' && credentials.has(name)) conceal(value, 'vault credential')
   let answer: Body
   try {
     answer = await client.request({ method: 'POST', path: `auth/${encodePath(auth.mount ?? auth.method)}/${action}`, body, signal })

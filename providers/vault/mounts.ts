@@ -3,7 +3,7 @@ import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
 import type { Body } from './response.js'
 import { encodePath, trimSlashes } from './path.js'
-import { asRecord, textOf, VaultResponseError } from './response.js'
+import { asRecord, textOf, VaultAnswerError, VaultResponseError } from './response.js'
 
 export interface Mount {
   /** Without slashes around it. */
@@ -21,12 +21,15 @@ export interface Located {
 
 export class Mounts {
   readonly #ask: (path: string, context: CallContext) => Promise<Body>
+  readonly #fix: string
   readonly #known = new Map<string, Mount>()
   /** By the first segment, so that a hundred secrets of a mount ask once. */
   readonly #asked = new Map<string, Promise<unknown>>()
 
-  constructor(ask: (path: string, context: CallContext) => Promise<Body>) {
+  /** @param fix What to do where there is no mount for the token. */
+  constructor(ask: (path: string, context: CallContext) => Promise<Body>, fix = usualFix) {
     this.#ask = ask
+    this.#fix = fix
   }
 
   /** @throws SecretError `denied` where there is no such mount, or none that the token may use: the server does not tell which. */
@@ -53,7 +56,7 @@ export class Mounts {
     this.#asked.set(first, asking)
     try {
       const mount = await asking
-      if (!id.startsWith(`${mount.path}/`)) throw noMount()
+      if (!id.startsWith(`${mount.path}/`)) throw noMount(this.#fix)
       this.#known.set(mount.path, mount)
     } finally {
       this.#asked.delete(first)
@@ -65,11 +68,11 @@ export class Mounts {
     try {
       answer = await this.#ask(`sys/internal/ui/mounts/${encodePath(id)}`, context)
     } catch (error) {
-      throw error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 404) ? noMount(error.statusCode) : error
+      throw error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 404) ? noMount(this.#fix, error.statusCode) : error
     }
     const { path, type, options } = asRecord(answer.data)
     const mount = trimSlashes(textOf(path) ?? '')
-    if (mount === '') throw noMount()
+    if (mount === '' || textOf(type) === undefined) throw new VaultAnswerError('not-json', 200)
     const isVersioned = asRecord(options)['version'] === '2'
     return { path: mount, kind: type === 'kv' || type === 'generic' ? (isVersioned ? 'kv-2' : 'kv-1') : 'other' }
   }
@@ -80,10 +83,7 @@ export class Mounts {
   }
 }
 
-const noMount = (status = 403): SecretError =>
-  new SecretError({
-    code: 'denied',
-    reason: 'mount',
-    status,
-    fix: 'Vault has no engine mounted where this path begins, or lets the token use nothing in it: a reference begins with its mount (secret/app/database), and a policy has to grant a path there',
-  })
+const usualFix =
+  'Vault has no engine mounted where this path begins, or lets the token use nothing in it: a reference begins with its mount (secret/app/database), and a policy has to grant a path there'
+
+const noMount = (fix: string, status = 403): SecretError => new SecretError({ code: 'denied', reason: 'mount', status, fix })

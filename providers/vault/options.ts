@@ -119,7 +119,8 @@ export const optionNames = ['address', 'namespace', 'mount', 'token', 'auth', 't
 
 /** A variable under both of its names: OpenBao's own comes first, as its command reads them. */
 const variable = (name: string): string | undefined => nonEmpty(processVariable(`BAO_${name}`)) ?? nonEmpty(processVariable(`VAULT_${name}`))
-const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+/** Without the line end that what sets it may have added. */
+const nonEmpty = (text: string | undefined): string | undefined => (text === undefined || text.trim() === '' ? undefined : text.trim())
 
 /** @throws SecretError `invalid-config` for options that are none. */
 export function checkOptions(options: unknown): CheckedOptions {

@@ -24,18 +24,19 @@ export interface PolicyQuestion {
   readonly name: string
   /** The mount of what is granted: of an id, or of all that begins so. */
   mountOf(id: string): Promise<Mount>
-  /** Is this id read with POST? */
-  isIssued(id: string): boolean
+  /** Ids that are read with POST. */
+  readonly issued: readonly string[]
 }
 
-export async function createPolicy({ grant, name, mountOf, isIssued }: PolicyQuestion): Promise<Policy> {
+export async function createPolicy({ grant, name, mountOf, issued }: PolicyQuestion): Promise<Policy> {
   demandExpressible(grant)
   const rules: Rule[] = []
   let isLending = false
   for (const id of uncovered(grant)) {
     const mount = await mountOf(id)
     isLending ||= mount.kind === 'other'
-    rules.push(...rulesOf(id, mount, isIssued(id)))
+    rules.push(...rulesOf(id, mount, issued.includes(id)))
+    if (isPrefix(id)) for (const one of issued) if (beginsWith(one, id) && !isDenied(one, grant)) rules.push(...rulesOf(one, mount, true))
   }
   for (const id of grant.deny) {
     // What no rule allows needs none that denies it.
@@ -90,6 +91,8 @@ function uncovered({ allow, deny }: ProviderGrant): readonly string[] {
   const prefixes = deny.filter(isPrefix)
   return allow.filter((id) => !deny.includes(id) && !prefixes.some((prefix) => beginsWith(id, prefix)))
 }
+
+const isDenied = (id: string, { deny }: ProviderGrant): boolean => deny.some((denied) => denied === id || (isPrefix(denied) && beginsWith(id, denied)))
 
 function rulesOf(id: string, { path: mount, kind }: Mount, isIssued: boolean): readonly Rule[] {
   const within = id.slice(mount.length + 1)

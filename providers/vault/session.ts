@@ -18,10 +18,19 @@ export interface Held {
   /** Epoch milliseconds; undefined where it has no end, or none that is known. A renewal sets it. */
   expiresAt: number | undefined
   isRenewable: boolean
+  /** With which this one ends, whatever its own time is. */
+  readonly parent: Held | undefined
+  /** Has any request gone through with it? */
+  wasAccepted: boolean
 }
 
+/** Epoch milliseconds of a token's end, or of that of the token that it was made under. */
+export const endOf = ({ expiresAt, parent }: Held): number => Math.min(expiresAt ?? Infinity, parent === undefined ? Infinity : endOf(parent))
+
 /** Milliseconds of a renewal or a login that runs behind. */
-const patience = 30_000
+const patience = 15_000
+/** Logins for one request: a token that is counted may be used up by others before its turn comes. */
+const mostLogins = 5
 /** A token with less than this left is not used any more. */
 const margin = 1_000
 const shortestGap = 1_000
@@ -36,6 +45,8 @@ export class Session {
   #held: Held | undefined
   #login: Promise<Held> | undefined
   #timer: { clear(): void } | undefined
+  /** Tokens that are not used any more, and live on for a while with what was lent to them. */
+  readonly #replaced: Held[] = []
   #failures = 0
   #isClosed = false
   /** Has a token that was just given been taken for a dead one? Then the server does not let it be told. */
@@ -52,28 +63,29 @@ export class Session {
    * @throws What the request throws, or why there is no token.
    */
   async run<Result>({ signal }: CallContext, request: (held: Held) => Promise<Result>): Promise<Result> {
-    const held = await this.#current(signal)
-    try {
-      return await request(held)
-    } catch (error) {
-      if (!isRefusal(error) || !(await this.#isDead(held, signal))) throw error
-    }
-    if (this.#held === held) this.#held = undefined
-    const next = await this.#current(signal)
-    if (next.token === held.token) throw invalidToken()
-    try {
-      return await request(next)
-    } catch (error) {
-      // One that is new and looks dead may not be looked at: from now on a refusal is taken for what it says.
-      if (isRefusal(error) && (await this.#isDead(next, signal))) this.#isBlind = true
-      throw error
+    let refused: Held | undefined
+    for (let left = mostLogins; ; left -= 1) {
+      const held = await this.#current(signal)
+      if (refused !== undefined && held.token === refused.token) throw invalidToken()
+      try {
+        const result = await request(held)
+        held.wasAccepted = true
+        return result
+      } catch (error) {
+        if (!isRefusal(error) || !(await this.#isDead(held, signal))) throw error
+        // New ones that nobody could use look dead to whoever may not ask: from now on a refusal is taken for what it says.
+        if (left === 0 && !held.wasAccepted) this.#isBlind = true
+        if (left === 0) throw error
+      }
+      refused = held
+      if (this.#held === held) this.#held = undefined
     }
   }
 
   async #current(signal: AbortSignal): Promise<Held> {
     if (this.#isClosed) throw new SecretError({ code: 'closed' })
     const held = this.#held
-    if (held !== undefined && (held.expiresAt === undefined || held.expiresAt - margin > this.#setup.clock.now())) return held
+    if (held !== undefined && endOf(held) - margin > this.#setup.clock.now()) return held
     signal.throwIfAborted()
     return await waitFor(this.#loggedIn(), signal)
   }
@@ -93,13 +105,16 @@ export class Session {
     const startedAt = clock.now()
     let outcome: SecretErrorCode | 'ok' = 'ok'
     try {
-      const given = await this.#source.take({ client: this.#client, signal: AbortSignal.timeout(patience), conceal: this.#setup.conceal })
+      const signal = AbortSignal.timeout(patience)
+      // What gives a credential may never answer.
+      const given = await waitFor(this.#source.take({ client: this.#client, signal, conceal: this.#setup.conceal }), signal)
       const held = await this.#take(given, startedAt)
       if (this.#isClosed) {
         // Nobody is left who would end it.
         await this.#end(held)
         throw new SecretError({ code: 'closed' })
       }
+      if (this.#held !== undefined && this.#held.token !== held.token) this.#replaced.push(this.#held)
       this.#held = held
       this.#failures = 0
       this.#plan(held)
@@ -115,10 +130,10 @@ export class Session {
   }
 
   async #take(given: Grant | undefined, sentAt: number): Promise<Held> {
-    if (given === undefined) return { token: undefined, expiresAt: undefined, isRenewable: false }
+    if (given === undefined) return { token: undefined, expiresAt: undefined, isRenewable: false, parent: undefined, wasAccepted: false }
     this.#setup.conceal(given.token, 'vault token')
     const { duration, isRenewable } = given.duration === undefined ? await this.#lookUp(given) : given
-    return { token: given.token, expiresAt: duration === undefined || duration === 0 ? undefined : sentAt + duration, isRenewable }
+    return { token: given.token, expiresAt: duration === undefined || duration === 0 ? undefined : sentAt + duration, isRenewable, parent: given.parent, wasAccepted: false }
   }
 
   /** What the server knows of a token that came without its time. One that may not look itself up is used until it is refused. */
@@ -136,8 +151,8 @@ export class Session {
   #plan(held: Held): void {
     this.#timer?.clear()
     const { clock } = this.#setup
-    if (this.#isClosed || held.expiresAt === undefined || (this.#source.isFixed && !held.isRenewable)) return
-    const left = held.expiresAt - clock.now()
+    if (this.#isClosed || endOf(held) === Infinity || (this.#source.isFixed && !held.isRenewable)) return
+    const left = endOf(held) - clock.now()
     const share = (2 / 3) * (1 - jitter * Math.random())
     this.#timer = setBackgroundTimer(clock, () => void this.#renew(held), Math.max(shortestGap, left * share))
   }
@@ -178,12 +193,13 @@ export class Session {
    */
   async #isDead(held: Held, signal: AbortSignal): Promise<boolean> {
     if (held.token === undefined || this.#isBlind) return false
-    if (held.expiresAt !== undefined && held.expiresAt <= this.#setup.clock.now()) return true
+    if (endOf(held) <= this.#setup.clock.now()) return true
     try {
       await this.#client.request({ method: 'GET', path: 'sys/internal/ui/mounts', token: held.token, signal })
       return false
     } catch (error) {
-      return isRefusal(error)
+      if (isRefusal(error)) return true
+      throw error
     }
   }
 
@@ -191,9 +207,14 @@ export class Session {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.clear()
-    const held = this.#held
+    // A login that is under way brings a token that only this process knows.
+    await Promise.race([
+      this.#login?.catch(() => undefined),
+      this.#login === undefined ? undefined : new Promise((resolve) => void setBackgroundTimer(this.#setup.clock, () => resolve(undefined), 5_000)),
+    ])
+    const held = [...this.#replaced.splice(0), ...(this.#held === undefined ? [] : [this.#held])]
     this.#held = undefined
-    if (held !== undefined) await this.#end(held)
+    await Promise.all(held.filter((one) => endOf(one) > this.#setup.clock.now()).map((one) => this.#end(one)))
   }
 
   async #end(held: Held): Promise<void> {

@@ -6,6 +6,7 @@ import { grantOf, login, type Grant, type LoginContext } from './login.js'
 import type { CheckedAgents, VaultAuth } from './options.js'
 import { policyName } from './policy.js'
 import { encodePath } from './path.js'
+import type { Held } from './session.js'
 
 export interface TokenSource {
   /** Is the token ours, to be ended with us? */
@@ -31,8 +32,8 @@ export interface MintSettings {
   readonly agents: CheckedAgents
   readonly grant: ProviderGrant
   now(): number
-  /** With the token of the app. */
-  send(call: { method: 'POST'; path: string; body: Readonly<Record<string, unknown>> }, context: CallContext): Promise<Body>
+  /** With the token of the app, which is told as well. */
+  send(call: { method: 'POST'; path: string; body: Readonly<Record<string, unknown>> }, context: CallContext): Promise<{ body: Body; parent: Held }>
 }
 
 /**
@@ -57,7 +58,8 @@ export function fromRole({ agents, grant, now, send }: MintSettings): TokenSourc
         display_name: 'keyward',
         meta: { agent: grant.agent },
       }
-      return grantOf(await send({ method: 'POST', path: `auth/token/create/${encodePath(agents.tokenRole)}`, body }, { signal, timeout: 30_000 }))
+      const made = await send({ method: 'POST', path: `auth/token/create/${encodePath(agents.tokenRole)}`, body }, { signal, timeout: 15_000 })
+      return { ...grantOf(made.body), parent: made.parent }
     },
   }
 }

@@ -52,7 +52,8 @@ export class Transport {
     const body = parse(text)
     const isOk = (statusCode >= 200 && statusCode < 300) || (statusCode === 400 && request.mayHaveResults === true && Array.isArray(asRecord(body?.['data'])['batch_results']))
     if (!isOk) throw new VaultResponseError(statusCode, retryAfterOf(response), body)
-    if (body === undefined) throw new VaultAnswerError('not-json', statusCode)
+    // Only who writes is answered with nothing.
+    if (body === undefined || (text.trim() === '' && request.method === 'GET')) throw new VaultAnswerError('not-json', statusCode)
     // 202 is a success too, and one that node-vault takes for an error.
     return { statusCode: 200, body, request: { path: '' } }
   }

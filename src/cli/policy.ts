@@ -8,6 +8,9 @@ interface Options {
   provider?: string
 }
 
+const more =
+  'the policy allows more than the grant, since policies are of whole secrets and of all that begins so: the grant has a field, a version, names whose reference has text behind its "*", or a pattern without a reference'
+
 export function addPolicy(program: Command): Command {
   return program
     .command('policy')
@@ -25,13 +28,14 @@ export function addPolicy(program: Command): Command {
         const scope = secrets.agent(options.agent)
         const all = await output.waiting('Asking the backends', policiesOf(scope))
         const found = all.filter(({ provider }) => options.provider === undefined || provider === options.provider)
-        const documents = found.map(({ provider, policy, error }) => ({
+        const documents = found.map(({ provider, policy, isExact, error }) => ({
           provider,
-          ...(policy === undefined ? {} : { policy }),
+          ...(policy === undefined ? {} : { policy, exact: isExact === true }),
           ...(error === undefined ? {} : { error: tell(error) }),
         }))
-        for (const { provider, policy, error } of found) {
+        for (const { provider, policy, isExact, error } of found) {
           if (error !== undefined) output.error(tell(error).message)
+          else if (policy !== undefined && isExact !== true) output.warn(`${more} (${provider}).`)
           else if (policy === undefined) output.warn(`${provider} has no policies: what the agent may read there is held to in this process alone.`)
         }
         if (found.length === 0) output.warn(options.provider === undefined ? 'this agent can reach no provider.' : `this agent can reach no provider "${options.provider}".`)

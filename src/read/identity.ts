@@ -233,6 +233,11 @@ export class Identities {
     return this.#settings.resolver().reachable(this.#grantOf(scope))
   }
 
+  /** Can the ids of this backend say what a scope is granted, and no more? */
+  isExactAt(scope: ScopeState, instance: ProviderInstance): boolean {
+    return this.#reachOf(scope, instance).isExact
+  }
+
   /** What a scope is granted, in the ids of a backend whose provider is loaded. */
   grantAt(scope: ScopeState, instance: ProviderInstance): ProviderGrant {
     const { allow, deny } = this.#reachOf(scope, instance)

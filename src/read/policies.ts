@@ -10,6 +10,8 @@ export interface BackendPolicy {
   readonly provider: string
   /** Undefined: this backend has no policies that keyward could write. */
   readonly policy?: { readonly name: string; readonly text: string } | undefined
+  /** False: the backend cannot say less than this, which is more than the grant: a field, a version, or what a reference puts behind its `*`. */
+  readonly isExact?: boolean
   readonly error?: SecretError
 }
 
@@ -29,7 +31,7 @@ async function policyAt({ root, scope }: View, instance: ProviderInstance): Prom
     const grant = identities.grantAt(scope, instance)
     const result = await new Call(provider, async (context) => provider.policy?.(grant, context), { clock, timeout, attempts: 2, isBehind: false }).result
     if (!result.ok) throw createError(result.failure, { provider: instance.name })
-    return { provider: instance.name ?? '', policy: result.answer }
+    return { provider: instance.name ?? '', policy: result.answer, isExact: identities.isExactAt(scope, instance) }
   } catch (error) {
     return { provider: instance.name ?? '', error: isSecretError(error) ? error : createError({ code: 'unavailable' }, { provider: instance.name }) }
   }

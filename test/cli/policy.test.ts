@@ -15,13 +15,13 @@ beforeAll(async () => {
   project = await command.project({
     '.env': 'LOCAL=not-a-real-key\n',
     'keyward.config.json': JSON.stringify({
-      secrets: { A: {}, B: {}, LOCAL: {} },
-      agents: { researcher: { allow: ['A', 'search/*'], deny: ['search/private*'] }, local: { allow: ['LOCAL'] }, nobody: { allow: [] } },
+      secrets: { A: {}, B: {}, LOCAL: {}, PASSWORD: {} },
+      agents: { wide: { allow: ['PASSWORD'] }, researcher: { allow: ['A', 'search/*'], deny: ['search/private*'] }, local: { allow: ['LOCAL'] }, nobody: { allow: [] } },
       environments: {
         only: {
           provider: { name: 'vault', address: server.address, agents: { tokenRole: 'agents' } },
           providers: { files: { name: 'dotenv' } },
-          references: { LOCAL: 'files://LOCAL' },
+          references: { LOCAL: 'files://LOCAL', PASSWORD: 'secret/database#password', 'search/*': 'secret/search/*' },
         },
       },
     }),
@@ -48,8 +48,15 @@ describe('keyward policy', () => {
       config: 'keyward.config.json',
       environment: 'only',
       agent: 'researcher',
-      policies: [{ provider: 'vault', policy: { name, text: expect.stringContaining('path "secret/data/A"') as string } }],
+      policies: [{ provider: 'vault', exact: true, policy: { name, text: expect.stringContaining('path "secret/data/A"') as string } }],
     })
+  })
+
+  it('warns where a policy cannot say as little as the grant', async () => {
+    const { output, errors, exitCode } = await run(['--agent', 'wide', '--json'])
+    expect(exitCode).toBe(0)
+    expect(errors).toContain('allows more than the grant')
+    expect(JSON.parse(output)).toMatchObject({ policies: [{ provider: 'vault', exact: false }] })
   })
 
   it('says which provider has none, and fails where there is none at all', async () => {

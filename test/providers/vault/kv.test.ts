@@ -4,6 +4,7 @@ import { vault } from '../../../providers/vault/index.js'
 import type { VaultOptions } from '../../../providers/vault/options.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
+import { context, make } from '../setup.js'
 
 let server: OpenBao
 beforeAll(async () => {
@@ -133,12 +134,20 @@ describe('a value', () => {
     await expect(secrets.getSecret('short')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
   })
 
+  it('ends at the earlier of two times that are told', async () => {
+    await server.demand('POST', 'secret/metadata/twice', { delete_version_after: '1h', custom_metadata: { expires_at: '2099-01-01T00:00:00Z' } })
+    await write('secret/data/twice', { value: 'x' })
+    expect((await open().describeSecret('twice')).expiresAt!.getTime()).toBeLessThan(Date.now() + 3_700_000)
+  })
+
   it('has the type and the times that its custom metadata tells', async () => {
     const expiry = new Date(Date.now() + 3_600_000)
     await server.demand('POST', 'secret/metadata/told', {
       custom_metadata: { content_type: 'application/json', expires_at: expiry.toISOString(), next_rotation_at: '2030-01-01T00:00:00Z' },
     })
     await write('secret/data/told', { value: 'x' })
+    const provider = await make(vault({ address: server.address, token: server.rootToken }))
+    expect(await provider.get({ id: 'secret/told' }, context)).toMatchObject({ contentType: 'application/json' })
     expect(await open().describeSecret('told')).toMatchObject({
       version: '1',
       createdAt: expect.any(Date) as Date,
@@ -160,6 +169,16 @@ describe('writing', () => {
     await secrets.deleteSecret('written')
     expect(await secrets.putSecret('written', 'anew', { ifVersion: null })).toEqual({ version: '3' })
     expect(await secrets.getSecret('written')).toBe('anew')
+  })
+
+  it('tells a conflict as one, whatever the secret is', async () => {
+    const secrets = open()
+    await expect(secrets.putSecret('never-there', 'x', { ifVersion: '1' })).rejects.toMatchObject({ code: 'conflict' })
+    await secrets.putSecret('contended', 'x')
+    await secrets.deleteSecret('contended')
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => open().putSecret('contended', 'y', { ifVersion: null })))
+    const codes = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : []))
+    expect(codes).toEqual(Array.from({ length: 7 }, () => 'conflict'))
   })
 
   it('deletes every version, and none of what is not there', async () => {

@@ -243,7 +243,6 @@ describe('a wrapped secret id', () => {
 describe('userpass', () => {
   it('logs in with a password, from a file or from a function', async () => {
     await server.demand('POST', 'sys/auth/userpass', { type: 'userpass' })
-    await server.demand('POST', 'auth/userpass/users/ci%2Fagent', { password: 'not a real password', token_policies: ['agents'] }).catch(() => undefined)
     await server.demand('POST', 'auth/userpass/users/agent', { password: 'not a real password', token_policies: ['agents'] })
     for (const given of [{ password: 'not a real password' }, { password: async () => 'not a real password' }, { passwordFile: await save('password', 'not a real password\n') }])
       expect(await open({ auth: { method: 'userpass', username: 'agent', ...given } }).secrets.getSecret('key')).toBe('not-a-real-key')
@@ -278,6 +277,24 @@ describe('tokens that somebody else signs', () => {
       expect(String(error)).not.toContain('canary')
     }
   })
+})
+
+it('a credential that never comes fails the login, and not those after it', { timeout: 60_000 }, async () => {
+  let asked = 0
+  const token = (): Promise<string> => {
+    asked += 1
+    return asked === 1 ? new Promise<never>(() => undefined) : server.createToken(['agents'])
+  }
+  const { secrets } = open({ auth: { method: 'token', token } }, { timeout: '1s', retry: false })
+  await expect(secrets.getSecret('key')).rejects.toMatchObject({ code: 'timeout' })
+  await expect.poll(() => secrets.getSecret('key').catch(({ code }: { code: string }) => code), { timeout: 40_000, interval: 1_000 }).toBe('not-a-real-key')
+})
+
+it('a token with a line end of its container is taken without, and one that no header can hold is refused', async () => {
+  const token = await server.createToken(['agents'])
+  vi.stubEnv('VAULT_TOKEN', `${token}\n`)
+  expect(await open({}).secrets.getSecret('key')).toBe('not-a-real-key')
+  await expect(open({ token: 'two words\n' }).secrets.getSecret('key')).rejects.toMatchObject({ code: 'invalid-config', message: expect.stringContaining('VAULT_TOKEN') as string })
 })
 
 describe('a namespace', () => {

@@ -220,6 +220,18 @@ describe('6: where the token goes', () => {
   })
 })
 
+it('injected as a client it is told apart all the same: what is missing, refused, and of a token that is not valid any more', async () => {
+  const client = nodeVault({ endpoint: server.address, token: 'not-a-real-token' })
+  let token = await server.createToken(['root'])
+  const secrets = open({ client, token: undefined as never, auth: { method: 'token', token: () => token } })
+  expect(await secrets.getSecret('key')).toBe('of the key')
+  expect(await rejection(secrets.getSecret('absent'))).toMatchObject({ code: 'not-found' })
+  expect(await rejection(secrets.putSecret('key', 'x', { ifVersion: '99' }))).toMatchObject({ code: 'conflict' })
+  await server.demand('POST', 'auth/token/revoke', { token })
+  token = await server.createToken(['root'])
+  expect(await secrets.getSecret('key')).toBe('of the key')
+})
+
 it('7: with a certificate authority of its own each call is another connection', async () => {
   const authority = await createAuthority()
   const secure = await OpenBao.start({ tls: await authority.issue('vault.internal') })
