@@ -11,7 +11,7 @@ export interface VaultRequester {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Behind `/v1/`, encoded. */
   readonly path: string
   readonly body?: Readonly<Record<string, unknown>>
@@ -43,7 +43,6 @@ export class VaultClient {
         'X-Vault-Request': 'true',
         ...(token === undefined ? {} : { 'X-Vault-Token': token }),
         ...(namespace === undefined ? {} : { 'X-Vault-Namespace': namespace }),
-        ...(method === 'PATCH' ? { 'content-type': 'application/merge-patch+json' } : {}),
       },
       ...(body === undefined ? {} : { json: body }),
       ...(mayHaveResults === true ? { mayHaveResults } : {}),

@@ -53,9 +53,7 @@ function known(error: unknown): Failure | undefined {
   if (!(error instanceof Error)) return undefined
   // Of a login that took too long.
   if (error.name === 'TimeoutError') return { code: 'timeout', fix: connection }
-  const { code, response } = error as { code?: unknown; response?: { statusCode?: unknown } }
-  // Of node-vault itself, where it was injected as a client.
-  if (typeof response?.statusCode === 'number') return ofStatus(response.statusCode)
+  const { code } = error as { code?: unknown }
   if (typeof code !== 'string') return undefined
   if (network.has(code)) return { code: 'unavailable', reason: code, fix: connection }
   if (code.startsWith('HPE_')) return { ...faults['not-json'], reason: code }

@@ -2,13 +2,13 @@
 import type { CallContext, Failure, ProviderFactory, ProviderGrant, ProviderSetup, SecretProvider, SecretRequest, SecretVersion } from '../../src/provider.js'
 import { VaultClient } from './client.js'
 import { failure } from './failure.js'
-import { deleteSecret, describeSecret, notOfKv, putSecret, readSecret, type Send } from './kv.js'
+import { deleteSecret, describeSecret, notOfKv, putSecret, readSecret } from './kv.js'
 import { Leases } from './leases.js'
 import { listSecrets } from './list.js'
 import { Mounts, type Located } from './mounts.js'
 import { checkOptions, type CheckedOptions, type VaultOptions } from './options.js'
 import { encodePath } from './path.js'
-import { createPolicy, isExpressible, policyName } from './policy.js'
+import { createPolicy, defaultPolicyName, isExpressible, policyName } from './policy.js'
 import { VaultResponseError } from './response.js'
 import { Session } from './session.js'
 import { fromLogin, fromRole, type MintSettings } from './token-source.js'
@@ -25,12 +25,9 @@ export function vault(options: VaultOptions = {}): ProviderFactory {
   return (setup) => {
     const client = new VaultClient(checked)
     const session = new Session(fromLogin(checked.auth), client, setup)
-    return createProvider({ options: checked, client, session, mounts: createMounts(client, session), setup })
+    return createProvider({ options: checked, client, session, mounts: new Mounts(session.send), setup })
   }
 }
-
-const createMounts = (client: VaultClient, session: Session, fix?: string): Mounts =>
-  new Mounts((path, context) => session.run(context, ({ token }) => client.request({ method: 'GET', path, token, signal: context.signal })), fix)
 
 interface Parts {
   readonly options: CheckedOptions
@@ -41,7 +38,7 @@ interface Parts {
 }
 
 function createProvider({ options, client, session, mounts, setup }: Parts): SecretProvider {
-  const send: Send = (call, context) => session.run(context, ({ token }) => client.request({ ...call, token, signal: context.signal }))
+  const { send } = session
   const leases = new Leases(client, session, () => setup.clock.now())
 
   /** Runs on a secret. A path of one version of KV on a mount of the other is warned of: it was upgraded meanwhile. */
@@ -55,6 +52,12 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
       return run(await mounts.locate(id, context))
     }
   }
+
+  const withinKv = <Result>(what: string, id: string, context: CallContext, run: (located: Located) => Promise<Result>): Promise<Result> =>
+    within(id, context, async (located) => {
+      if (located.mount.kind === 'other') throw notOfKv(what)
+      return run(located)
+    })
 
   const read = async (located: Located, request: SecretRequest, context: CallContext): Promise<SecretVersion> => {
     if (located.mount.kind !== 'other') return readSecret(send, located, request, context)
@@ -75,23 +78,15 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
         return {}
       }),
     list: (prefix, context) => listSecrets(send, mounts, prefix, context),
-    put: (request, write, context) =>
-      within(request.id, context, (located) => {
-        if (located.mount.kind === 'other') throw notOfKv('put')
-        return putSecret(send, located, write, context)
-      }),
-    delete: (request, context) =>
-      within(request.id, context, (located) => {
-        if (located.mount.kind === 'other') throw notOfKv('delete')
-        return deleteSecret(send, located, context)
-      }),
+    put: (request, write, context) => withinKv('put', request.id, context, (located) => putSecret(send, located, write, context)),
+    delete: (request, context) => withinKv('delete', request.id, context, (located) => deleteSecret(send, located, context)),
     renew: (lease, context) => leases.renew(lease, context),
     revoke: (lease, context) => leases.revoke(lease, context),
     narrow: (grant) => narrow({ options, client, session, setup }, grant),
     policy: (grant, context) =>
       createPolicy({
         grant,
-        name: options.agents?.policy ?? 'keyward-{agent}-{grant}',
+        name: options.agents?.policy ?? defaultPolicyName,
         mountOf: async (id) => (await mounts.locate(id.replace(/\*$/, '-'), context)).mount,
         issued: [...options.parameters.keys()],
       }),
@@ -120,7 +115,7 @@ function narrow({ options, client, session, setup }: Omit<Parts, 'mounts'>, gran
     session.run(context, async (parent) => ({ parent, body: await client.request({ ...call, token: parent.token, signal: context.signal }) }))
   const own = new Session(fromRole({ agents, grant, now: () => setup.clock.now(), send }), client, setup)
   const missing = `The token of this agent has the policy "${policyName(agents.policy, grant)}" alone, which may not be on the server: write what \`keyward policy --agent\` prints, and let the token role give it out`
-  const provider = createProvider({ options, client, session: own, mounts: createMounts(client, own, missing), setup })
+  const provider = createProvider({ options, client, session: own, mounts: new Mounts(own.send, missing), setup })
   return {
     enforcement: 'backend',
     provider: {

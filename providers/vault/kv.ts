@@ -1,12 +1,9 @@
 /** The KV engine, in both of its versions: https://developer.hashicorp.com/vault/api-docs/secret/kv. */
 import { SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, JsonValue, SecretRequest, SecretVersion, SecretWrite } from '../../src/provider.js'
-import type { Call } from './client.js'
 import type { Located } from './mounts.js'
-import { asRecord, dateOf, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
-
-/** A request with the token of the session. */
-export type Send = (call: Omit<Call, 'token' | 'signal'>, context: CallContext) => Promise<Body>
+import { asRecord, dateOf, textOf, VaultAnswerError, VaultResponseError } from './response.js'
+import type { Send } from './session.js'
 
 export type Description = Omit<SecretVersion, 'value'>
 
@@ -14,25 +11,24 @@ export async function readSecret(send: Send, { mount, path }: Located, { version
   if (mount.kind === 'kv-1') {
     if (version !== undefined) throw unversioned()
     const { data } = await send({ method: 'GET', path: `${mount.path}/${path}` }, context)
-    return { value: recordOf(demandRecord(data)) }
+    return { value: demandRecord(data) }
   }
   const query = version === undefined ? '' : `?version=${checkVersion(version)}`
   const { data } = await send({ method: 'GET', path: `${mount.path}/data/${path}${query}` }, context)
   const metadata = demandRecord(demandRecord(data)['metadata'])
-  return { value: recordOf(demandRecord(asRecord(data)['data'])), ...withHints(describe(metadata), metadata['custom_metadata']) }
+  return { value: demandRecord(asRecord(data)['data']), ...withHints(describe(metadata), metadata['custom_metadata']) }
 }
 
 /** What is known of a version, from the metadata that stands beside it. A time of deletion that is still to come is its expiry (`delete_version_after`). */
 function describe(metadata: Readonly<Record<string, unknown>>): Description {
   const { version } = metadata
-  const createdAt = dateOf(metadata['created_time'])
-  const expiresAt = dateOf(metadata['deletion_time'])
-  return {
-    ...(typeof version === 'number' ? { version: String(version) } : {}),
-    ...(createdAt === undefined ? {} : { createdAt }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-  }
+  return { ...(typeof version === 'number' ? { version: String(version) } : {}), ...times(dateOf(metadata['created_time']), dateOf(metadata['deletion_time'])) }
 }
+
+const times = (createdAt: Date | undefined, expiresAt: Date | undefined): Description => ({
+  ...(createdAt === undefined ? {} : { createdAt }),
+  ...(expiresAt === undefined ? {} : { expiresAt }),
+})
 
 /** What people say of a secret themselves, in `custom_metadata`: the keys that mean something here. */
 function hints(custom: unknown): Pick<SecretVersion, 'contentType' | 'expiresAt' | 'nextRotationAt'> {
@@ -53,9 +49,9 @@ function withHints(described: Description, custom: unknown): Description {
 }
 
 /** What answers for Vault need not be it. */
-function demandRecord(data: unknown): Readonly<Record<string, unknown>> {
+function demandRecord(data: unknown): Readonly<Record<string, JsonValue>> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new VaultAnswerError('not-json', 200)
-  return data as Record<string, unknown>
+  return data as Record<string, JsonValue>
 }
 
 export async function describeSecret(send: Send, located: Located, request: SecretRequest, context: CallContext): Promise<Description> {
@@ -70,11 +66,7 @@ export async function describeSecret(send: Send, located: Located, request: Secr
   const version = metadata.versions.get(number)
   if (version === undefined) throw new SecretNotFoundError({ code: 'not-found' })
   if (version.gone !== undefined) throw new SecretNotFoundError({ code: 'not-found', ...version.gone })
-  const { createdAt, expiresAt } = version
-  return {
-    version: String(number),
-    ...withHints({ ...(createdAt === undefined ? {} : { createdAt }), ...(expiresAt === undefined ? {} : { expiresAt }) }, metadata.custom),
-  }
+  return { version: String(number), ...withHints(times(version.createdAt, version.expiresAt), metadata.custom) }
 }
 
 interface Metadata {
@@ -175,8 +167,6 @@ function toRecord({ value, stage, idempotencyKey, expiresAt, contentType }: Secr
   if (value instanceof Uint8Array) throw new SecretError({ code: 'unsupported', reason: 'bytes', fix: 'Vault keeps text and JSON: put bytes as base64' })
   return typeof value === 'string' ? { value } : value
 }
-
-const recordOf = (data: unknown): Readonly<Record<string, JsonValue>> => asRecord(data) as Record<string, JsonValue>
 
 const versionNumber = (version: string): number => (/^[1-9]\d{0,14}$/.test(version) ? Number(version) : Number.NaN)
 

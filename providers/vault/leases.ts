@@ -1,9 +1,8 @@
 /** What engines lend: https://developer.hashicorp.com/vault/docs/concepts/lease. */
 import { SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, JsonValue, Lease, SecretVersion } from '../../src/provider.js'
-import type { Body } from './response.js'
 import type { VaultClient } from './client.js'
-import { asRecord, textOf, VaultResponseError } from './response.js'
+import { asRecord, textOf, VaultResponseError, type Body } from './response.js'
 import { endOf, type Held, type Session } from './session.js'
 
 /** Leases that are kept before those are looked for whose token has ended. */
@@ -56,9 +55,7 @@ export class Leases {
   async renew({ id }: Lease, context: CallContext): Promise<Lease> {
     let body: Body
     try {
-      body = await this.#session.run(context, ({ token }) =>
-        this.#client.request({ method: 'PUT', path: 'sys/leases/renew', body: { lease_id: id }, token, signal: context.signal }),
-      )
+      body = await this.#session.send({ method: 'PUT', path: 'sys/leases/renew', body: { lease_id: id } }, context)
     } catch (error) {
       // So it answers for a lease that it has not.
       if (!(error instanceof VaultResponseError) || (error.statusCode !== 400 && error.statusCode !== 404)) throw error
@@ -69,9 +66,7 @@ export class Leases {
   }
 
   async revoke({ id }: Lease, context: CallContext): Promise<void> {
-    await this.#session.run(context, ({ token }) =>
-      this.#client.request({ method: 'PUT', path: 'sys/leases/revoke', body: { lease_id: id, sync: true }, token, signal: context.signal }),
-    )
+    await this.#session.send({ method: 'PUT', path: 'sys/leases/revoke', body: { lease_id: id, sync: true } }, context)
     this.#borrowers.delete(id)
   }
 }

@@ -1,10 +1,11 @@
 /** What a KV engine holds, folder by folder. */
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
-import { describeSecret, notOfKv, type Description, type Send } from './kv.js'
+import { describeSecret, notOfKv, type Description } from './kv.js'
 import type { Located, Mounts } from './mounts.js'
 import { encodePath } from './path.js'
 import { asRecord, VaultResponseError } from './response.js'
+import type { Send } from './session.js'
 
 type Listed = Description & { readonly id: string }
 

@@ -1,9 +1,9 @@
 /** Where engines are mounted, asked of the server once for each mount. */
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
-import type { Body } from './response.js'
 import { encodePath, trimSlashes } from './path.js'
-import { asRecord, textOf, VaultAnswerError, VaultResponseError } from './response.js'
+import { asRecord, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
+import type { Send } from './session.js'
 
 export interface Mount {
   /** Without slashes around it. */
@@ -20,15 +20,15 @@ export interface Located {
 }
 
 export class Mounts {
-  readonly #ask: (path: string, context: CallContext) => Promise<Body>
+  readonly #send: Send
   readonly #fix: string
   readonly #known = new Map<string, Mount>()
   /** By the first segment, so that a hundred secrets of a mount ask once. */
   readonly #asked = new Map<string, Promise<unknown>>()
 
   /** @param fix What to do where there is no mount for the token. */
-  constructor(ask: (path: string, context: CallContext) => Promise<Body>, fix = usualFix) {
-    this.#ask = ask
+  constructor(send: Send, fix = usualFix) {
+    this.#send = send
     this.#fix = fix
   }
 
@@ -66,7 +66,7 @@ export class Mounts {
   async #detect(id: string, context: CallContext): Promise<Mount> {
     let answer: Body
     try {
-      answer = await this.#ask(`sys/internal/ui/mounts/${encodePath(id)}`, context)
+      answer = await this.#send({ method: 'GET', path: `sys/internal/ui/mounts/${encodePath(id)}` }, context)
     } catch (error) {
       throw error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 404) ? noMount(this.#fix, error.statusCode) : error
     }

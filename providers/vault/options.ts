@@ -5,6 +5,7 @@ import type { Duration } from '../../src/provider.js'
 import { processVariable } from '../../src/provider-names.js'
 import type { VaultRequester } from './client.js'
 import { encodePath, trimSlashes } from './path.js'
+import { defaultPolicyName } from './policy.js'
 
 /** A credential: itself, or a function that is asked at each login. */
 export type Credential = string | (() => string | Promise<string>)
@@ -266,7 +267,7 @@ function checkParameters(given: unknown): CheckedOptions['parameters'] {
 
 function checkAgents(given: unknown): CheckedAgents {
   const { tokenRole, policy, ttl, uses } = checkObject(given, 'vault.agents', ['tokenRole', 'policy', 'ttl', 'uses'])
-  const name = policy === undefined ? 'keyward-{agent}-{grant}' : checkString(policy, 'vault.agents.policy')
+  const name = policy === undefined ? defaultPolicyName : checkString(policy, 'vault.agents.policy')
   if (!name.includes('{agent}') && !name.includes('{grant}')) throw invalidConfig('vault.agents.policy', 'is the same for all agents', "a name with '{agent}' or '{grant}' in it")
   return {
     tokenRole: checkString(tokenRole, 'vault.agents.tokenRole'),

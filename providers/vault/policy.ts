@@ -28,11 +28,14 @@ export interface PolicyQuestion {
   readonly issued: readonly string[]
 }
 
+/** Of each grant another. */
+export const defaultPolicyName = 'keyward-{agent}-{grant}'
+
 export async function createPolicy({ grant, name, mountOf, issued }: PolicyQuestion): Promise<Policy> {
   demandExpressible(grant)
   const rules: Rule[] = []
   let isLending = false
-  for (const id of uncovered(grant)) {
+  for (const id of grant.allow.filter((allowed) => !isDenied(allowed, grant))) {
     const mount = await mountOf(id)
     isLending ||= mount.kind === 'other'
     rules.push(...rulesOf(id, mount, issued.includes(id)))
@@ -86,12 +89,7 @@ function flawOf(id: string): string | undefined {
   return undefined
 }
 
-/** What is allowed and not denied as a whole: a rule that allows one path would come before one that denies all that begins so. */
-function uncovered({ allow, deny }: ProviderGrant): readonly string[] {
-  const prefixes = deny.filter(isPrefix)
-  return allow.filter((id) => !deny.includes(id) && !prefixes.some((prefix) => beginsWith(id, prefix)))
-}
-
+/** As a whole. Such a one is given no rule: one that allows a path would come before one that denies all that begins so. */
 const isDenied = (id: string, { deny }: ProviderGrant): boolean => deny.some((denied) => denied === id || (isPrefix(denied) && beginsWith(id, denied)))
 
 function rulesOf(id: string, { path: mount, kind }: Mount, isIssued: boolean): readonly Rule[] {

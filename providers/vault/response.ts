@@ -4,11 +4,9 @@
 export interface Body {
   readonly data?: Readonly<Record<string, unknown>>
   readonly auth?: Readonly<Record<string, unknown>>
-  readonly wrap_info?: Readonly<Record<string, unknown>>
   readonly lease_id?: unknown
   readonly lease_duration?: unknown
   readonly renewable?: unknown
-  readonly warnings?: unknown
 }
 
 /** A status that is no success. Made of what says nothing of a secret: no text of the server's is kept. */

@@ -5,11 +5,14 @@
 import { setBackgroundTimer } from '../../src/clock.js'
 import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, ProviderSetup, SecretErrorCode } from '../../src/provider.js'
-import type { VaultClient } from './client.js'
+import type { Call, VaultClient } from './client.js'
 import { failure } from './failure.js'
 import { grantOf, type Grant } from './login.js'
-import { asRecord, VaultResponseError } from './response.js'
+import { asRecord, VaultResponseError, type Body } from './response.js'
 import type { TokenSource } from './token-source.js'
+
+/** Sends a request with the token of a session. */
+export type Send = (call: Omit<Call, 'token' | 'signal'>, context: CallContext) => Promise<Body>
 
 /** A token, while it lives. */
 export interface Held {
@@ -81,6 +84,9 @@ export class Session {
       if (this.#held === held) this.#held = undefined
     }
   }
+
+  /** Sends one request as `run` does. */
+  readonly send: Send = (call, context) => this.run(context, ({ token }) => this.#client.request({ ...call, token, signal: context.signal }))
 
   async #current(signal: AbortSignal): Promise<Held> {
     if (this.#isClosed) throw new SecretError({ code: 'closed' })
@@ -167,6 +173,7 @@ export class Session {
       this.#failures += 1
       const gap = Math.min(longestGap, shortestGap * 2 ** (this.#failures - 1)) * (1 + jitter * Math.random())
       if (!this.#isClosed && this.#held === held) this.#timer = setBackgroundTimer(this.#setup.clock, () => void this.#renew(held), gap)
+      // A login that fails is in the audit, and is tried again by the timer and by whoever reads.
       if (isRefusal(error) && !this.#source.isFixed) await this.#loggedIn().catch(() => undefined)
     }
   }

@@ -159,9 +159,7 @@ class TransitClient implements Transit {
     const late = AbortSignal.timeout(timeout)
     const either = signal === undefined ? late : AbortSignal.any([signal, late])
     try {
-      return await this.#session.run({ signal: either, timeout }, ({ token }) =>
-        this.#client.request({ method: 'POST', path: `${path}/${action}/${key}`, body, token, signal: either, mayHaveResults: 'batch_input' in body }),
-      )
+      return await this.#session.send({ method: 'POST', path: `${path}/${action}/${key}`, body, mayHaveResults: 'batch_input' in body }, { signal: either, timeout })
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason
       if (late.aborted) throw new SecretError({ code: 'timeout', fix: 'Vault did not answer in time: raise `transit.timeout`, or check the network' })

@@ -66,7 +66,7 @@ export class Transport {
       headers: {
         accept: 'application/json',
         ...headers,
-        ...(payload === undefined ? {} : { 'content-type': headers['content-type'] ?? 'application/json', 'content-length': payload.length }),
+        ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': payload.length }),
       },
     }
     return new Promise((resolve, reject) => {

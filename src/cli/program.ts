@@ -1,5 +1,6 @@
 /** All verbs, and what holds for each of them. */
 import { Command, CommanderError } from 'commander'
+import { suggest } from '../errors/check.js'
 import { addGlobalOptions } from './call.js'
 import { addCompletion } from './completion.js'
 import { addDelete } from './delete.js'
@@ -8,10 +9,9 @@ import { CommandError, exitCodes } from './exit-codes.js'
 import { addGet } from './get.js'
 import { addInit } from './init.js'
 import { addList } from './list.js'
-import { suggest } from '../errors/check.js'
 import { Output } from './output.js'
-import { report } from './report.js'
 import { addPolicy } from './policy.js'
+import { report } from './report.js'
 import { addRun } from './run.js'
 import { addSet } from './set.js'
 

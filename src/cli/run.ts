@@ -15,11 +15,6 @@ function checkVariable(name: string): string {
   throw new CommandError('usage', '`--env` takes the name of one variable, which is passed on as it is: `--env CI --env NODE_ENV`.')
 }
 
-async function learnLocal(project: Project): Promise<void> {
-  const { describeDeclared, readLocal } = await import('../project/described.js')
-  await readLocal(project, await describeDeclared(project))
-}
-
 /** Shorter values stand in too much that is none of them: they are left in text. */
 const shortest = 8
 
@@ -69,4 +64,9 @@ export function addRun(program: Command): Command {
         return end.exitCode
       }),
     )
+}
+
+async function learnLocal(project: Project): Promise<void> {
+  const { describeDeclared, readLocal } = await import('../project/described.js')
+  await readLocal(project, await describeDeclared(project))
 }

@@ -10,19 +10,18 @@ const passedOnByWindows = [
   ...['SYSTEMROOT', 'SYSTEMDRIVE', 'WINDIR', 'COMSPEC', 'PATHEXT', 'TEMP', 'TMP', 'USERNAME', 'USERPROFILE', 'USERDOMAIN', 'HOMEDRIVE', 'HOMEPATH'],
   ...['APPDATA', 'LOCALAPPDATA', 'PROGRAMDATA', 'PROGRAMFILES', 'PROCESSOR_ARCHITECTURE', 'NUMBER_OF_PROCESSORS'],
 ]
+const isWindows = process.platform === 'win32'
+const usual: ReadonlySet<string> = new Set([...passedOn, ...(isWindows ? passedOnByWindows : [])])
 
 /** Ends of the command that no signal and no exit is, as shells have them. */
 const [notExecutable, notFound] = [126, 127]
 
 /** Variables that a command needs as they are, whether they are set here or not. */
-export const isReserved = (name: string): boolean =>
-  passedOn.includes(name) || (process.platform === 'win32' && passedOnByWindows.includes(name.toUpperCase())) || /^LC_[A-Z]+$/.test(name)
+export const isReserved = (name: string): boolean => usual.has(isWindows ? name.toUpperCase() : name) || /^LC_[A-Z]+$/.test(name)
 
 /** The part of this process's environment that a command is handed beside its secrets. */
 export function minimalEnvironment(more: readonly string[]): Record<string, string> {
-  const isWindows = process.platform === 'win32'
-  const usual = new Set([...passedOn, ...(isWindows ? passedOnByWindows : [])])
-  const isPassed = (name: string): boolean => more.includes(name) || usual.has(isWindows ? name.toUpperCase() : name) || /^LC_[A-Z]+$/.test(name)
+  const isPassed = (name: string): boolean => more.includes(name) || isReserved(name)
   return Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value !== undefined && isPassed(name) ? [[name, value] as const] : [])))
 }
 
@@ -71,7 +70,7 @@ function passSignals(child: ChildProcess): () => void {
   // On a terminal these come from the keyboard or the window, and the system sends them to the command too: passed on, they would come twice.
   const ofTerminal: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGWINCH']
   const others: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']
-  const signals = process.platform === 'win32' ? (['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) : [...ofTerminal, ...others]
+  const signals = isWindows ? (['SIGINT', 'SIGTERM', 'SIGBREAK'] as const) : [...ofTerminal, ...others]
   const listeners = signals.map((signal) => {
     const listener = (): void => {
       if (!(process.stdin.isTTY && ofTerminal.includes(signal))) child.kill(signal)

@@ -6,6 +6,7 @@
  * where a form may lie, which is then followed character by character in both directions.
  */
 import { Anchors } from './anchors.js'
+import { DeadEnds } from './dead-ends.js'
 import { EscapeReader, isAnchor, layers, longestEscape } from './escapes.js'
 import { carriageReturn, classes, foldBase64, formsOf, isBetweenLines, isBlank, lineFeed, type Form } from './forms.js'
 import { Ahead, gram, Grams, History } from './grams.js'
@@ -336,29 +337,6 @@ export class Matcher {
     }
   }
 }
-
-/** Places in one text, by pattern, from which no way leads to an end: what repeats the beginning of a value is not gone through anew from each of them. */
-class DeadEnds {
-  readonly #places = new Map<Uint8Array, Set<number>>()
-
-  clear(): void {
-    this.#places.clear()
-  }
-
-  of(bytes: Uint8Array): ReadonlySet<number> {
-    return this.#places.get(bytes) ?? none
-  }
-
-  add(bytes: Uint8Array, places: Set<number>): void {
-    const known = this.#places.get(bytes)
-    // Those that are far behind are not come to again.
-    if (known === undefined || known.size > mostDeadEnds) this.#places.set(bytes, places)
-    else for (const place of places) known.add(place)
-  }
-}
-
-const none: ReadonlySet<number> = new Set()
-const mostDeadEnds = 200_000
 
 /** May there be an escape of more than one layer? Then a byte that begins one is what the first layer gives, or is a part of it. */
 function mayBeDeeper(text: Uint8Array, position: number, reader: EscapeReader, isRead: boolean): boolean {

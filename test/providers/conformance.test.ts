@@ -1,11 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe } from 'vitest'
 import { dotenv } from '../../providers/dotenv/index.js'
 import { env } from '../../providers/env/index.js'
 import { memoryStore } from '../../providers/memory/index.js'
-import { conformanceCases, type ConformanceHarness } from '../../src/testing/index.js'
+import type { ConformanceHarness } from '../../src/testing/index.js'
+import { conforms } from './conforms.js'
 
 /** Each failure that a backend can have is a case; these three have no service behind them. */
 const skipsOf = (backend: string, names: readonly string[]): Record<string, string> => Object.fromEntries(names.map((name) => [name, `${backend} has no failure of this kind`]))
@@ -81,16 +82,5 @@ describe.each([
   ['env', envHarness, [...outages, 'denied', ...readOnly]],
   ['dotenv', dotenvHarness, [...outages, 'denied', 'batch', 'lease', 'narrow expiry', 'outage of other calls']],
 ])('%s conforms', (_, createHarness, absent) => {
-  const skipped: string[] = []
-  for (const conformanceCase of conformanceCases(createHarness)) {
-    it(conformanceCase.name, async (context) => {
-      await conformanceCase.run()
-      if (conformanceCase.skip === undefined) return
-      skipped.push(conformanceCase.name)
-      context.skip(conformanceCase.skip)
-    })
-  }
-  it('has every case that it can', () => {
-    expect(skipped.toSorted()).toEqual(absent.toSorted())
-  })
+  conforms(createHarness, absent)
 })

@@ -9,8 +9,12 @@ interface Outgoing {
   readonly headers: Readonly<Record<string, string>>
 }
 
-export function exchange(outgoing: Outgoing, port: number, isSecure: boolean, body: unknown): Promise<Answer> {
-  const payload = body === undefined ? '' : JSON.stringify(body)
+export async function exchange(outgoing: Outgoing, port: number, isSecure: boolean, body: unknown): Promise<Answer> {
+  const { status, text } = await send(outgoing, port, isSecure, body === undefined ? '' : JSON.stringify(body))
+  return { status, body: text === '' ? {} : (JSON.parse(text) as Answer['body']) }
+}
+
+function send(outgoing: Outgoing, port: number, isSecure: boolean, payload: string): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const options = { ...outgoing, host: '127.0.0.1', port, agent: false as const, headers: { ...outgoing.headers, 'content-length': Buffer.byteLength(payload) } }
     // The test made the certificate itself, and asks nothing here that could be listened to.
@@ -20,10 +24,7 @@ export function exchange(outgoing: Outgoing, port: number, isSecure: boolean, bo
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString()
-        resolve({ status: response.statusCode ?? 0, body: text === '' ? {} : (JSON.parse(text) as Answer['body']) })
-      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }))
     })
     sent.end(payload)
   })

@@ -1,10 +1,11 @@
 /** Each agent has a token of its own, and the server itself refuses it everything else. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { vault, type VaultOptions } from '../../../providers/vault/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets } from '../../../src/index.js'
 import type { ProviderGrant } from '../../../src/provider.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, make } from '../setup.js'
+import { closeAfterEach } from './opened.js'
 
 let server: OpenBao
 let token: string
@@ -22,21 +23,19 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => server.stop())
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
-})
+const kept = closeAfterEach()
 
 const agents = { tokenRole: 'agents' }
 function open(options: VaultOptions = {}): { secrets: RootSecrets<string>; events: AuditEvent[] } {
   const events: AuditEvent[] = []
-  const secrets = createSecrets<string>({
-    provider: vault({ address: server.address, token, agents, ...options }),
-    references: { OLD: 'old/app' },
-    retry: false,
-    audit: (event) => void events.push(event),
-  })
-  opened.push(secrets)
+  const secrets = kept(
+    createSecrets<string>({
+      provider: vault({ address: server.address, token, agents, ...options }),
+      references: { OLD: 'old/app' },
+      retry: false,
+      audit: (event) => void events.push(event),
+    }),
+  )
   return { secrets, events }
 }
 

@@ -1,8 +1,8 @@
 /** The conformance kit against a real server, for both versions of KV. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { conformanceCases } from '../../../src/testing/index.js'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { OpenBao } from '../../servers/openbao.js'
 import { Postgres } from '../../servers/postgres.js'
+import { conforms } from '../conforms.js'
 import { createVaultHarness } from './harness.js'
 
 let server: OpenBao
@@ -19,16 +19,5 @@ describe.each([
   ['KV version 2', { version: 2 }, ['batch', 'watch', 'narrow expiry']],
   ['KV version 2, with a token for each agent,', { version: 2, hasAgents: true }, ['batch', 'watch']],
 ] as const)('%s conforms', (_, options, absent) => {
-  const skipped: string[] = []
-  for (const conformanceCase of conformanceCases(() => createVaultHarness(server, database, options))) {
-    it(conformanceCase.name, { timeout: 60_000 }, async (context) => {
-      await conformanceCase.run()
-      if (conformanceCase.skip === undefined) return
-      skipped.push(conformanceCase.name)
-      context.skip(conformanceCase.skip)
-    })
-  }
-  it('has every case that it can', () => {
-    expect(skipped.toSorted()).toEqual(absent.toSorted())
-  })
+  conforms(() => createVaultHarness(server, database, options), absent, 60_000)
 })

@@ -5,6 +5,7 @@ import { vault } from '../../../providers/vault/index.js'
 import { createSecrets, type RootSecrets, type SecretError } from '../../../src/index.js'
 import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
+import { closeAfterEach } from './opened.js'
 
 const value = 'canary-value-4f9d2b7a81c6'
 let server: OpenBao
@@ -23,16 +24,11 @@ afterAll(async () => {
   await Promise.all([server.stop(), proxy.stop(), other.stop()])
 })
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
-  proxy.spoil(undefined)
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
-})
+const kept = closeAfterEach()
+afterEach(() => proxy.spoil(undefined))
 
 function open(more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
-  const secrets = createSecrets<string>({ provider: vault({ address: proxy.address, token }), retry: false, timeout: '3s', ...more })
-  opened.push(secrets)
-  return secrets
+  return kept(createSecrets<string>({ provider: vault({ address: proxy.address, token }), retry: false, timeout: '3s', ...more }))
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<SecretError> {
@@ -108,15 +104,13 @@ it('a write whose connection is reset is told as unavailable, without what was w
 })
 
 it('no server at all is told as unavailable', async () => {
-  const secrets = createSecrets<string>({ provider: vault({ address: 'http://127.0.0.1:1', token }), retry: false })
-  opened.push(secrets)
+  const secrets = kept(createSecrets<string>({ provider: vault({ address: 'http://127.0.0.1:1', token }), retry: false }))
   expect(await errorOf(secrets.getSecret('key'))).toMatchObject({ code: 'unavailable', reason: 'ECONNREFUSED', message: expect.stringContaining('VAULT_ADDR') as string })
 })
 
 it('a quota that is used up throttles, and says for how long', async () => {
   await server.demand('POST', 'sys/quotas/rate-limit/one', { path: 'secret/', rate: 1, interval: '30s' })
-  const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), retry: false, cache: false })
-  opened.push(secrets)
+  const secrets = kept(createSecrets<string>({ provider: vault({ address: server.address, token }), retry: false, cache: false }))
   const outcomes = await secrets.getSecrets(['key', 'held'], { partial: true })
   expect(Object.values(outcomes)).toContainEqual(
     expect.objectContaining({ ok: false, error: expect.objectContaining({ code: 'throttled', retryAfter: expect.any(Number) as number }) as SecretError }),

@@ -1,10 +1,11 @@
 /** Secrets of KV, in both versions, on a real server. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { vault } from '../../../providers/vault/index.js'
 import type { VaultOptions } from '../../../providers/vault/options.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, make } from '../setup.js'
+import { closeAfterEach } from './opened.js'
 
 let server: OpenBao
 beforeAll(async () => {
@@ -14,15 +15,10 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => server.stop())
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
-})
+const kept = closeAfterEach()
 
 function open(references: Readonly<Record<string, string>> = {}, options: VaultOptions = {}): RootSecrets<string> {
-  const secrets = createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken, ...options }), references, cache: false })
-  opened.push(secrets)
-  return secrets
+  return kept(createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken, ...options }), references, cache: false }))
 }
 
 const write = (path: string, data: Readonly<Record<string, unknown>>, options = {}): Promise<unknown> => server.demand('POST', path, { data, options })
@@ -125,8 +121,7 @@ describe('a value', () => {
   it('that the mount will delete is not served past that time', async () => {
     await server.demand('POST', 'secret/metadata/short', { delete_version_after: '2s' })
     await write('secret/data/short', { value: 'for two seconds' })
-    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken }) })
-    opened.push(secrets)
+    const secrets = kept(createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken }) }))
     expect(await secrets.getSecret('short')).toBe('for two seconds')
     const { expiresAt } = await secrets.describeSecret('short')
     expect(expiresAt!.getTime() - Date.now()).toBeLessThan(2_500)

@@ -1,6 +1,6 @@
 /** What Vault lends: users of a database that it makes and takes away again. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { vault } from '../../../providers/vault/index.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
@@ -8,6 +8,7 @@ import { Postgres } from '../../servers/postgres.js'
 import { durationMilliseconds } from '../../../src/duration.js'
 import { context, make } from '../setup.js'
 import { lendUsers } from './database.js'
+import { closeAfterEach } from './opened.js'
 
 let server: OpenBao
 let database: Postgres
@@ -21,16 +22,11 @@ afterAll(async () => {
   await Promise.all([server.stop(), database.stop()])
 })
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
-})
+const kept = closeAfterEach()
 
 async function open(): Promise<RootSecrets<string>> {
   const token = await server.createToken(['reader'])
-  const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), references: { DB: id, DB_USER: `${id}#username`, DB_PASSWORD: `${id}#password` } })
-  opened.push(secrets)
-  return secrets
+  return kept(createSecrets<string>({ provider: vault({ address: server.address, token }), references: { DB: id, DB_USER: `${id}#username`, DB_PASSWORD: `${id}#password` } }))
 }
 
 const whoAmI = (user: string, password: string): Promise<string> => database.query('select current_user', user, password)
@@ -87,8 +83,7 @@ describe('a lent user', () => {
     const shortId = await lendUsers(server, database, 'short', { ttl: '2s', maxTtl: '5s' })
     await server.putPolicy('short', `path "${shortId}" { capabilities = ["read"] }\npath "sys/leases/+" { capabilities = ["update"] }`)
     const token = await server.createToken(['short'])
-    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), references: { DB: shortId } })
-    opened.push(secrets)
+    const secrets = kept(createSecrets<string>({ provider: vault({ address: server.address, token }), references: { DB: shortId } }))
     const seen = new Set<string>()
     for (let time = 0; time < 16; time += 1) {
       const { username, password } = (await secrets.getSecret('DB', { as: 'json' })) as { username: string; password: string }
@@ -116,11 +111,12 @@ describe('what is issued', () => {
     await server.demand('POST', 'pki/roles/web', { allowed_domains: ['internal'], allow_subdomains: true, max_ttl: '1h' })
     await server.putPolicy('issuer', 'path "pki/issue/web" { capabilities = ["update"] }')
     const token = await server.createToken(['issuer'])
-    const secrets = createSecrets<string>({
-      provider: vault({ address: server.address, token, parameters: { 'pki/issue/web': { common_name: 'app.internal', ttl: '10m' } } }),
-      references: { CERTIFICATE: 'pki/issue/web#certificate', KEY: 'pki/issue/web#private_key' },
-    })
-    opened.push(secrets)
+    const secrets = kept(
+      createSecrets<string>({
+        provider: vault({ address: server.address, token, parameters: { 'pki/issue/web': { common_name: 'app.internal', ttl: '10m' } } }),
+        references: { CERTIFICATE: 'pki/issue/web#certificate', KEY: 'pki/issue/web#private_key' },
+      }),
+    )
     const [certificate, key] = await Promise.all([secrets.getSecret('CERTIFICATE'), secrets.getSecret('KEY')])
     const read = new X509Certificate(certificate)
     expect(read.subject).toContain('app.internal')
@@ -132,15 +128,15 @@ describe('what is issued', () => {
 
   it('without its parameters is said to want some', async () => {
     const token = await server.createToken(['issuer'])
-    const secrets = createSecrets<string>({ provider: vault({ address: server.address, token }), references: { CERTIFICATE: 'pki/issue/web#certificate' }, retry: false })
-    opened.push(secrets)
+    const secrets = kept(createSecrets<string>({ provider: vault({ address: server.address, token }), references: { CERTIFICATE: 'pki/issue/web#certificate' }, retry: false }))
     await expect(secrets.getSecret('CERTIFICATE')).rejects.toMatchObject({ code: 'denied' })
-    const asRoot = createSecrets<string>({
-      provider: vault({ address: server.address, token: server.rootToken }),
-      references: { CERTIFICATE: 'pki/issue/web#certificate' },
-      retry: false,
-    })
-    opened.push(asRoot)
+    const asRoot = kept(
+      createSecrets<string>({
+        provider: vault({ address: server.address, token: server.rootToken }),
+        references: { CERTIFICATE: 'pki/issue/web#certificate' },
+        retry: false,
+      }),
+    )
     await expect(asRoot.getSecret('CERTIFICATE')).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('vault.parameters') as string })
   })
 })

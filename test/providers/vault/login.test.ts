@@ -7,6 +7,7 @@ import { vault, type VaultOptions } from '../../../providers/vault/index.js'
 import { createSecrets, isSecretError, type AuditEvent, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { sign, verificationKey } from '../../servers/signed-token.js'
+import { closeAfterEach } from './opened.js'
 
 let server: OpenBao
 let directory: string
@@ -22,11 +23,8 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
-  vi.unstubAllEnvs()
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
-})
+const kept = closeAfterEach()
+afterEach(() => vi.unstubAllEnvs())
 
 interface Opened {
   readonly secrets: RootSecrets<string>
@@ -35,8 +33,9 @@ interface Opened {
 
 function open(options: VaultOptions, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): Opened {
   const events: AuditEvent[] = []
-  const secrets = createSecrets<string>({ provider: vault({ address: server.address, mount: 'secret/agents', ...options }), audit: (event) => void events.push(event), ...more })
-  opened.push(secrets)
+  const secrets = kept(
+    createSecrets<string>({ provider: vault({ address: server.address, mount: 'secret/agents', ...options }), audit: (event) => void events.push(event), ...more }),
+  )
   return { secrets, events }
 }
 
@@ -205,8 +204,11 @@ describe('a wrapped secret id', () => {
   it('is unwrapped once, and logs in more than once', async () => {
     const { mount, roleId } = await createAppRole()
     const wrappedSecretId = await wrap(mount)
-    const { secrets } = open({ auth: { method: 'approle', mount, roleId, wrappedSecretId } }, { cache: false })
+    const { secrets, events } = open({ auth: { method: 'approle', mount, roleId, wrappedSecretId } }, { cache: false })
     expect(await secrets.getSecret('key')).toBe('not-a-real-key')
+    await server.demand('POST', `sys/leases/revoke-prefix/auth/${mount}/login`, {})
+    expect(await secrets.getSecret('key')).toBe('not-a-real-key')
+    expect(logins(events)).toEqual(['ok', 'ok'])
     expect(secrets.redact(`it was ${wrappedSecretId}`)).not.toContain(wrappedSecretId)
     expect((await server.request('POST', 'sys/wrapping/unwrap', {}, wrappedSecretId)).status).not.toBe(200)
   })

@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify, inspect } from 'node:util'
 import { build } from 'esbuild'
 import nodeVault from 'node-vault'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { vault, type VaultOptions } from '../../../providers/vault/index.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { createAuthority } from '../../servers/certificates.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
+import { closeAfterEach } from './opened.js'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const payload = 'canary-payload-81c6'
@@ -29,16 +30,14 @@ afterAll(async () => {
   await Promise.all([server.stop(), proxy.stop(), other.stop()])
 })
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
+const kept = closeAfterEach()
+afterEach(() => {
   proxy.spoil(undefined)
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
+  vi.unstubAllEnvs()
 })
 
 function open(options: VaultOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
-  const secrets = createSecrets<string>({ provider: vault({ address: proxy.address, token: server.rootToken, ...options }), retry: false, cache: false, ...more })
-  opened.push(secrets)
-  return secrets
+  return kept(createSecrets<string>({ provider: vault({ address: proxy.address, token: server.rootToken, ...options }), retry: false, cache: false, ...more }))
 }
 
 const plain = (options: Readonly<Record<string, unknown>> = {}): nodeVault.client => nodeVault({ endpoint: proxy.address, token: server.rootToken, ...options })
@@ -205,17 +204,14 @@ describe('6: where the token goes', () => {
 
   it('is a login too', async () => {
     await server.demand('POST', 'sys/auth/userpass', { type: 'userpass' })
-    await server.demand('POST', 'auth/userpass/users/agent', { password: 'not a real one', token_policies: ['root'] }).catch(() => undefined)
+    await server.putPolicy('reader', 'path "secret/data/key" { capabilities = ["read"] }')
+    await server.demand('POST', 'auth/userpass/users/agent', { password: 'not a real one', token_policies: ['reader'] })
     const isLogin = ({ url }: { url: string }): boolean => url.startsWith('/v1/auth/userpass/login/')
-    await plain()
-      .write('auth/userpass/login/agent', { password: 'not a real one' })
-      .catch(() => undefined)
+    await plain().write('auth/userpass/login/agent', { password: 'not a real one' })
     expect(proxy.seen.findLast(isLogin)!.headers['x-vault-token']).toBe(server.rootToken)
-    process.env['VAULT_TOKEN'] = server.rootToken
-    await open({ token: undefined as never, auth: { method: 'userpass', username: 'agent', password: 'not a real one' } })
-      .getSecret('key')
-      .catch(() => undefined)
-    delete process.env['VAULT_TOKEN']
+    vi.stubEnv('VAULT_TOKEN', server.rootToken)
+    const secrets = open({ token: undefined as never, auth: { method: 'userpass', username: 'agent', password: 'not a real one' } })
+    expect(await secrets.getSecret('key')).toBe('of the key')
     expect(proxy.seen.findLast(isLogin)!.headers['x-vault-token']).toBeUndefined()
   })
 })

@@ -11,6 +11,7 @@ import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { createAuthority, type Authority } from '../../servers/certificates.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { sign } from '../../servers/signed-token.js'
+import { closeAfterEach } from './opened.js'
 
 let authority: Authority
 let server: OpenBao
@@ -28,15 +29,10 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-const opened: RootSecrets<string>[] = []
-afterEach(async () => {
-  vi.unstubAllEnvs()
-  await Promise.all(opened.splice(0).map((secrets) => secrets.close()))
-})
+const kept = closeAfterEach()
+afterEach(() => vi.unstubAllEnvs())
 function open(options: VaultOptions): RootSecrets<string> {
-  const secrets = createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken, ...options }), cache: false, retry: false })
-  opened.push(secrets)
-  return secrets
+  return kept(createSecrets<string>({ provider: vault({ address: server.address, token: server.rootToken, ...options }), cache: false, retry: false }))
 }
 
 /** The option of `open` left out again. */

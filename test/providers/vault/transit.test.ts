@@ -1,9 +1,10 @@
 /** Encryption by a real server, with a key that never leaves it. */
 import { inspect } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { transit, type Transit, type TransitOptions } from '../../../providers/vault/index.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
+import { closeAfterEach } from './opened.js'
 
 const plaintext = 'canary-plaintext-81c6 grün'
 let server: OpenBao
@@ -17,14 +18,9 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => server.stop())
 
-const opened: Transit[] = []
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((one) => one.close()))
-})
+const kept = closeAfterEach()
 function open(options: Partial<TransitOptions> = {}): Transit {
-  const one = transit({ address: server.address, token, key: 'agents', ...options })
-  opened.push(one)
-  return one
+  return kept(transit({ address: server.address, token, key: 'agents', ...options }))
 }
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
