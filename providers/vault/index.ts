@@ -9,7 +9,6 @@ import { Mounts, type Located } from './mounts.js'
 import { checkOptions, type CheckedOptions, type VaultOptions } from './options.js'
 import { encodePath } from './path.js'
 import { createPolicy, defaultPolicyName, isExpressible, policyName } from './policy.js'
-import { VaultResponseError } from './response.js'
 import { Session } from './session.js'
 import { fromLogin, fromRole, type MintSettings } from './token-source.js'
 
@@ -41,20 +40,8 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
   const { send } = session
   const leases = new Leases(client, session, () => setup.clock.now())
 
-  /** Runs on a secret. A path of one version of KV on a mount of the other is warned of: it was upgraded meanwhile. */
-  const within = async <Result>(id: string, context: CallContext, run: (located: Located) => Promise<Result>): Promise<Result> => {
-    const located = await mounts.locate(id, context)
-    try {
-      return await run(located)
-    } catch (error) {
-      if (!(error instanceof VaultResponseError) || error.statusCode !== 404 || !error.hasWarnings) throw error
-      mounts.forget(located.mount)
-      return run(await mounts.locate(id, context))
-    }
-  }
-
   const withinKv = <Result>(what: string, id: string, context: CallContext, run: (located: Located) => Promise<Result>): Promise<Result> =>
-    within(id, context, async (located) => {
+    mounts.within(id, context, async (located) => {
       if (located.mount.kind === 'other') throw notOfKv(what)
       return run(located)
     })
@@ -69,10 +56,10 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
     name: 'vault',
     supports: { version: true },
     concurrency: 32,
-    get: (request, context) => within(request.id, context, (located) => read(located, request, context)),
+    get: (request, context) => mounts.within(request.id, context, (located) => read(located, request, context)),
     describe: (request, context) =>
       // Of what is lent there is nothing to describe: to ask would be to borrow.
-      within(request.id, context, async (located) => {
+      mounts.within(request.id, context, async (located) => {
         if (located.mount.kind !== 'other') return describeSecret(send, located, request, context)
         if (request.version !== undefined) throw notOfKv('version')
         return {}

@@ -2,7 +2,7 @@
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
 import { describeSecret, notOfKv, type Description } from './kv.js'
-import type { Located, Mounts } from './mounts.js'
+import type { Mount, Mounts } from './mounts.js'
 import { encodePath } from './path.js'
 import { asRecord, VaultResponseError } from './response.js'
 import type { Send } from './session.js'
@@ -17,14 +17,11 @@ export async function* listSecrets(send: Send, mounts: Mounts, prefix: string, c
   const slash = prefix.lastIndexOf('/')
   if (slash < 0) throw new SecretError({ code: 'unsupported', reason: 'list', fix: 'A list of Vault begins within a mount: ask for what begins with one, such as secret/' })
   const start = prefix.slice(0, slash)
-  // What stands there need not exist: any place within tells the mount.
-  const { mount } = await mounts.locate(`${start}/-`, context)
-  if (mount.kind === 'other') throw notOfKv('list')
   const folders = [start]
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     context.signal.throwIfAborted()
-    const within = folder.slice(mount.path.length + 1)
-    const keys = await listFolder(send, { mount, path: within === '' ? '' : encodePath(within) }, context)
+    // What stands there need not exist: any place within tells the mount.
+    const keys = await mounts.within(`${folder}/-`, context, ({ mount }) => listFolder(send, mount, folder.slice(mount.path.length + 1), context))
     const found = keys.map((key) => `${folder}/${key}`).filter((id) => id.startsWith(prefix))
     // The last one is taken first, so that folders come in their order.
     folders.push(...found.flatMap((id) => (id.endsWith('/') ? [id.slice(0, -1)] : [])).toReversed())
@@ -58,15 +55,16 @@ async function describeListed(send: Send, mounts: Mounts, id: string, context: C
   }
 }
 
-/** What stands right in a folder: a folder ends with a slash. An empty one is none. */
-async function listFolder(send: Send, { mount, path }: Located, context: CallContext): Promise<readonly string[]> {
+/** What stands right in a folder, without slashes around it: what is a folder itself ends with one. An empty one is none. */
+async function listFolder(send: Send, mount: Mount, folder: string, context: CallContext): Promise<readonly string[]> {
+  if (mount.kind === 'other') throw notOfKv('list')
   const place = mount.kind === 'kv-1' ? mount.path : `${mount.path}/metadata`
   try {
-    const { data } = await send({ method: 'GET', path: `${place}/${path === '' ? '' : `${path}/`}?list=true` }, context)
+    const { data } = await send({ method: 'GET', path: `${place}/${folder === '' ? '' : `${encodePath(folder)}/`}?list=true` }, context)
     const { keys } = asRecord(data)
     return Array.isArray(keys) ? keys.filter((key) => typeof key === 'string') : []
   } catch (error) {
-    if (error instanceof VaultResponseError && error.statusCode === 404) return []
+    if (error instanceof VaultResponseError && error.statusCode === 404 && !error.hasWarnings) return []
     throw error
   }
 }

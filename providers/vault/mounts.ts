@@ -46,6 +46,18 @@ export class Mounts {
     }
   }
 
+  /** Runs on a secret. A path of one version of KV on a mount of the other is warned of: it was upgraded meanwhile. */
+  async within<Result>(id: string, context: CallContext, run: (located: Located) => Promise<Result>): Promise<Result> {
+    const located = await this.locate(id, context)
+    try {
+      return await run(located)
+    } catch (error) {
+      if (!(error instanceof VaultResponseError) || error.statusCode !== 404 || !error.hasWarnings) throw error
+      this.#known.delete(located.mount.path)
+      return run(await this.locate(id, context))
+    }
+  }
+
   #find(id: string): Mount | undefined {
     for (const mount of this.#known.values()) if (id.startsWith(`${mount.path}/`)) return mount
     return undefined
@@ -75,11 +87,6 @@ export class Mounts {
     if (mount === '' || textOf(type) === undefined) throw new VaultAnswerError('not-json', 200)
     const isVersioned = asRecord(options)['version'] === '2'
     return { path: mount, kind: type === 'kv' || type === 'generic' ? (isVersioned ? 'kv-2' : 'kv-1') : 'other' }
-  }
-
-  /** A mount can be upgraded while a process runs. */
-  forget({ path }: Mount): void {
-    this.#known.delete(path)
   }
 }
 

@@ -41,9 +41,11 @@ export type VaultAuth =
   | { method: 'none' }
 
 export interface VaultTls {
-  /** Certificates in PEM that the server's is checked against, in place of the system's. Default: the file of `VAULT_CACERT`. */
+  /** Certificates in PEM that the server's is checked against, in place of the system's. Default: `VAULT_CACERT_BYTES`, the file of `VAULT_CACERT`, all in `VAULT_CAPATH`. */
   ca?: string
   caFile?: string
+  /** A directory, of which each file is such a one. */
+  caPath?: string
   /** The client's own certificate and key, in PEM. Default: the files of `VAULT_CLIENT_CERT` and `VAULT_CLIENT_KEY`. */
   cert?: string
   certFile?: string
@@ -90,6 +92,7 @@ export interface VaultOptions {
 export interface CheckedTls {
   readonly ca?: string
   readonly caFile?: string
+  readonly caPath?: string
   readonly cert?: string
   readonly certFile?: string
   readonly key?: string
@@ -219,19 +222,20 @@ function checkAuth(given: unknown): VaultAuth {
   return auth as unknown as VaultAuth
 }
 
-const tlsNames = ['ca', 'caFile', 'cert', 'certFile', 'key', 'keyFile', 'serverName'] as const
+const tlsNames = ['ca', 'caFile', 'caPath', 'cert', 'certFile', 'key', 'keyFile', 'serverName'] as const
 
 function checkTls(given: unknown): CheckedTls {
   if (variable('SKIP_VERIFY') !== undefined && !/^(?:0|f|false)$/i.test(variable('SKIP_VERIFY') ?? ''))
     throw invalidConfig('VAULT_SKIP_VERIFY', 'asks for connections to whoever answers', "the certificate that signed the server's, in `vault.tls.caFile` or VAULT_CACERT")
   const options = given === undefined ? {} : checkObject(given, 'vault.tls', tlsNames)
   const own = Object.fromEntries(tlsNames.flatMap((name) => (options[name] === undefined ? [] : [[name, checkString(options[name], `vault.tls.${name}`)]]))) as CheckedTls
-  for (const [text, file] of [
-    ['ca', 'caFile'],
+  for (const group of [
+    ['ca', 'caFile', 'caPath'],
     ['cert', 'certFile'],
     ['key', 'keyFile'],
   ] as const) {
-    if (own[text] !== undefined && own[file] !== undefined) throw invalidConfig(`vault.tls.${file}`, `stands beside \`vault.tls.${text}\``, 'one of the two')
+    const [first, second] = group.filter((name) => own[name] !== undefined)
+    if (second !== undefined) throw invalidConfig(`vault.tls.${second}`, `stands beside \`vault.tls.${first}\``, 'one of the two')
   }
   if ((own.cert ?? own.certFile) === undefined && (own.key ?? own.keyFile) !== undefined) throw invalidConfig('vault.tls.cert', 'is missing beside the key', '`vault.tls.certFile`')
   if ((own.key ?? own.keyFile) === undefined && (own.cert ?? own.certFile) !== undefined)
@@ -240,12 +244,16 @@ function checkTls(given: unknown): CheckedTls {
 }
 
 function fromEnvironment(own: CheckedTls): CheckedTls {
-  const [caFile, ca, certFile, keyFile, serverName] = ['CACERT', 'CACERT_BYTES', 'CLIENT_CERT', 'CLIENT_KEY', 'TLS_SERVER_NAME'].map(variable)
-  const hasOwn = (own.ca ?? own.caFile) !== undefined
+  const [ca, caFile, caPath, certFile, keyFile, serverName] = ['CACERT_BYTES', 'CACERT', 'CAPATH', 'CLIENT_CERT', 'CLIENT_KEY', 'TLS_SERVER_NAME'].map(variable)
+  const hasOwn = (own.ca ?? own.caFile ?? own.caPath) !== undefined
+  const trusted = ca !== undefined ? { ca } : caFile !== undefined ? { caFile } : caPath !== undefined ? { caPath } : {}
   const hasPair = (own.cert ?? own.certFile) === undefined && certFile !== undefined && keyFile !== undefined
+  if ((own.cert ?? own.certFile) === undefined && (certFile === undefined) !== (keyFile === undefined)) {
+    const [set, missing] = keyFile === undefined ? ['VAULT_CLIENT_CERT', 'VAULT_CLIENT_KEY'] : ['VAULT_CLIENT_KEY', 'VAULT_CLIENT_CERT']
+    throw invalidConfig(set, `is set without ${missing}`, 'both, or none of them')
+  }
   return {
-    ...(hasOwn || ca === undefined ? {} : { ca }),
-    ...(hasOwn || ca !== undefined || caFile === undefined ? {} : { caFile }),
+    ...(hasOwn ? {} : trusted),
     ...(hasPair ? { certFile, keyFile } : {}),
     ...(serverName === undefined ? {} : { serverName }),
   }

@@ -52,13 +52,15 @@ export async function createPolicy({ grant, name, mountOf, issued }: PolicyQuest
   return { name: policyName(name, grant), text: text.join('\n') }
 }
 
-/** Lower case, as the server keeps it. */
+/** Lower case, as the server keeps it. Without `{grant}`, two agents whose names become one by that are told apart by a digest of the name. */
 export function policyName(template: string, grant: ProviderGrant): string {
-  const digest = createHash('sha256')
-    .update(JSON.stringify([grant.agent, grant.allow.toSorted(), grant.deny.toSorted()]))
-    .digest('hex')
-  return template.replaceAll('{agent}', () => grant.agent.toLowerCase().replace(/[^a-z\d._-]+/g, '-')).replaceAll('{grant}', () => digest.slice(0, 12))
+  const plain = grant.agent.toLowerCase().replace(/[^a-z\d._-]+/g, '-')
+  const isOwn = plain === grant.agent || template.includes('{grant}')
+  const digest = digestOf(JSON.stringify([grant.agent, grant.allow.toSorted(), grant.deny.toSorted()]))
+  return template.replaceAll('{agent}', () => (isOwn ? plain : `${plain}-${digestOf(grant.agent)}`)).replaceAll('{grant}', () => digest)
 }
+
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)
 
 /** Can a policy say it? Else what it says would be more than what is granted. */
 export function isExpressible(grant: ProviderGrant): boolean {

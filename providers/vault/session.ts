@@ -114,7 +114,9 @@ export class Session {
       const signal = AbortSignal.timeout(patience)
       // What gives a credential may never answer.
       const given = await waitFor(this.#source.take({ client: this.#client, signal, conceal: this.#setup.conceal }), signal)
-      const held = await this.#take(given, startedAt)
+      const { held, isDead } = await this.#take(given, startedAt)
+      // It is used all the same: what stands before the server may let through neither of the requests that would tell.
+      if (isDead) outcome = 'unauthenticated'
       if (this.#isClosed) {
         // Nobody is left who would end it.
         await this.#end(held)
@@ -135,21 +137,22 @@ export class Session {
     }
   }
 
-  async #take(given: Grant | undefined, sentAt: number): Promise<Held> {
-    if (given === undefined) return { token: undefined, expiresAt: undefined, isRenewable: false, parent: undefined, wasAccepted: false }
+  async #take(given: Grant | undefined, sentAt: number): Promise<{ held: Held; isDead: boolean }> {
+    if (given === undefined) return { held: { token: undefined, expiresAt: undefined, isRenewable: false, parent: undefined, wasAccepted: false }, isDead: false }
     this.#setup.conceal(given.token, 'vault token')
-    const { duration, isRenewable } = given.duration === undefined ? await this.#lookUp(given) : given
-    return { token: given.token, expiresAt: duration === undefined || duration === 0 ? undefined : sentAt + duration, isRenewable, parent: given.parent, wasAccepted: false }
+    const { duration, isRenewable, isRefused } = given.duration === undefined ? await this.#lookUp(given) : { ...given, isRefused: false }
+    const held = { token: given.token, expiresAt: duration === undefined || duration === 0 ? undefined : sentAt + duration, isRenewable, parent: given.parent, wasAccepted: false }
+    return { held, isDead: isRefused && (await this.#isDead(held, AbortSignal.timeout(patience))) }
   }
 
   /** What the server knows of a token that came without its time. One that may not look itself up is used until it is refused. */
-  async #lookUp(given: Grant): Promise<Grant> {
+  async #lookUp(given: Grant): Promise<Grant & { isRefused: boolean }> {
     try {
       const { data } = await this.#client.request({ method: 'GET', path: 'auth/token/lookup-self', token: given.token, signal: AbortSignal.timeout(patience) })
       const { ttl, renewable } = asRecord(data)
-      return { token: given.token, duration: typeof ttl === 'number' ? ttl * 1_000 : undefined, isRenewable: renewable === true }
+      return { token: given.token, duration: typeof ttl === 'number' ? ttl * 1_000 : undefined, isRenewable: renewable === true, isRefused: false }
     } catch (error) {
-      if (isRefusal(error)) return given
+      if (isRefusal(error)) return { ...given, isRefused: true }
       throw error
     }
   }
@@ -188,7 +191,7 @@ export class Session {
     if (duration === undefined || duration <= left + margin) return false
     this.#failures = 0
     if (this.#isClosed || this.#held !== held) return true
-    held.expiresAt = duration === 0 ? undefined : startedAt + duration
+    held.expiresAt = startedAt + duration
     held.isRenewable = isRenewable
     this.#plan(held)
     return true

@@ -1,21 +1,23 @@
 /** What a connection is secured with: texts of the options, and files, read once when the first request is made. */
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import { codeOf } from './credential.js'
 import type { CheckedTls } from './options.js'
 
 export interface TlsMaterial {
-  readonly ca?: string
+  readonly ca?: string | string[]
   readonly cert?: string
   readonly key?: string
   readonly servername?: string
 }
 
-const variables = { ca: 'VAULT_CACERT', cert: 'VAULT_CLIENT_CERT', key: 'VAULT_CLIENT_KEY' } as const
+const variables = { caFile: 'VAULT_CACERT', caPath: 'VAULT_CAPATH', certFile: 'VAULT_CLIENT_CERT', keyFile: 'VAULT_CLIENT_KEY' } as const
 
 /** @throws SecretError `invalid-config` for a file that cannot be read. */
 export async function loadTls(tls: CheckedTls): Promise<TlsMaterial> {
-  const [ca, cert, key] = await Promise.all([load(tls, 'ca'), load(tls, 'cert'), load(tls, 'key')])
+  const { caPath } = tls
+  const [ca, cert, key] = await Promise.all([caPath === undefined ? load(tls, 'ca') : loadAll(caPath), load(tls, 'cert'), load(tls, 'key')])
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
@@ -26,10 +28,28 @@ export async function loadTls(tls: CheckedTls): Promise<TlsMaterial> {
 
 async function load(tls: CheckedTls, name: 'ca' | 'cert' | 'key'): Promise<string | undefined> {
   const file = tls[`${name}File`]
-  if (file === undefined) return tls[name]
+  return file === undefined ? tls[name] : read(`${name}File`, 'the path of a file in PEM', () => readFile(file, 'utf8'))
+}
+
+/** Folders are none of them: a mounted secret of Kubernetes has some. */
+const loadAll = (directory: string): Promise<string[]> =>
+  read('caPath', 'the path of a directory with files in PEM', async () => {
+    const entries = await readdir(directory)
+    const texts = await Promise.all(entries.map((entry) => readFile(join(directory, entry), 'utf8').catch(unlessFolder)))
+    const found = texts.filter((text) => text !== undefined)
+    // Without one, whatever the system trusts would be trusted.
+    if (found.length === 0) throw Object.assign(new Error('no file'), { code: 'EMPTY' })
+    return found
+  })
+
+function unlessFolder(error: unknown): undefined {
+  if (codeOf(error) !== 'EISDIR') throw error
+}
+
+async function read<Result>(option: keyof typeof variables, expected: string, run: () => Promise<Result>): Promise<Result> {
   try {
-    return await readFile(file, 'utf8')
+    return await run()
   } catch (error) {
-    throw invalidConfig(`vault.tls.${name}File (${variables[name]})`, `cannot be read (${codeOf(error)})`, 'the path of a file in PEM that the user of this process may read')
+    throw invalidConfig(`vault.tls.${option} (${variables[option]})`, `cannot be read (${codeOf(error)})`, `${expected} that the user of this process may read`)
   }
 }

@@ -22,6 +22,8 @@ export interface TransitOptions extends Omit<VaultOptions, 'mount' | 'parameters
   timeout?: Duration
   /** Hears of the credentials that are used, so that they can be redacted: `(value, name) => conceal(secrets, value, name)`. */
   conceal?: (value: string, label: string) => void
+  /** Hears what an operator should know, such as of a wrapped secret id that somebody else has opened. Default: a warning of the process (`process.emitWarning`). */
+  warn?: (warning: string) => void
 }
 
 export interface TransitCall {
@@ -46,7 +48,7 @@ export interface Transit {
 
 /** @throws SecretError `invalid-config` for options that are none. */
 export function transit(options: TransitOptions): Transit {
-  const { key, mount, agent, timeout, conceal, ...connection } = checkObject(options, 'transit', ['key', 'agent', 'timeout', 'conceal', ...optionNames])
+  const { key, mount, agent, timeout, conceal, warn, ...connection } = checkObject(options, 'transit', ['key', 'agent', 'timeout', 'conceal', 'warn', ...optionNames])
   for (const name of ['parameters', 'agents']) if (name in connection) throw invalidConfig(`transit.${name}`, 'is not an option', 'those of the connection to Vault')
   return new TransitClient({
     connection,
@@ -55,6 +57,7 @@ export function transit(options: TransitOptions): Transit {
     agent: agent === undefined ? undefined : checkString(agent, 'transit.agent'),
     timeout: timeout === undefined ? 10_000 : checkDuration(timeout, 'transit.timeout'),
     conceal: conceal === undefined ? () => undefined : (checkFunction(conceal, 'transit.conceal') as Settings['conceal']),
+    warn: warn === undefined ? warnProcess : (checkFunction(warn, 'transit.warn') as Settings['warn']),
   })
 }
 
@@ -65,7 +68,10 @@ interface Settings {
   readonly agent: string | undefined
   readonly timeout: number
   readonly conceal: (value: string, label: string) => unknown
+  readonly warn: (warning: string) => unknown
 }
+
+const warnProcess = (warning: string): void => process.emitWarning(`keyward: ${warning}`)
 
 type Item = Readonly<Record<string, string>>
 
@@ -81,7 +87,7 @@ class TransitClient implements Transit {
   }
 
   constructor(settings: Settings) {
-    const { connection, agent, conceal } = settings
+    const { connection, agent, conceal, warn } = settings
     const checked = checkOptions(connection)
     this.#settings = settings
     this.#client = new VaultClient(checked)
@@ -89,7 +95,7 @@ class TransitClient implements Transit {
       environment: undefined,
       directory: '.',
       clock: systemClock,
-      warn: () => undefined,
+      warn: (warning) => void warn(warning),
       conceal: (value, label) => void conceal(value, label),
       login: () => undefined,
     })

@@ -81,7 +81,7 @@ function setupOf(root: Root, directory: string | undefined): (name: () => string
     directory: directory ?? globalThis.process?.cwd?.() ?? '.',
     warn: (warning) => root.warn(warning, name()),
     // A factory runs for a read.
-    conceal: (value, label) => root.core?.known.conceal(value, label),
+    conceal: (value, label) => root.core?.known.addCredential(value, label),
     login: (result) => root.core?.tellLogin(name() ?? '', result),
   })
 }

@@ -10,6 +10,7 @@ export interface Seen {
   readonly generation: number
   readonly recent: number
   readonly concealed: number
+  readonly credentials: number
 }
 
 export class KnownValues {
@@ -17,6 +18,7 @@ export class KnownValues {
   #recent = new Map<string, string | Set<string>>()
   #earlier: ReadonlyMap<string, string | Set<string>> = new Map()
   readonly #concealed = new Map<string, string>()
+  #credentials = new Map<string, string>()
   #since = -Infinity
   readonly #most: number
   #generation = 0
@@ -42,9 +44,19 @@ export class KnownValues {
     else if (names.size < mostNames) names.add(name)
   }
 
-  /** A provider's own credential: known until the root is closed. */
+  /** Said by hand: known until the root is closed. */
   conceal(value: string, label: string): void {
     if (value !== '') this.#concealed.set(value, label)
+  }
+
+  /** A provider's own credential: known until the root is closed, or as many others came. */
+  addCredential(value: string, label: string): void {
+    if (value === '') return
+    if (this.#credentials.size >= this.#most && !this.#credentials.has(value)) {
+      this.#generation += 1
+      this.#credentials = new Map([...this.#credentials].slice(-Math.floor(this.#most / 2)))
+    }
+    this.#credentials.set(value, label)
   }
 
   /** Every value that is known. */
@@ -52,20 +64,21 @@ export class KnownValues {
     yield* this.#recent.keys()
     yield* this.#earlier.keys()
     yield* this.#concealed.keys()
+    yield* this.#credentials.keys()
   }
 
   /** How far somebody has looked: what came afterwards is what `since` gives. Another generation means that all has to be looked at anew. */
   get seen(): Seen {
-    return { generation: this.#generation, recent: this.#recent.size, concealed: this.#concealed.size }
+    return { generation: this.#generation, recent: this.#recent.size, concealed: this.#concealed.size, credentials: this.#credentials.size }
   }
-  since({ recent, concealed }: Seen): readonly string[] {
-    if (recent === this.#recent.size && concealed === this.#concealed.size) return []
-    return [...[...this.#recent.keys()].slice(recent), ...[...this.#concealed.keys()].slice(concealed)]
+  since({ recent, concealed, credentials }: Seen): readonly string[] {
+    if (recent === this.#recent.size && concealed === this.#concealed.size && credentials === this.#credentials.size) return []
+    return [...[...this.#recent.keys()].slice(recent), ...[...this.#concealed.keys()].slice(concealed), ...[...this.#credentials.keys()].slice(credentials)]
   }
 
   /** The names that a value is known by: empty where it is not known. */
   namesOf(value: string): readonly string[] {
-    const found = [this.#recent.get(value), this.#earlier.get(value), this.#concealed.get(value)]
+    const found = [this.#recent.get(value), this.#earlier.get(value), this.#concealed.get(value), this.#credentials.get(value)]
     return [...new Set(found.flatMap((names) => (names === undefined ? [] : typeof names === 'string' ? [names] : [...names])))]
   }
 
@@ -78,6 +91,7 @@ export class KnownValues {
     this.#recent.clear()
     this.#earlier = new Map()
     this.#concealed.clear()
+    this.#credentials.clear()
     this.#generation += 1
   }
 }

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretProvider } from '../../src/index.js'
 import { conceal, redactStream, redactText, redactValue } from '../../src/redaction/index.js'
+import { KnownValues } from '../../src/redaction/known.js'
+import { Redactor, type Reader } from '../../src/redaction/redactor.js'
 import { createFakeClock } from '../../src/testing/fake-clock.js'
 import { entitiesOf } from './encodings.js'
 
@@ -122,6 +124,20 @@ describe('how long a value is known', () => {
       await secrets.getSecret(`OTHER ${hour}`)
     }
     expect(secrets.redact('sk-live-4f9d2b7a81c6')).toBe('sk-live-4f9d2b7a81c6')
+  })
+
+  it('is, of credentials of a provider, until as many others came', () => {
+    const known = new KnownValues(4)
+    const redactor = new Redactor(known)
+    const found: string[] = []
+    const reader: Reader = { mayName: () => true, found: (name) => void found.push(name) }
+    known.conceal('said-by-hand-and-kept', 'hand')
+    for (let number = 0; number < 50; number += 1) {
+      known.addCredential(`credential-number-${number}-x`, 'token')
+      expect(redactor.redact(`credential-number-${number}-x credential-number-${Math.max(0, number - 1)}-x`, reader)).toBe('[secret token] [secret token]')
+    }
+    expect(redactor.redact('credential-number-0-x said-by-hand-and-kept', reader)).toBe('credential-number-0-x [secret hand]')
+    expect([...known.values()].length).toBeLessThanOrEqual(5)
   })
 
   it('does not hang on how much the cache holds', async () => {

@@ -167,6 +167,13 @@ describe('the token of an agent', () => {
     await expect(secrets.scope({ agent: 'steady', allow: ['A', 'B'] }).getSecret('B')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend' })
   })
 
+  it('of that name is of one agent alone, however its name is written', async () => {
+    const { secrets } = open({ agents: { ...agents, policy: 'keyward-{agent}' } })
+    await server.putPolicy('keyward-a-b', 'path "secret/data/A" { capabilities = ["read"] }')
+    expect(await secrets.scope({ agent: 'a-b', allow: ['A'] }).getSecret('A')).toBe('value of A')
+    for (const agent of ['a/b', 'A-B', 'a b']) await expect(secrets.scope({ agent, allow: ['A'] }).getSecret('A')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend' })
+  })
+
   it('is not there where the app has no role, and a grant that asks for it is refused', async () => {
     const { secrets } = open({ agents: undefined as never })
     expect(await secrets.scope({ agent: 'any', allow: ['A'] }).getSecret('A')).toBe('value of A')

@@ -54,6 +54,18 @@ describe('where a secret is', () => {
     expect((await asked()) - before).toBe(1)
   })
 
+  it('is read once for all of its fields', async () => {
+    const fields = Array.from({ length: 10 }, (_, number) => `field_${number}`)
+    const references = Object.fromEntries(Array.from({ length: 10 }, (_, path) => fields.map((field) => [`NAME_${path}_${field}`, `secret/wide/${path}#${field}`] as const)).flat())
+    for (let path = 0; path < 10; path += 1) await write(`secret/data/wide/${path}`, Object.fromEntries(fields.map((field) => [field, `${path} ${field}`])))
+    const read = async (): Promise<number> => (await server.audit()).filter(({ type, request }) => type === 'request' && request.path.startsWith('secret/data/wide/')).length
+    const before = await read()
+    const values = await open(references).getSecrets(Object.keys(references))
+    expect(Object.keys(values)).toHaveLength(100)
+    expect(values['NAME_7_field_3']).toBe('7 field_3')
+    expect((await read()) - before).toBe(10)
+  })
+
   it('may have any character, and leads nowhere else', async () => {
     for (const id of ['a b', 'what?version=1', 'part#field', '100%', '%2e%2e', 'c:d', 'ä/水', "+&=;,@!$'()*~", '{{x}}', '&#x2F;'])
       await write(`secret/data/${id.split('/').map(encodeURIComponent).join('/')}`, { value: `value of ${id}` }).then(async () =>
@@ -83,6 +95,20 @@ describe('where a secret is', () => {
     expect(await secrets.getSecret('NAME')).toBe('kept')
     await server.demand('POST', 'sys/mounts/upgraded/tune', { options: { version: '2' } })
     await expect.poll(() => secrets.getSecret('NAME').catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toBe('kept')
+  })
+
+  it('is listed all the same', async () => {
+    await server.demand('POST', 'sys/mounts/raised', { type: 'kv', options: { version: '1' } })
+    await server.demand('POST', 'raised/folder/app', { value: 'kept' })
+    const secrets = open({ 'raised/*': 'raised/*' })
+    const listed = async (): Promise<readonly string[]> => {
+      const names: string[] = []
+      for await (const { reference, version } of secrets.listSecrets({ prefix: 'raised/' })) names.push(`${reference} ${version}`)
+      return names
+    }
+    expect(await listed()).toEqual(['raised/folder/app undefined'])
+    await server.demand('POST', 'sys/mounts/raised/tune', { options: { version: '2' } })
+    await expect.poll(() => listed().catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toEqual(['raised/folder/app 1'])
   })
 })
 

@@ -100,6 +100,16 @@ describe('a token', () => {
     await expect(secrets.getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated' })
   })
 
+  it('that is dead when it is first used is told as such, also where it says nothing of itself', async () => {
+    const token = await server.createToken(['agents'])
+    const { secrets, events } = open({ token }, { cache: false })
+    expect(await secrets.getSecret('key')).toBe('not-a-real-key')
+    await server.demand('POST', 'auth/token/revoke', { token })
+    const late = open({ token })
+    await expect(late.secrets.getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated' })
+    expect([logins(events), logins(late.events)[0]]).toEqual([['ok'], 'unauthenticated'])
+  })
+
   it('from a file that an agent keeps is read anew once it is refused', async () => {
     const [first, second] = [await server.createToken(['agents']), await server.createToken(['agents'])]
     const tokenFile = await save('rotated', first)

@@ -1,6 +1,6 @@
 /** Connections to a server whose certificate an authority of its own signed. */
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -45,6 +45,23 @@ describe('the certificate of the server', () => {
     vi.stubEnv('VAULT_CACERT', file('ca.pem'))
     expect(await open({}).getSecret('key')).toBe('not-a-real-key')
     expect(await open({ tls: { serverName: 'vault.internal' } }).getSecret('key')).toBe('not-a-real-key')
+  })
+
+  it('is checked against each file of a directory, folders in it left aside', async () => {
+    const other = await createAuthority()
+    await other.close()
+    const trusted = await mkdtemp(join(directory, 'trusted-'))
+    await expect(open({ tls: { caPath: trusted } }).getSecret('key')).rejects.toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringMatching(/vault\.tls\.caPath \(VAULT_CAPATH\).*EMPTY/) as string,
+    })
+    await Promise.all([mkdir(join(trusted, '..data')), writeFile(join(trusted, 'a.pem'), other.certificate), writeFile(join(trusted, 'b.pem'), authority.certificate)])
+    expect(await open({ tls: { caPath: trusted } }).getSecret('key')).toBe('not-a-real-key')
+    vi.stubEnv('VAULT_CAPATH', trusted)
+    expect(await open({}).getSecret('key')).toBe('not-a-real-key')
+    vi.stubEnv('VAULT_CACERT', file('nowhere.pem'))
+    await expect(open({}).getSecret('key')).rejects.toMatchObject({ code: 'invalid-config', message: expect.stringContaining('VAULT_CACERT') as string })
+    expect(() => open({ tls: { caPath: trusted, caFile: file('ca.pem') } })).toThrow(/vault\.tls\.caPath/)
   })
 
   it('of an authority that nobody named is refused, and no token was sent', async () => {
@@ -97,6 +114,7 @@ it('a client certificate logs in', async () => {
   vi.stubEnv('VAULT_CACERT', file('ca.pem'))
   await expect(open(login).getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated', reason: 'cert' })
   vi.stubEnv('VAULT_CLIENT_CERT', file('client.pem'))
+  expect(() => open(login)).toThrow(/VAULT_CLIENT_KEY/)
   vi.stubEnv('VAULT_CLIENT_KEY', file('client.key'))
   expect(await open(login).getSecret('key')).toBe('not-a-real-key')
 })

@@ -57,6 +57,15 @@ describe('one at a time', () => {
   })
 })
 
+it('tells of a wrapped secret id that was not what it should be', async () => {
+  const { wrap_info: info } = await server.demand('POST', 'sys/wrapping/wrap', { secret_id: 'swapped' }, server.rootToken, { 'x-vault-wrap-ttl': '60s' })
+  const warnings: string[] = []
+  const auth = { method: 'approle', roleId: 'a-role', wrappedSecretId: (info as { token: string }).token } as const
+  const one = kept(transit({ address: server.address, key: 'agents', auth, warn: (warning) => void warnings.push(warning) }))
+  await expect(one.encrypt(plaintext)).rejects.toMatchObject({ code: 'unauthenticated', reason: 'wrapping-token' })
+  expect(warnings).toEqual([expect.stringContaining('wrapping token')])
+})
+
 describe('many at once', () => {
   it('has an outcome for each, in one call', async () => {
     const one = open({ agent: 'researcher' })
