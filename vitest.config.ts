@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           setupFiles: ['test/seed.ts'],
-          globalSetup: ['test/servers/install-openbao.ts'],
+          globalSetup: ['test/servers/install-openbao.ts', 'test/servers/install-moto.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/package/**', 'test/cli/**', 'test/fixtures/**'],
         },

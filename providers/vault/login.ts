@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
 import type { VaultClient } from './client.js'
+import { signIdentity } from './aws-identity.js'
 import { readCredential, takeCredential } from './credential.js'
 import type { VaultAuth } from './options.js'
 import { encodePath } from './path.js'
@@ -36,6 +37,7 @@ const methods: { readonly [Method in VaultAuth['method']]: (auth: Of<Method>, co
     post(auth, { ...(auth.role === undefined ? {} : { role: auth.role }), jwt: await takeCredential(auth.token, auth.tokenFile, 'vault.auth.token') }, context),
   userpass: async (auth, context) =>
     post(auth, { password: await takeCredential(auth.password, auth.passwordFile, 'vault.auth.password') }, context, `login/${encodePath(auth.username)}`),
+  aws: async (auth, context) => post(auth, { ...(auth.role === undefined ? {} : { role: auth.role }), ...(await signIdentity(auth)) }, context),
   cert: (auth, context) => post(auth, auth.role === undefined ? {} : { name: auth.role }, context),
 }
 
@@ -43,7 +45,7 @@ export const login = (auth: VaultAuth, context: LoginContext): Promise<Grant | u
   (methods[auth.method] as (auth: VaultAuth, context: LoginContext) => Promise<Grant | undefined>)(auth, context)
 
 /** Members of a login that are none of everybody's business; names of roles are. */
-const credentials: ReadonlySet<string> = new Set(['jwt', 'password', 'role_id', 'secret_id'])
+const credentials: ReadonlySet<string> = new Set(['iam_request_headers', 'jwt', 'password', 'role_id', 'secret_id'])
 
 /** Where a pod finds its own: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/. */
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount/token'

@@ -35,6 +35,11 @@ export type VaultAuth =
   | { method: 'kubernetes'; role: string; tokenFile?: string; mount?: string }
   | { method: 'jwt'; role?: string; token?: Credential; tokenFile?: string; mount?: string }
   | { method: 'userpass'; username: string; password?: Credential; passwordFile?: string; mount?: string }
+  /**
+   * As the AWS principal that this process is (method `iam` of Vault), with what the default chain of the AWS SDK finds; needs `@aws-sdk/client-sts`. `region` where
+   * Vault's `sts_endpoint` is a regional one; `serverId` what Vault has as `iam_server_id_header_value`.
+   */
+  | { method: 'aws'; role?: string; region?: string; profile?: string; serverId?: string; mount?: string }
   /** With the certificate of `tls`. */
   | { method: 'cert'; role?: string; mount?: string }
   /** No token at all: the address is that of a Vault Agent or Proxy that puts its own into each request (`use_auto_auth_token`). */
@@ -186,6 +191,7 @@ const methods: { readonly [Method in VaultAuth['method']]: { readonly members: r
   kubernetes: { members: ['role', 'tokenFile', 'mount'], needed: [['role']] },
   jwt: { members: ['role', 'token', 'tokenFile', 'mount'], needed: [['token', 'tokenFile']] },
   userpass: { members: ['username', 'password', 'passwordFile', 'mount'], needed: [['username'], ['password', 'passwordFile']] },
+  aws: { members: ['role', 'region', 'profile', 'serverId', 'mount'], needed: [] },
   cert: { members: ['role', 'mount'], needed: [] },
   none: { members: [], needed: [] },
 }

@@ -1,7 +1,8 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createApp, type App } from './packed.js'
+import { root } from './root.js'
 
 const source = `
 import { createSecrets } from 'keyward'
@@ -36,6 +37,12 @@ describe('the client of a provider', () => {
     const output = await app.node('vault.mjs')
     expect(output).toMatch(/^invalid-config .*"node-vault" is not installed\. Run `npm install node-vault`/)
     expect(output).not.toContain('not-a-real-token')
+  })
+
+  it('that one way to log in needs is named when it is used', async () => {
+    await symlink(join(root, 'node_modules/node-vault'), join(app.directory, 'node_modules/node-vault'))
+    await app.write('vault.mjs', source.replace("{ name: 'dotenv', processEnv: 'never' }", "{ name: 'vault', address: 'http://127.0.0.1:1', auth: { method: 'aws' } }"))
+    expect(await app.node('vault.mjs')).toMatch(/^invalid-config .*"@aws-sdk\/client-sts" is not installed\. Run `npm install @aws-sdk\/client-sts`/)
   })
 
   it('that throws is said to be there', async () => {

@@ -15,7 +15,7 @@ it('the core stays below its ceiling', async () => {
     minify: true,
     format: 'esm',
     platform: 'node',
-    external: ['dotenv', 'node-vault', '@opentelemetry/api'],
+    external: ['dotenv', 'node-vault', '@aws-sdk/client-sts', '@opentelemetry/api'],
     outdir: join(root, 'out'),
     absWorkingDir: root,
     write: false,

@@ -2,11 +2,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { exchange } from './exchange.js'
+import { freePort } from './free-port.js'
 import { serverProgram } from './install-openbao.js'
 
 export interface ServerCertificate {
@@ -203,13 +203,3 @@ ${isVault ? 'disable_mlock = true\n' : audit}`
 }
 
 const isVault = /(?:^|[/\\])vault(?:\.exe)?$/.test(serverProgram)
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
