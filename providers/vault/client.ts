@@ -3,6 +3,7 @@ import { clientImportError } from '../../src/errors/client-import.js'
 import type { CheckedOptions } from './options.js'
 import { asRecord, VaultResponseError, type Body } from './response.js'
 import { loadTls } from './tls.js'
+import { waitFor } from './wait-for.js'
 import { Transport, type TransportRequest } from './transport.js'
 
 /** What is used of node-vault; anything that has it can be injected as `client`. */
@@ -49,7 +50,8 @@ export class VaultClient {
       signal,
     }
     try {
-      return asRecord(await requester.request(options))
+      // One that was injected may not know what a signal is.
+      return asRecord(await waitFor(requester.request(options), signal))
     } catch (error) {
       throw this.#options.client === undefined ? error : ofOther(error)
     }

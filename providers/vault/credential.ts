@@ -1,5 +1,6 @@
 /** Credentials that a login sends, asked for or read anew each time: they are rotated too. */
 import { readFile } from 'node:fs/promises'
+import { printable } from '../../src/errors/check.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { Credential } from './options.js'
 
@@ -27,7 +28,7 @@ export async function readCredential(file: string, option: string): Promise<stri
   try {
     text = (await readFile(file, 'utf8')).trim()
   } catch (error) {
-    throw invalidConfig(option, `cannot be read (${codeOf(error)})`, 'the path of a file that the user of this process may read')
+    throw invalidConfig(option, `cannot be read (${codeOf(error)}: ${printable(file)})`, 'the path of a file that the user of this process may read')
   }
   if (text === '') throw invalidConfig(option, 'is an empty file', 'a file that has the credential')
   return text

@@ -5,7 +5,7 @@ import { failure } from './failure.js'
 import { deleteSecret, describeSecret, notOfKv, putSecret, readSecret } from './kv.js'
 import { Leases } from './leases.js'
 import { listSecrets } from './list.js'
-import { Mounts, type Located } from './mounts.js'
+import { Mounts, naming, type Located } from './mounts.js'
 import { checkOptions, type CheckedOptions, type VaultOptions } from './options.js'
 import { encodePath } from './path.js'
 import { createPolicy, defaultPolicyName, isExpressible, policyName } from './policy.js'
@@ -24,8 +24,16 @@ export function vault(options: VaultOptions = {}): ProviderFactory {
   return (setup) => {
     const client = new VaultClient(checked)
     const session = new Session(fromLogin(checked.auth), client, setup)
-    return createProvider({ options: checked, client, session, mounts: new Mounts(session.send), setup })
+    if (isReadable(checked.address))
+      setup.warn(`vault.address is http to another machine: tokens and secrets can be read on the way. Set it to https, unless what lies between encrypts.`)
+    return createProvider({ options: checked, client, session, mounts: new Mounts(session.send), setup, release: () => client.close() })
   }
+}
+
+/** By others on the way. */
+function isReadable(address: string): boolean {
+  const { protocol, hostname } = new URL(address)
+  return protocol === 'http:' && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
 }
 
 interface Parts {
@@ -34,11 +42,13 @@ interface Parts {
   readonly session: Session
   readonly mounts: Mounts
   readonly setup: ProviderSetup
+  /** Lets go of what is this provider's own beside its session. */
+  release(): void
 }
 
-function createProvider({ options, client, session, mounts, setup }: Parts): SecretProvider {
+function createProvider({ options, client, session, mounts, setup, release }: Parts): SecretProvider {
   const { send } = session
-  const leases = new Leases(client, session, () => setup.clock.now())
+  const leases = new Leases(client, session, setup.clock)
 
   const withinKv = <Result>(what: string, id: string, context: CallContext, run: (located: Located) => Promise<Result>): Promise<Result> =>
     mounts.within(id, context, async (located) => {
@@ -49,7 +59,7 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
   const read = async (located: Located, request: SecretRequest, context: CallContext): Promise<SecretVersion> => {
     if (located.mount.kind !== 'other') return readSecret(send, located, request, context)
     if (request.version !== undefined) throw notOfKv('version')
-    return leases.read(`${located.mount.path}/${located.path}`, options.parameters.get(request.id), context)
+    return leases.read(`${located.mount.encoded}/${located.path}`, options.parameters.get(request.id), context)
   }
 
   return {
@@ -74,8 +84,8 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
       createPolicy({
         grant,
         name: options.agents?.policy ?? defaultPolicyName,
-        mountOf: async (id) => (await mounts.locate(id.replace(/\*$/, '-'), context)).mount,
-        issued: [...options.parameters.keys()],
+        mountOf: async (id) => (await naming(id, mounts.locate(id.replace(/\*$/, '-'), context))).mount,
+        issued: options.parameters,
       }),
     async check(context) {
       // Not `sys/health`, which a namespace has not.
@@ -88,27 +98,27 @@ function createProvider({ options, client, session, mounts, setup }: Parts): Sec
     },
     failure,
     async close() {
+      await leases.close()
       await session.close()
-      client.close()
+      release()
     },
   }
 }
 
 /** With a token of its own for this agent, of the same server. */
-function narrow({ options, client, session, setup }: Omit<Parts, 'mounts'>, grant: ProviderGrant): ReturnType<NonNullable<SecretProvider['narrow']>> {
+function narrow({ options, client, session, setup }: Omit<Parts, 'mounts' | 'release'>, grant: ProviderGrant): ReturnType<NonNullable<SecretProvider['narrow']>> {
   const { agents } = options
   if (agents === undefined || !isExpressible(grant)) return undefined
   const send: MintSettings['send'] = (call, context) =>
     session.run(context, async (parent) => ({ parent, body: await client.request({ ...call, token: parent.token, signal: context.signal }) }))
   const own = new Session(fromRole({ agents, grant, now: () => setup.clock.now(), send }), client, setup)
   const missing = `The token of this agent has the policy "${policyName(agents.policy, grant)}" alone, which may not be on the server: write what \`keyward policy --agent\` prints, and let the token role give it out`
-  const provider = createProvider({ options, client, session: own, mounts: new Mounts(own.send, missing), setup })
+  const provider = createProvider({ options, client, session: own, mounts: new Mounts(own.send, missing), setup, release: () => undefined })
   return {
     enforcement: 'backend',
     provider: {
       ...provider,
       failure: (error) => withFix(failure(error), missing),
-      close: () => own.close(),
     },
   }
 }

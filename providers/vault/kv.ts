@@ -10,12 +10,14 @@ export type Description = Omit<SecretVersion, 'value'>
 export async function readSecret(send: Send, { mount, path }: Located, { version }: SecretRequest, context: CallContext): Promise<SecretVersion> {
   if (mount.kind === 'kv-1') {
     if (version !== undefined) throw unversioned()
-    const { data } = await send({ method: 'GET', path: `${mount.path}/${path}` }, context)
+    const { data } = await send({ method: 'GET', path: `${mount.encoded}/${path}` }, context)
     return { value: demandRecord(data) }
   }
   const query = version === undefined ? '' : `?version=${checkVersion(version)}`
-  const { data } = await send({ method: 'GET', path: `${mount.path}/data/${path}${query}` }, context)
-  const metadata = demandRecord(demandRecord(data)['metadata'])
+  const { data } = await send({ method: 'GET', path: `${mount.encoded}/data/${path}${query}` }, context).catch((error: unknown) => {
+    throw version !== undefined && error instanceof VaultResponseError && error.statusCode === 404 && error.gone === undefined && !error.hasWarnings ? noVersion() : error
+  })
+  const metadata = demandVersion(demandRecord(demandRecord(data)['metadata']), version)
   return { value: demandRecord(asRecord(data)['data']), ...withHints(describe(metadata), metadata['custom_metadata']) }
 }
 
@@ -49,9 +51,15 @@ function withHints(described: Description, custom: unknown): Description {
 }
 
 /** What answers for Vault need not be it. */
-function demandRecord(data: unknown): Readonly<Record<string, JsonValue>> {
+export function demandRecord(data: unknown): Readonly<Record<string, JsonValue>> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new VaultAnswerError('not-json', 200)
   return data as Record<string, JsonValue>
+}
+
+function demandVersion(metadata: Readonly<Record<string, unknown>>, asked?: string): Readonly<Record<string, unknown>> {
+  const { version } = metadata
+  if (typeof version !== 'number' || (asked !== undefined && String(version) !== asked)) throw new VaultAnswerError('not-json', 200)
+  return metadata
 }
 
 export async function describeSecret(send: Send, located: Located, request: SecretRequest, context: CallContext): Promise<Description> {
@@ -61,10 +69,15 @@ export async function describeSecret(send: Send, located: Located, request: Secr
     await readSecret(send, located, request, context)
     return {}
   }
-  const metadata = await readMetadata(send, located, context)
+  const metadata = await readMetadata(send, located, context).catch(unlessDenied)
+  if (metadata === undefined) {
+    // Who may read the secret itself may know what stands beside it; the value is let go.
+    const { value: _, ...described } = await readSecret(send, located, request, context)
+    return described
+  }
   const number = request.version === undefined ? metadata.current : Number(checkVersion(request.version))
   const version = metadata.versions.get(number)
-  if (version === undefined) throw new SecretNotFoundError({ code: 'not-found' })
+  if (version === undefined) throw noVersion()
   if (version.gone !== undefined) throw new SecretNotFoundError({ code: 'not-found', ...version.gone })
   return { version: String(number), ...withHints(times(version.createdAt, version.expiresAt), metadata.custom) }
 }
@@ -76,7 +89,7 @@ interface Metadata {
 }
 
 async function readMetadata(send: Send, { mount, path }: Located, context: CallContext): Promise<Metadata> {
-  const { data } = await send({ method: 'GET', path: `${mount.path}/metadata/${path}` }, context)
+  const { data } = await send({ method: 'GET', path: `${mount.encoded}/metadata/${path}` }, context)
   const { current_version: current, versions, custom_metadata: custom } = asRecord(data)
   const now = Date.now()
   return {
@@ -101,12 +114,13 @@ export async function putSecret(send: Send, located: Located, write: SecretWrite
   if (mount.kind === 'kv-1') {
     if (ifVersion !== undefined)
       throw new SecretError({ code: 'unsupported', reason: 'ifVersion', fix: 'This mount is KV version 1, which compares nothing: leave `ifVersion` out, or upgrade the mount' })
-    await send({ method: 'POST', path: `${mount.path}/${path}`, body: data }, context)
+    await send({ method: 'POST', path: `${mount.encoded}/${path}`, body: data }, context)
     return {}
   }
   const post = async (cas: number | undefined): Promise<{ version?: string }> => {
-    const answer = await send({ method: 'POST', path: `${mount.path}/data/${path}`, body: { data, options: cas === undefined ? {} : { cas } } }, context)
-    return describe(asRecord(answer.data))
+    const answer = await send({ method: 'POST', path: `${mount.encoded}/data/${path}`, body: { data, options: cas === undefined ? {} : { cas } } }, context)
+    // Whoever answers a write without its version is not Vault.
+    return describe(demandVersion(demandRecord(answer.data)))
   }
   const cas = ifVersion === undefined ? undefined : ifVersion === null ? 0 : versionNumber(ifVersion)
   // A version that none can have.
@@ -114,7 +128,14 @@ export async function putSecret(send: Send, located: Located, write: SecretWrite
   try {
     return await post(cas)
   } catch (error) {
-    if (!(error instanceof VaultResponseError) || error.statusCode !== 400 || cas === undefined) throw error
+    if (!(error instanceof VaultResponseError) || error.statusCode !== 400) throw error
+    if (cas === undefined)
+      throw new SecretError({
+        code: 'unsupported',
+        reason: 'ifVersion',
+        status: 400,
+        fix: 'Vault does not take this write: where the mount or the secret has `cas_required`, put with `ifVersion`',
+      })
     // The server says the same of a version that is another and of a write that is wrong.
     const metadata = await unlessRefused(readMetadata(send, located, context))
     if (metadata?.current === cas) throw error
@@ -122,6 +143,10 @@ export async function putSecret(send: Send, located: Located, write: SecretWrite
     if (ifVersion === null && metadata?.versions.get(metadata.current)?.gone !== undefined) return await orConflict(post(metadata.current))
     throw new SecretError({ code: 'conflict' })
   }
+}
+
+function unlessDenied(error: unknown): undefined {
+  if (!(error instanceof VaultResponseError) || error.statusCode !== 403) throw error
 }
 
 /** Undefined where there is nothing, or where the token may not look. */
@@ -148,15 +173,15 @@ export async function deleteSecret(send: Send, located: Located, context: CallCo
   const { mount, path } = located
   if (mount.kind === 'kv-1') {
     // The server answers a deletion of nothing as it does any other.
-    await send({ method: 'GET', path: `${mount.path}/${path}` }, context)
-    await send({ method: 'DELETE', path: `${mount.path}/${path}` }, context)
+    await send({ method: 'GET', path: `${mount.encoded}/${path}` }, context)
+    await send({ method: 'DELETE', path: `${mount.encoded}/${path}` }, context)
     return
   }
   const { current, versions } = await readMetadata(send, located, context)
   const gone = versions.get(current)?.gone
   const readable = [...versions].flatMap(([number, version]) => (version.gone === undefined ? [number] : []))
   if (readable.length === 0) throw new SecretNotFoundError({ code: 'not-found', ...gone })
-  await send({ method: 'POST', path: `${mount.path}/delete/${path}`, body: { versions: readable } }, context)
+  await send({ method: 'POST', path: `${mount.encoded}/delete/${path}`, body: { versions: readable } }, context)
   if (gone !== undefined) throw new SecretNotFoundError({ code: 'not-found', ...gone })
 }
 
@@ -175,6 +200,8 @@ function checkVersion(version: string): string {
   if (Number.isNaN(versionNumber(version))) throw new SecretNotFoundError({ code: 'not-found', fix: 'Versions of Vault are whole numbers from 1' })
   return version
 }
+
+const noVersion = (): SecretError => new SecretNotFoundError({ code: 'not-found', fix: 'There is no such version: `vault kv metadata get` tells which there are' })
 
 const unversioned = (): SecretError =>
   new SecretError({ code: 'unsupported', reason: 'version', fix: 'This mount is KV version 1, which keeps one value: leave `version` out, or upgrade the mount' })

@@ -1,8 +1,8 @@
 /** What a KV engine holds, folder by folder. */
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
-import { describeSecret, notOfKv, type Description } from './kv.js'
-import type { Mount, Mounts } from './mounts.js'
+import { describeSecret, type Description } from './kv.js'
+import { naming, type Mount, type Mounts } from './mounts.js'
 import { encodePath } from './path.js'
 import { asRecord, VaultResponseError } from './response.js'
 import type { Send } from './session.js'
@@ -21,7 +21,10 @@ export async function* listSecrets(send: Send, mounts: Mounts, prefix: string, c
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     context.signal.throwIfAborted()
     // What stands there need not exist: any place within tells the mount.
-    const keys = await mounts.within(`${folder}/-`, context, ({ mount }) => listFolder(send, mount, folder.slice(mount.path.length + 1), context))
+    const keys = await naming(
+      folder,
+      mounts.within(`${folder}/-`, context, ({ mount }) => listFolder(send, mount, folder.slice(mount.path.length + 1), context)),
+    )
     const found = keys.map((key) => `${folder}/${key}`).filter((id) => id.startsWith(prefix))
     // The last one is taken first, so that folders come in their order.
     folders.push(...found.flatMap((id) => (id.endsWith('/') ? [id.slice(0, -1)] : [])).toReversed())
@@ -57,8 +60,9 @@ async function describeListed(send: Send, mounts: Mounts, id: string, context: C
 
 /** What stands right in a folder, without slashes around it: what is a folder itself ends with one. An empty one is none. */
 async function listFolder(send: Send, mount: Mount, folder: string, context: CallContext): Promise<readonly string[]> {
-  if (mount.kind === 'other') throw notOfKv('list')
-  const place = mount.kind === 'kv-1' ? mount.path : `${mount.path}/metadata`
+  // What an engine makes when it is read is not there before.
+  if (mount.kind === 'other') return []
+  const place = mount.kind === 'kv-1' ? mount.encoded : `${mount.encoded}/metadata`
   try {
     const { data } = await send({ method: 'GET', path: `${place}/${folder === '' ? '' : `${encodePath(folder)}/`}?list=true` }, context)
     const { keys } = asRecord(data)

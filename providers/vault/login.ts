@@ -1,13 +1,13 @@
 /** Each way to get a token: https://developer.hashicorp.com/vault/docs/auth. */
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
+import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { VaultClient } from './client.js'
 import { signIdentity } from './aws-identity.js'
 import { readCredential, takeCredential } from './credential.js'
 import type { VaultAuth } from './options.js'
 import { encodePath } from './path.js'
-import { asRecord, textOf, VaultResponseError, type Body } from './response.js'
+import { asRecord, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
 import type { Held } from './session.js'
 
 export interface Grant {
@@ -15,6 +15,8 @@ export interface Grant {
   /** Milliseconds that it lives from when the request was sent; 0: until it is revoked; undefined: the server did not say. */
   readonly duration: number | undefined
   readonly isRenewable: boolean
+  /** Requests that it is good for; undefined where they are not counted. */
+  readonly uses?: number
   /** The token that it was made under, with which it ends. */
   readonly parent?: Held
 }
@@ -31,7 +33,13 @@ type Of<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Metho
 const methods: { readonly [Method in VaultAuth['method']]: (auth: Of<Method>, context: LoginContext) => Promise<Grant | undefined> } = {
   none: async () => undefined,
   token: async (auth) => ({ token: checkToken(await takeToken(auth)), duration: undefined, isRenewable: false }),
-  approle: async (auth, context) => post(auth, await approle(auth, context), context),
+  approle: async (auth, context) => {
+    const body = await approle(auth, context)
+    const isWrapped = (auth.wrappedSecretId ?? auth.wrappedSecretIdFile) !== undefined
+    return post(auth, body, context).catch((error: unknown) => {
+      throw isWrapped && isSecretError(error, 'unauthenticated') ? distrust('held a secret id that does not log in') : error
+    })
+  },
   kubernetes: async (auth, context) => post(auth, { role: auth.role, jwt: await readCredential(auth.tokenFile ?? serviceAccount, 'vault.auth.tokenFile') }, context),
   jwt: async (auth, context) =>
     post(auth, { ...(auth.role === undefined ? {} : { role: auth.role }), jwt: await takeCredential(auth.token, auth.tokenFile, 'vault.auth.token') }, context),
@@ -51,9 +59,11 @@ const credentials: ReadonlySet<string> = new Set(['iam_request_headers', 'jwt', 
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount/token'
 
 /** It becomes a header. */
+const isToken = (token: string): boolean => /^[\x21-\x7e]+$/.test(token)
+
 function checkToken(token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return token
-  throw invalidConfig('vault.auth.token (VAULT_TOKEN)', 'has a character that no token has', 'the token alone, without blanks and line ends')
+  if (isToken(token)) return token
+  throw invalidConfig('vault.token (VAULT_TOKEN)', 'has a character that no token has', 'the token alone, without blanks and line ends')
 }
 
 async function takeToken({ token, tokenFile }: Of<'token'>): Promise<string> {
@@ -64,7 +74,10 @@ async function takeToken({ token, tokenFile }: Of<'token'>): Promise<string> {
     return await readCredential(join(homedir(), '.vault-token'), '~/.vault-token')
   } catch {
     // The file is one of several ways, so its own error would lead astray.
-    throw new SecretError({ code: 'unauthenticated', fix: 'There is no token for Vault: set VAULT_TOKEN, run `vault login`, or say in `vault.auth` how to log in' })
+    throw new SecretError({
+      code: 'unauthenticated',
+      fix: "There is no token for Vault: set VAULT_TOKEN, run `vault login`, or say in `vault.auth` how to log in (`{ method: 'none' }` behind a Vault Agent that logs in)",
+    })
   }
 }
 
@@ -96,10 +109,16 @@ function refusal(error: unknown, method: string): unknown {
 }
 
 export function grantOf({ auth }: Body): Grant {
-  const { client_token: token, lease_duration: seconds, renewable } = asRecord(auth)
+  const { client_token: token, lease_duration: seconds, renewable, num_uses: uses } = asRecord(auth)
   const text = textOf(token)
-  if (text === undefined) throw new SecretError({ code: 'unauthenticated', fix: 'Vault answered a login without a token: check `vault.auth`' })
-  return { token: text, duration: typeof seconds === 'number' && seconds >= 0 ? seconds * 1_000 : undefined, isRenewable: renewable === true }
+  // Whoever answers so is not Vault.
+  if (text === undefined || !isToken(text)) throw new VaultAnswerError('not-json', 200)
+  return {
+    token: text,
+    duration: typeof seconds === 'number' && seconds >= 0 ? seconds * 1_000 : undefined,
+    isRenewable: renewable === true,
+    ...(typeof uses === 'number' && uses > 0 ? { uses } : {}),
+  }
 }
 
 async function approle(auth: Of<'approle'>, context: LoginContext): Promise<Readonly<Record<string, unknown>>> {
@@ -141,5 +160,5 @@ const distrust = (wrong: string): SecretError =>
   new SecretError({
     code: 'unauthenticated',
     reason: 'wrapping-token',
-    fix: `The wrapping token of \`vault.auth.wrappedSecretId\` ${wrong}: if this process has not used it, somebody else has, so revoke the secret id and find out who; else hand over a new one`,
+    fix: `The wrapping token of \`vault.auth.wrappedSecretId\` (or its file) ${wrong}: if this process has not used it, somebody else has, so revoke the secret id and find out who; else hand over a new one`,
   })

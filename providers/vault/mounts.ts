@@ -1,13 +1,17 @@
 /** Where engines are mounted, asked of the server once for each mount. */
+import { printable } from '../../src/errors/check.js'
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
 import { encodePath, trimSlashes } from './path.js'
 import { asRecord, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
 import type { Send } from './session.js'
+import { waitFor } from './wait-for.js'
 
 export interface Mount {
-  /** Without slashes around it. */
+  /** Without slashes around it, as ids have it. */
   readonly path: string
+  /** The same, as requests have it. */
+  readonly encoded: string
   /** `'kv-1'`, `'kv-2'`, or another engine: what stands there is read as it is. */
   readonly kind: 'kv-1' | 'kv-2' | 'other'
 }
@@ -41,7 +45,11 @@ export class Mounts {
       const asked = this.#asked.get(first)
       if (asked === undefined) await this.#learn(id, first, context)
       // Another's failure is not ours: it may have left, or have asked for something else.
-      else await asked.catch(() => undefined)
+      else
+        await waitFor(
+          asked.catch(() => undefined),
+          context.signal,
+        )
       context.signal.throwIfAborted()
     }
   }
@@ -86,7 +94,17 @@ export class Mounts {
     const mount = trimSlashes(textOf(path) ?? '')
     if (mount === '' || textOf(type) === undefined) throw new VaultAnswerError('not-json', 200)
     const isVersioned = asRecord(options)['version'] === '2'
-    return { path: mount, kind: type === 'kv' || type === 'generic' ? (isVersioned ? 'kv-2' : 'kv-1') : 'other' }
+    return { path: mount, encoded: encodePath(mount), kind: type === 'kv' || type === 'generic' ? (isVersioned ? 'kv-2' : 'kv-1') : 'other' }
+  }
+}
+
+/** What is asked for by nobody's name says of which path it failed. */
+export async function naming<Result>(path: string, asking: Promise<Result>): Promise<Result> {
+  try {
+    return await asking
+  } catch (error) {
+    if (!(error instanceof SecretError) || error.reason !== 'mount') throw error
+    throw noMount(`${usualFix}. It was asked for "${printable(path)}"`, error.status)
   }
 }
 

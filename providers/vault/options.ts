@@ -1,5 +1,5 @@
 /** What `vault(…)` takes, checked at the door, with what the environment says where an option does not. */
-import { checkCount, checkDuration, checkObject, checkString, checkTable, copyPlain, suggest } from '../../src/errors/check.js'
+import { checkCount, checkDuration, checkObject, checkString, checkTable, copyPlain, printable, suggest } from '../../src/errors/check.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { Duration } from '../../src/provider.js'
 import { processVariable } from '../../src/provider-names.js'
@@ -128,6 +128,9 @@ export const optionNames = ['address', 'namespace', 'mount', 'token', 'auth', 't
 
 /** A variable under both of its names: OpenBao's own comes first, as its command reads them. */
 const variable = (name: string): string | undefined => nonEmpty(processVariable(`BAO_${name}`)) ?? nonEmpty(processVariable(`VAULT_${name}`))
+/** Of the first of these that is set. */
+const nameOf = (...names: readonly string[]): string =>
+  names.flatMap((name) => [`BAO_${name}`, `VAULT_${name}`]).find((name) => nonEmpty(processVariable(name)) !== undefined) ?? 'VAULT_ADDR'
 /** Without the line end that what sets it may have added. */
 const nonEmpty = (text: string | undefined): string | undefined => (text === undefined || text.trim() === '' ? undefined : text.trim())
 
@@ -135,9 +138,9 @@ const nonEmpty = (text: string | undefined): string | undefined => (text === und
 export function checkOptions(options: unknown): CheckedOptions {
   const { address, namespace, mount, token, auth, tls, parameters, agents, client } = checkObject(options, 'vault', optionNames)
   if (token !== undefined && auth !== undefined) throw invalidConfig('vault.auth', 'stands beside `vault.token`', 'one of the two')
-  return {
+  const checked = {
     address: checkAddress(address),
-    namespace: namespace === undefined ? variable('NAMESPACE') : checkString(namespace, 'vault.namespace'),
+    namespace: checkNamespace(namespace),
     mount: mount === undefined ? 'secret' : checkMount(mount, 'vault.mount'),
     auth: auth === undefined ? tokenFrom(token) : checkAuth(auth),
     tls: checkTls(tls),
@@ -145,11 +148,19 @@ export function checkOptions(options: unknown): CheckedOptions {
     agents: agents === undefined ? undefined : checkAgents(agents),
     client: client === undefined ? undefined : checkClient(client),
   }
+  if (checked.auth.method === 'cert' && checked.client === undefined) demandCertificate(checked)
+  return checked
+}
+
+function demandCertificate({ address, tls }: CheckedOptions): void {
+  if (!address.startsWith('https:')) throw invalidConfig('vault.address (VAULT_ADDR)', 'is not https, and `vault.auth` logs in with a certificate', 'https://host:port')
+  if ((tls.cert ?? tls.certFile) === undefined)
+    throw invalidConfig('vault.tls.certFile (VAULT_CLIENT_CERT)', 'is missing, and `vault.auth` logs in with a certificate', 'the certificate and its key')
 }
 
 function checkAddress(given: unknown): string {
   const text = given === undefined ? (variable('AGENT_ADDR') ?? variable('ADDR') ?? 'https://127.0.0.1:8200') : checkString(given, 'vault.address')
-  const option = 'vault.address (VAULT_ADDR)'
+  const option = `vault.address (${given === undefined ? nameOf('AGENT_ADDR', 'ADDR') : 'VAULT_ADDR'})`
   const expected = 'https://host:port, without a path'
   let url: URL
   try {
@@ -163,13 +174,31 @@ function checkAddress(given: unknown): string {
   return url.origin
 }
 
-function checkMount(value: unknown, option: string): string {
-  const mount = trimSlashes(checkString(value, option))
+/** It becomes a header. */
+function checkNamespace(given: unknown): string | undefined {
+  const text = given === undefined ? variable('NAMESPACE') : checkString(given, 'vault.namespace')
+  if (text === undefined || /^[\x21-\x7e]+$/.test(text)) return text
+  throw invalidConfig('vault.namespace (VAULT_NAMESPACE)', 'has a character that no header holds', 'the path of a namespace, such as team/agents')
+}
+
+/** One segment of a path, or several. */
+export function checkPath(value: unknown, option: string): string {
+  const text = checkString(value, option)
   try {
-    encodePath(mount)
+    encodePath(text)
   } catch {
-    throw invalidConfig(option, 'is no path', "the path that the engine is mounted at, such as 'secret' or 'team/kv'")
+    throw invalidConfig(option, 'is no path', "a path without empty segments, '.' and '..', such as 'secret' or 'team/kv'")
   }
+  return text
+}
+
+function checkMount(value: unknown, option: string): string {
+  return checkPath(trimSlashes(checkString(value, option)), option)
+}
+
+function checkAuthMount(value: unknown, option: string): string {
+  const mount = checkMount(value, option)
+  if (mount.startsWith('auth/')) throw invalidConfig(option, 'begins with "auth/"', "where the method is enabled, without that: 'jwt' for auth/jwt")
   return mount
 }
 
@@ -205,16 +234,17 @@ const alternatives: readonly (readonly string[])[] = [
 
 function checkAuth(given: unknown): VaultAuth {
   const table = checkTable(given, 'vault.auth')
-  const method = checkString(table['method'], 'vault.auth.method')
-  if (!Object.hasOwn(methods, method)) {
+  const { method } = table
+  if (typeof method !== 'string' || !Object.hasOwn(methods, method)) {
     const known = Object.keys(methods)
-    throw invalidConfig('vault.auth.method', 'is no method of this version', `${suggest(method, known)}one of ${known.join(', ')}`)
+    throw invalidConfig('vault.auth.method', 'is no method of this version', `${typeof method === 'string' ? suggest(method, known) : ''}one of ${known.join(', ')}`)
   }
   const { members, needed } = methods[method as VaultAuth['method']]
   const checked = Object.entries(checkObject(given, 'vault.auth', ['method', ...members])).flatMap(([name, value]) => {
     if (value === undefined) return []
     const option = `vault.auth.${name}`
-    if (name === 'mount') return [[name, checkMount(value, option)] as const]
+    if (name === 'mount') return [[name, checkAuthMount(value, option)] as const]
+    if (name === 'username') return [[name, checkPath(value, option)] as const]
     return [[name, mayAsk.has(name) ? credential(value, option) : checkString(value, option)] as const]
   })
   const auth: Readonly<Record<string, unknown>> = Object.fromEntries(checked)
@@ -223,7 +253,12 @@ function checkAuth(given: unknown): VaultAuth {
     if (second !== undefined) throw invalidConfig(`vault.auth.${second}`, `stands beside \`vault.auth.${first}\``, 'one of the two')
   }
   for (const group of needed) {
-    if (!group.some((name) => name in auth)) throw invalidConfig(`vault.auth.${group[0]}`, 'is missing', group.map((name) => `\`vault.auth.${name}\``).join(' or '))
+    if (!group.some((name) => name in auth))
+      throw invalidConfig(
+        `vault.auth.${group[0]}`,
+        'is missing',
+        group.length === 1 ? `what the method "${method}" logs in as` : group.map((name) => `\`vault.auth.${name}\``).join(' or '),
+      )
   }
   return auth as unknown as VaultAuth
 }
@@ -274,7 +309,7 @@ function checkParameters(given: unknown): CheckedOptions['parameters'] {
         if (!['string', 'number', 'boolean'].includes(typeof value)) throw invalidConfig(`${option}.${name}`, 'is no text, number or boolean', 'one of these')
         return [name, value] as const
       })
-      return [trimSlashes(id), copyPlain(Object.fromEntries(checked))] as const
+      return [checkPath(trimSlashes(id), option), copyPlain(Object.fromEntries(checked))] as const
     }),
   )
 }
@@ -282,9 +317,11 @@ function checkParameters(given: unknown): CheckedOptions['parameters'] {
 function checkAgents(given: unknown): CheckedAgents {
   const { tokenRole, policy, ttl, uses } = checkObject(given, 'vault.agents', ['tokenRole', 'policy', 'ttl', 'uses'])
   const name = policy === undefined ? defaultPolicyName : checkString(policy, 'vault.agents.policy')
+  const unknown = /\{[^{}]*\}/g.exec(name.replaceAll('{agent}', '').replaceAll('{grant}', ''))?.[0]
+  if (unknown !== undefined) throw invalidConfig('vault.agents.policy', `holds "${printable(unknown)}"`, "'{agent}' and '{grant}' alone stand for something")
   if (!name.includes('{agent}') && !name.includes('{grant}')) throw invalidConfig('vault.agents.policy', 'is the same for all agents', "a name with '{agent}' or '{grant}' in it")
   return {
-    tokenRole: checkString(tokenRole, 'vault.agents.tokenRole'),
+    tokenRole: checkPath(tokenRole, 'vault.agents.tokenRole'),
     policy: name,
     ttl: ttl === undefined ? 3_600_000 : checkDuration(ttl, 'vault.agents.ttl'),
     uses: uses === undefined ? undefined : checkCount(uses, 'vault.agents.uses', 1),

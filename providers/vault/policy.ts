@@ -16,6 +16,8 @@ export interface Policy {
 interface Rule {
   readonly path: string
   readonly capabilities: readonly string[]
+  /** What may be sent there: nothing else, where it is said at all. https://developer.hashicorp.com/vault/docs/concepts/policies#parameter-constraints */
+  readonly parameters?: Readonly<Record<string, readonly unknown[]>>
 }
 
 export interface PolicyQuestion {
@@ -24,8 +26,8 @@ export interface PolicyQuestion {
   readonly name: string
   /** The mount of what is granted: of an id, or of all that begins so. */
   mountOf(id: string): Promise<Mount>
-  /** Ids that are read with POST. */
-  readonly issued: readonly string[]
+  /** Ids that are read with POST, each with what is sent. */
+  readonly issued: ReadonlyMap<string, Readonly<Record<string, unknown>>>
 }
 
 /** Of each grant another. */
@@ -34,23 +36,35 @@ export const defaultPolicyName = 'keyward-{agent}-{grant}'
 export async function createPolicy({ grant, name, mountOf, issued }: PolicyQuestion): Promise<Policy> {
   demandExpressible(grant)
   const rules: Rule[] = []
-  let isLending = false
+  const lending: string[] = []
   for (const id of grant.allow.filter((allowed) => !isDenied(allowed, grant))) {
     const mount = await mountOf(id)
-    isLending ||= mount.kind === 'other'
-    rules.push(...rulesOf(id, mount, issued.includes(id)))
-    if (isPrefix(id)) for (const one of issued) if (beginsWith(one, id) && !isDenied(one, grant)) rules.push(...rulesOf(one, mount, true))
+    if (mount.kind === 'other') lending.push(id)
+    rules.push(...rulesOf(id, mount, issued.get(id)))
+    if (isPrefix(id)) for (const [one, sent] of issued) if (beginsWith(one, id) && !isDenied(one, grant)) rules.push(...rulesOf(one, mount, sent))
   }
   for (const id of grant.deny) {
     // What no rule allows needs none that denies it.
     if (!grant.allow.some((allowed) => isPrefix(allowed) && beginsWith(id, allowed))) continue
-    for (const { path } of rulesOf(id, await mountOf(id), false)) rules.push({ path, capabilities: ['deny'] })
+    for (const { path } of rulesOf(id, await mountOf(id), undefined)) rules.push({ path, capabilities: ['deny'] })
   }
-  if (isLending) for (const path of ['sys/leases/renew', 'sys/leases/revoke']) rules.push({ path, capabilities: ['update'] })
+  // Of what these paths lend, and of nobody else's: an id of a lease begins with the path that it was read at.
+  const leases = lending.map((id) => (isPrefix(id) ? id : `${id}/*`))
+  if (leases.length > 0) {
+    rules.push({ path: 'sys/leases/renew', capabilities: ['update'], parameters: { lease_id: leases } })
+    rules.push({ path: 'sys/leases/revoke', capabilities: ['update'], parameters: { lease_id: leases, sync: [] } })
+  }
   if (rules.length > 0) for (const path of ['auth/token/renew-self', 'auth/token/revoke-self']) rules.push({ path, capabilities: ['update'] })
-  const text = rules.map(({ path, capabilities }) => `path "${quoted(path)}" {\n  capabilities = [${capabilities.map((one) => `"${one}"`).join(', ')}]\n}\n`)
-  return { name: policyName(name, grant), text: text.join('\n') }
+  return { name: policyName(name, grant), text: rules.map(textOf).join('\n') }
 }
+
+function textOf({ path, capabilities, parameters }: Rule): string {
+  const allowed = Object.entries(parameters ?? {}).map(([name, values]) => `    ${quoted(name)} = [${values.map(valueOf).join(', ')}]\n`)
+  const block = parameters === undefined ? '' : `  allowed_parameters = {\n${allowed.join('')}  }\n`
+  return `path ${quoted(path)} {\n  capabilities = [${capabilities.map(quoted).join(', ')}]\n${block}}\n`
+}
+
+const valueOf = (value: unknown): string => (typeof value === 'string' ? quoted(value) : String(value))
 
 /** Lower case, as the server keeps it. Without `{grant}`, two agents whose names become one by that are told apart by a digest of the name. */
 export function policyName(template: string, grant: ProviderGrant): string {
@@ -60,7 +74,7 @@ export function policyName(template: string, grant: ProviderGrant): string {
   return template.replaceAll('{agent}', () => (isOwn ? plain : `${plain}-${digestOf(grant.agent)}`)).replaceAll('{grant}', () => digest)
 }
 
-const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 16)
 
 /** Can a policy say it? Else what it says would be more than what is granted. */
 export function isExpressible(grant: ProviderGrant): boolean {
@@ -87,6 +101,7 @@ function flawOf(id: string): string | undefined {
   if (!path.includes('/')) return 'names no mount, or all that begin so'
   if (path.includes('*')) return 'holds a "*", which stands for whatever follows'
   if (path.split('/').some((segment) => segment.startsWith('+'))) return 'has a segment that begins with "+", which stands for any'
+  if (isPrefix(id) && path.endsWith('+')) return 'ends in "+*"'
   if (/\{\{|\}\}|\$\{/.test(path)) return 'holds "{{", "}}" or "${", which are filled in'
   return undefined
 }
@@ -94,11 +109,12 @@ function flawOf(id: string): string | undefined {
 /** As a whole. Such a one is given no rule: one that allows a path would come before one that denies all that begins so. */
 const isDenied = (id: string, { deny }: ProviderGrant): boolean => deny.some((denied) => denied === id || (isPrefix(denied) && beginsWith(id, denied)))
 
-function rulesOf(id: string, { path: mount, kind }: Mount, isIssued: boolean): readonly Rule[] {
+function rulesOf(id: string, { path: mount, kind }: Mount, sent: Readonly<Record<string, unknown>> | undefined): readonly Rule[] {
   const within = id.slice(mount.length + 1)
   const read = (path: string): Rule => ({ path, capabilities: ['read'] })
   if (kind === 'kv-2') return [read(`${mount}/data/${within}`), read(`${mount}/metadata/${within}`)]
-  return isIssued ? [{ path: id, capabilities: ['update'] }] : [read(id)]
+  if (sent === undefined) return [read(id)]
+  return [{ path: id, capabilities: ['update'], parameters: Object.fromEntries(Object.entries(sent).map(([name, value]) => [name, [value]])) }]
 }
 
-const quoted = (path: string): string => path.replaceAll('\\', '\\\\').replaceAll('"', '\\"')
+const quoted = (text: string): string => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`

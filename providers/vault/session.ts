@@ -10,6 +10,7 @@ import { failure } from './failure.js'
 import { grantOf, type Grant } from './login.js'
 import { asRecord, VaultResponseError, type Body } from './response.js'
 import type { TokenSource } from './token-source.js'
+import { waitFor } from './wait-for.js'
 
 /** Sends a request with the token of a session. */
 export type Send = (call: Omit<Call, 'token' | 'signal'>, context: CallContext) => Promise<Body>
@@ -23,17 +24,19 @@ export interface Held {
   isRenewable: boolean
   /** With which this one ends, whatever its own time is. */
   readonly parent: Held | undefined
-  /** Has any request gone through with it? */
-  wasAccepted: boolean
+  /** Requests that it is good for; Infinity where they are not counted. Counted here as well, since a token that others have used up looks like one that is dead. */
+  usesLeft: number
 }
 
 /** Epoch milliseconds of a token's end, or of that of the token that it was made under. */
 export const endOf = ({ expiresAt, parent }: Held): number => Math.min(expiresAt ?? Infinity, parent === undefined ? Infinity : endOf(parent))
 
-/** Milliseconds of a renewal or a login that runs behind. */
+/** Milliseconds of a renewal or a login, at most. */
 const patience = 15_000
-/** Logins for one request: a token that is counted may be used up by others before its turn comes. */
-const mostLogins = 5
+/** Milliseconds in which no refusal is taken for that of a dead token, after a new one was refused as if it were dead: whoever may not ask for the mounts looks so. */
+const blindness = 60_000
+/** What every token may ask, and what is not counted among its uses. */
+const uncounted = 'sys/internal/ui/mounts'
 /** A token with less than this left is not used any more. */
 const margin = 1_000
 const shortestGap = 1_000
@@ -52,8 +55,8 @@ export class Session {
   readonly #replaced: Held[] = []
   #failures = 0
   #isClosed = false
-  /** Has a token that was just given been taken for a dead one? Then the server does not let it be told. */
-  #isBlind = false
+  /** Epoch milliseconds. */
+  #blindUntil = -Infinity
 
   constructor(source: TokenSource, client: VaultClient, setup: ProviderSetup) {
     this.#source = source
@@ -65,56 +68,65 @@ export class Session {
    * Runs a request with the token. Where that is refused since the token is not valid any more, it logs in and runs it once more.
    * @throws What the request throws, or why there is no token.
    */
-  async run<Result>({ signal }: CallContext, request: (held: Held) => Promise<Result>): Promise<Result> {
+  async run<Result>(context: CallContext, request: (held: Held) => Promise<Result>, uses = 1): Promise<Result> {
     let refused: Held | undefined
-    for (let left = mostLogins; ; left -= 1) {
-      const held = await this.#current(signal)
+    for (;;) {
+      const held = await this.#current(context)
       if (refused !== undefined && held.token === refused.token) throw invalidToken()
+      held.usesLeft -= uses
       try {
-        const result = await request(held)
-        held.wasAccepted = true
-        return result
+        return await request(held)
       } catch (error) {
-        if (!isRefusal(error) || !(await this.#isDead(held, signal))) throw error
-        // New ones that nobody could use look dead to whoever may not ask: from now on a refusal is taken for what it says.
-        if (left === 0 && !held.wasAccepted) this.#isBlind = true
-        if (left === 0) throw error
+        if (!isRefusal(error) || !(await this.#isDead(held, context.signal))) throw error
+        if (refused !== undefined) {
+          this.#blindUntil = this.#setup.clock.now() + blindness
+          throw error
+        }
       }
       refused = held
-      if (this.#held === held) this.#held = undefined
+      this.#drop(held)
     }
   }
 
   /** Sends one request as `run` does. */
-  readonly send: Send = (call, context) => this.run(context, ({ token }) => this.#client.request({ ...call, token, signal: context.signal }))
+  readonly send: Send = (call, context) =>
+    this.run(context, ({ token }) => this.#client.request({ ...call, token, signal: context.signal }), call.path.startsWith(uncounted) ? 0 : 1)
 
-  async #current(signal: AbortSignal): Promise<Held> {
+  async #current({ signal, timeout }: CallContext): Promise<Held> {
     if (this.#isClosed) throw new SecretError({ code: 'closed' })
     const held = this.#held
-    if (held !== undefined && endOf(held) - margin > this.#setup.clock.now()) return held
+    if (held !== undefined && held.usesLeft > 0 && endOf(held) - margin > this.#setup.clock.now()) return held
     signal.throwIfAborted()
-    return await waitFor(this.#loggedIn(), signal)
+    return await waitFor(this.#loggedIn(timeout), signal)
+  }
+
+  /** It may be alive for all that is known, and what was lent to it lives on with it. */
+  #drop(held: Held): void {
+    if (this.#held === held) this.#held = undefined
+    const now = this.#setup.clock.now()
+    const alive = this.#replaced.filter((one) => one !== held && endOf(one) > now)
+    this.#replaced.splice(0, Infinity, ...alive, held)
   }
 
   /** One for all who wait. */
-  #loggedIn(): Promise<Held> {
+  #loggedIn(timeout = patience): Promise<Held> {
     if (this.#login !== undefined) return this.#login
-    const login = this.#logIn().finally(() => (this.#login = undefined))
+    const login = this.#logIn(Math.min(patience, timeout)).finally(() => (this.#login = undefined))
     // All who waited may have left.
     login.catch(() => undefined)
     this.#login = login
     return login
   }
 
-  async #logIn(): Promise<Held> {
+  async #logIn(timeout: number): Promise<Held> {
     const { clock } = this.#setup
     const startedAt = clock.now()
     let outcome: SecretErrorCode | 'ok' = 'ok'
     try {
-      const signal = AbortSignal.timeout(patience)
+      const signal = AbortSignal.timeout(Math.max(1, timeout))
       // What gives a credential may never answer.
       const given = await waitFor(this.#source.take({ client: this.#client, signal, conceal: this.#setup.conceal }), signal)
-      const { held, isDead } = await this.#take(given, startedAt)
+      const { held, isDead } = await this.#take(given, startedAt, signal)
       // It is used all the same: what stands before the server may let through neither of the requests that would tell.
       if (isDead) outcome = 'unauthenticated'
       if (this.#isClosed) {
@@ -122,35 +134,42 @@ export class Session {
         await this.#end(held)
         throw new SecretError({ code: 'closed' })
       }
-      if (this.#held !== undefined && this.#held.token !== held.token) this.#replaced.push(this.#held)
+      if (this.#held !== undefined && this.#held.token !== held.token) this.#drop(this.#held)
       this.#held = held
       this.#failures = 0
       this.#plan(held)
       return held
     } catch (error) {
-      outcome = codeOf(error)
+      outcome = codeOf(asLogin(error))
       if (isSecretError(error) && error.reason === 'wrapping-token')
         this.#setup.warn('The wrapping token of vault.auth was not what it should be: it may have been used or swapped by somebody else.')
-      throw error
+      throw asLogin(error)
     } finally {
       if (!this.#source.isSilent) this.#setup.login({ outcome, duration: clock.now() - startedAt })
     }
   }
 
-  async #take(given: Grant | undefined, sentAt: number): Promise<{ held: Held; isDead: boolean }> {
-    if (given === undefined) return { held: { token: undefined, expiresAt: undefined, isRenewable: false, parent: undefined, wasAccepted: false }, isDead: false }
+  async #take(given: Grant | undefined, sentAt: number, signal: AbortSignal): Promise<{ held: Held; isDead: boolean }> {
+    if (given === undefined) return { held: { token: undefined, expiresAt: undefined, isRenewable: false, parent: undefined, usesLeft: Infinity }, isDead: false }
     this.#setup.conceal(given.token, 'vault token')
-    const { duration, isRenewable, isRefused } = given.duration === undefined ? await this.#lookUp(given) : { ...given, isRefused: false }
-    const held = { token: given.token, expiresAt: duration === undefined || duration === 0 ? undefined : sentAt + duration, isRenewable, parent: given.parent, wasAccepted: false }
-    return { held, isDead: isRefused && (await this.#isDead(held, AbortSignal.timeout(patience))) }
+    const { duration, isRenewable, uses, isRefused } = given.duration === undefined ? await this.#lookUp(given, signal) : { ...given, isRefused: false }
+    const expiresAt = duration === undefined || duration === 0 ? undefined : sentAt + duration
+    const held = { token: given.token, expiresAt, isRenewable, parent: given.parent, usesLeft: uses ?? Infinity }
+    return { held, isDead: isRefused && (await this.#isDead(held, signal)) }
   }
 
   /** What the server knows of a token that came without its time. One that may not look itself up is used until it is refused. */
-  async #lookUp(given: Grant): Promise<Grant & { isRefused: boolean }> {
+  async #lookUp(given: Grant, signal: AbortSignal): Promise<Grant & { isRefused: boolean }> {
     try {
-      const { data } = await this.#client.request({ method: 'GET', path: 'auth/token/lookup-self', token: given.token, signal: AbortSignal.timeout(patience) })
-      const { ttl, renewable } = asRecord(data)
-      return { token: given.token, duration: typeof ttl === 'number' ? ttl * 1_000 : undefined, isRenewable: renewable === true, isRefused: false }
+      const { data } = await this.#client.request({ method: 'GET', path: 'auth/token/lookup-self', token: given.token, signal })
+      const { ttl, renewable, num_uses: uses } = asRecord(data)
+      return {
+        token: given.token,
+        duration: typeof ttl === 'number' ? ttl * 1_000 : undefined,
+        isRenewable: renewable === true,
+        ...(typeof uses === 'number' && uses > 0 ? { uses } : {}),
+        isRefused: false,
+      }
     } catch (error) {
       if (isRefusal(error)) return { ...given, isRefused: true }
       throw error
@@ -185,6 +204,17 @@ export class Session {
   async #extend(held: Held): Promise<boolean> {
     const { clock } = this.#setup
     const startedAt = clock.now()
+    try {
+      const isExtended = await this.#renewSelf(held, startedAt)
+      this.#setup.login({ outcome: 'ok', duration: clock.now() - startedAt })
+      return isExtended
+    } catch (error) {
+      this.#setup.login({ outcome: codeOf(asLogin(error)), duration: clock.now() - startedAt })
+      throw error
+    }
+  }
+
+  async #renewSelf(held: Held, startedAt: number): Promise<boolean> {
     const left = (held.expiresAt ?? startedAt) - startedAt
     const answer = await this.#client.request({ method: 'POST', path: 'auth/token/renew-self', body: {}, token: held.token, signal: AbortSignal.timeout(patience) })
     const { duration, isRenewable } = grantOf(answer)
@@ -202,14 +232,17 @@ export class Session {
    * token that is valid may ask for these, whatever its policies are, and none of its uses is counted.
    */
   async #isDead(held: Held, signal: AbortSignal): Promise<boolean> {
-    if (held.token === undefined || this.#isBlind) return false
-    if (endOf(held) <= this.#setup.clock.now()) return true
+    if (held.token === undefined) return false
+    const now = this.#setup.clock.now()
+    if (endOf(held) <= now) return true
+    if (now < this.#blindUntil) return false
     try {
-      await this.#client.request({ method: 'GET', path: 'sys/internal/ui/mounts', token: held.token, signal })
+      await this.#client.request({ method: 'GET', path: uncounted, token: held.token, signal })
       return false
     } catch (error) {
-      if (isRefusal(error)) return true
-      throw error
+      signal.throwIfAborted()
+      // Whatever keeps it from being told: what was refused stays refused, and is not served in place of an outage.
+      return isRefusal(error)
     }
   }
 
@@ -240,23 +273,17 @@ export class Session {
 const isRefusal = (error: unknown): boolean => error instanceof VaultResponseError && (error.statusCode === 403 || error.statusCode === 401)
 
 const invalidToken = (): SecretError =>
-  new SecretError({ code: 'unauthenticated', fix: 'The token is not valid any more: set another in VAULT_TOKEN, run `vault login`, or say in `vault.auth` how to log in' })
+  new SecretError({
+    code: 'unauthenticated',
+    fix: 'The token is not valid, or not any more: set another in `vault.token` (VAULT_TOKEN, BAO_TOKEN), run `vault login`, or say in `vault.auth` how to log in',
+  })
+
+/** A login that is refused must not look as if there were no secret, whatever status the server says it with. */
+function asLogin(error: unknown): unknown {
+  if (!(error instanceof VaultResponseError) || ![400, 401, 403, 404, 405].includes(error.statusCode)) return error
+  return new SecretError({ code: 'unauthenticated', status: error.statusCode, fix: 'Vault does not take the token: check `vault.auth` or `vault.token` (VAULT_TOKEN)' })
+}
 
 function codeOf(error: unknown): SecretErrorCode {
   return isSecretError(error) ? error.code : (failure(error)?.code ?? 'unavailable')
-}
-
-/** Waits for what others wait for too: who leaves ends nothing. */
-async function waitFor<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  signal.throwIfAborted()
-  let leave: (() => void) | undefined
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', leave, { once: true })
-  })
-  try {
-    return await Promise.race([promise, left])
-  } finally {
-    if (leave !== undefined) signal.removeEventListener('abort', leave)
-  }
 }

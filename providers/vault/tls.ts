@@ -18,6 +18,10 @@ const variables = { caFile: 'VAULT_CACERT', caPath: 'VAULT_CAPATH', certFile: 'V
 export async function loadTls(tls: CheckedTls): Promise<TlsMaterial> {
   const { caPath } = tls
   const [ca, cert, key] = await Promise.all([caPath === undefined ? load(tls, 'ca') : loadAll(caPath), load(tls, 'cert'), load(tls, 'key')])
+  for (const text of [ca ?? []].flat()) {
+    if (!text.includes('-----BEGIN CERTIFICATE-----') && !text.includes('-----BEGIN TRUSTED CERTIFICATE-----'))
+      throw invalidConfig('vault.tls.ca (VAULT_CACERT)', 'holds no certificate', 'certificates in PEM, which begin with -----BEGIN CERTIFICATE-----')
+  }
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),

@@ -5,7 +5,7 @@ import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secr
 import type { Duration } from '../../src/provider.js'
 import { VaultClient, type Call } from './client.js'
 import { failure } from './failure.js'
-import { checkOptions, optionNames, type VaultOptions } from './options.js'
+import { checkOptions, checkPath, optionNames, type VaultOptions } from './options.js'
 import { encodePath, trimSlashes } from './path.js'
 import { asRecord, textOf, VaultResponseError, type Body } from './response.js'
 import { Session } from './session.js'
@@ -52,9 +52,9 @@ export function transit(options: TransitOptions): Transit {
   for (const name of ['parameters', 'agents']) if (name in connection) throw invalidConfig(`transit.${name}`, 'is not an option', 'those of the connection to Vault')
   return new TransitClient({
     connection,
-    path: encodePath(trimSlashes(mount === undefined ? 'transit' : checkString(mount, 'transit.mount'))),
-    key: encodePath(checkString(key, 'transit.key')),
-    agent: agent === undefined ? undefined : checkString(agent, 'transit.agent'),
+    path: encodePath(mount === undefined ? 'transit' : checkPath(trimSlashes(checkString(mount, 'transit.mount')), 'transit.mount')),
+    key: encodePath(checkPath(key, 'transit.key')),
+    agent: agent === undefined ? undefined : checkText(checkString(agent, 'transit.agent'), 'transit.agent'),
     timeout: timeout === undefined ? 10_000 : checkDuration(timeout, 'transit.timeout'),
     conceal: conceal === undefined ? () => undefined : (checkFunction(conceal, 'transit.conceal') as Settings['conceal']),
     warn: warn === undefined ? warnProcess : (checkFunction(warn, 'transit.warn') as Settings['warn']),
@@ -162,14 +162,17 @@ class TransitClient implements Transit {
 
   async #send(action: Action, body: Call['body'] & object, { signal }: TransitCall): Promise<Body> {
     const { path, key, timeout } = this.#settings
-    const late = AbortSignal.timeout(timeout)
-    const either = signal === undefined ? late : AbortSignal.any([signal, late])
+    const late = new AbortController()
+    const timer = systemClock.setTimer(() => late.abort(), timeout)
+    const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal])
     try {
       return await this.#session.send({ method: 'POST', path: `${path}/${action}/${key}`, body, mayHaveResults: 'batch_input' in body }, { signal: either, timeout })
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason
-      if (late.aborted) throw new SecretError({ code: 'timeout', fix: 'Vault did not answer in time: raise `transit.timeout`, or check the network' })
+      if (late.signal.aborted) throw new SecretError({ code: 'timeout', fix: 'Vault did not answer in time: raise `transit.timeout`, or check the network' })
       throw asSecretError(error)
+    } finally {
+      timer.clear()
     }
   }
 }
@@ -181,14 +184,20 @@ const items = (ciphertexts: unknown): readonly Item[] =>
 
 function checkPlaintext(plaintext: unknown): string | Uint8Array {
   if (typeof plaintext !== 'string' && !(plaintext instanceof Uint8Array)) throw invalidConfig('plaintext', 'is neither text nor bytes', 'a string or a Uint8Array')
-  return plaintext
+  return typeof plaintext === 'string' ? checkText(plaintext, 'plaintext') : plaintext
+}
+
+/** What UTF-8 cannot write would come back as something else. */
+function checkText(text: string, option: string): string {
+  if (/\p{Cs}/u.test(text)) throw invalidConfig(option, 'has half of a surrogate pair, which is no Unicode', 'text, or bytes')
+  return text
 }
 
 const base64 = (plaintext: string | Uint8Array): string => Buffer.from(plaintext).toString('base64')
 
 const ciphertextOf = ({ ciphertext }: Readonly<Record<string, unknown>>): string => textOf(ciphertext) ?? unanswered()
 const plaintextOf = ({ plaintext }: Readonly<Record<string, unknown>>): Uint8Array =>
-  typeof plaintext === 'string' ? new Uint8Array(Buffer.from(plaintext, 'base64')) : unanswered()
+  typeof plaintext === 'string' && /^[\w+/]*={0,2}$/.test(plaintext) ? new Uint8Array(Buffer.from(plaintext, 'base64')) : unanswered()
 
 function unanswered(): never {
   throw new SecretError({ code: 'unavailable', fix: 'Vault answered without a result' })
@@ -204,15 +213,18 @@ function outcomeOf<Result>(item: Readonly<Record<string, unknown>>, read: (item:
   }
 }
 
+const place = 'Check `transit.key` and `transit.mount`, and that a policy grants "update" on encrypt/, decrypt/ and rewrap/ of this key'
+
 const refused = (status?: number): SecretError =>
   new SecretError({
     code: 'invalid-value',
     ...(status === undefined ? {} : { status }),
-    fix: 'Vault cannot do this with what it was given: it is no ciphertext of this key, was made for another agent, or is of a version below `min_decryption_version`',
+    fix: 'Vault cannot do this with what it was given: it is no ciphertext of this key, was made for another agent, or is of a version below `min_decryption_version`; or the key is of a type that cannot, as one without associated data for an `agent`',
   })
 
 function asSecretError(error: unknown): SecretError {
   if (isSecretError(error)) return error
   if (error instanceof VaultResponseError && error.statusCode === 400) return refused(400)
-  return new SecretError(failure(error) ?? { code: 'unavailable' })
+  const known = failure(error)
+  return new SecretError(known === undefined ? { code: 'unavailable' } : { ...known, ...(known.code === 'not-found' || known.code === 'denied' ? { fix: place } : {}) })
 }

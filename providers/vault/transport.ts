@@ -51,6 +51,8 @@ export class Transport {
     const text = await readText(response, request.signal)
     const body = parse(text)
     const isOk = (statusCode >= 200 && statusCode < 300) || (statusCode === 400 && request.mayHaveResults === true && Array.isArray(asRecord(body?.['data'])['batch_results']))
+    // A proxy before it says of itself what looks the same: that it knows no such place, or lets nobody in.
+    if (!isOk && statusCode < 500 && !isVaults(body)) throw new VaultAnswerError('not-json', statusCode)
     if (!isOk) throw new VaultResponseError(statusCode, retryAfterOf(response), body)
     // Only who writes is answered with nothing.
     if (body === undefined || (text.trim() === '' && request.method === 'GET')) throw new VaultAnswerError('not-json', statusCode)
@@ -75,7 +77,11 @@ export class Transport {
       signal.addEventListener('abort', abort, { once: true })
       sent.on('response', resolve)
       sent.on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error))
-      sent.on('close', () => signal.removeEventListener('abort', abort))
+      sent.on('close', () => {
+        signal.removeEventListener('abort', abort)
+        // Of an answer that changes the protocol there is neither an answer nor an error.
+        reject(signal.aborted ? (signal.reason as Error) : new VaultAnswerError('not-json', 101))
+      })
       sent.end(payload)
     })
   }
@@ -111,6 +117,9 @@ function parse(text: string): Readonly<Record<string, unknown>> | undefined {
     return undefined
   }
 }
+
+/** Every refusal has one of these: https://developer.hashicorp.com/vault/api-docs#error-response; warnings come without the first. */
+const isVaults = (body: Readonly<Record<string, unknown>> | undefined): boolean => Array.isArray(body?.['errors']) || typeof body?.['request_id'] === 'string'
 
 /** Milliseconds of `Retry-After`: https://www.rfc-editor.org/rfc/rfc9110.html#name-retry-after. */
 function retryAfterOf({ headers }: IncomingMessage): number | undefined {

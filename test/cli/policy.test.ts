@@ -37,7 +37,7 @@ describe('keyward policy', () => {
   it('prints what the server then holds a token to', async () => {
     const { output, exitCode } = await run(['--agent', 'researcher'])
     expect(exitCode).toBe(0)
-    const [, name = ''] = /^# vault: policy (keyward-researcher-[\da-f]{12})$/m.exec(output) ?? []
+    const [, name = ''] = /^# vault: policy (keyward-researcher-[\da-f]{16})$/m.exec(output) ?? []
     await server.putPolicy(name, output)
     const token = await server.createToken([name])
     for (const id of ['A', 'B', 'search/key', 'search/private']) await server.demand('POST', `secret/data/${id}`, { data: { value: 'x' } })

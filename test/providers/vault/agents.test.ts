@@ -62,7 +62,7 @@ async function statuses(of: string, paths: readonly string[]): Promise<readonly 
 describe('the policy of a grant', () => {
   it('lets through what is granted, and the server refuses all else', async () => {
     const { name, text } = await apply(grantOf('Researcher', ['A', 'search/*', 'OLD'], ['search/private/*']))
-    expect(name).toMatch(/^keyward-researcher-[\da-f]{12}$/)
+    expect(name).toMatch(/^keyward-researcher-[\da-f]{16}$/)
     expect(text).toMatch(/path "secret\/data\/A" \{\n {2}capabilities = \["read"\]\n\}/)
     const own = await server.createToken([name])
     expect(await statuses(own, ['secret/data/A', 'secret/data/search/key', 'secret/data/search/other', 'old/app'])).toEqual([200, 200, 200, 200])
