@@ -18,16 +18,21 @@ const variables = { caFile: 'VAULT_CACERT', caPath: 'VAULT_CAPATH', certFile: 'V
 export async function loadTls(tls: CheckedTls): Promise<TlsMaterial> {
   const { caPath } = tls
   const [ca, cert, key] = await Promise.all([caPath === undefined ? load(tls, 'ca') : loadAll(caPath), load(tls, 'cert'), load(tls, 'key')])
-  for (const text of [ca ?? []].flat()) {
-    if (!text.includes('-----BEGIN CERTIFICATE-----') && !text.includes('-----BEGIN TRUSTED CERTIFICATE-----'))
-      throw invalidConfig('vault.tls.ca (VAULT_CACERT)', 'holds no certificate', 'certificates in PEM, which begin with -----BEGIN CERTIFICATE-----')
-  }
+  for (const text of [ca ?? []].flat()) demandPem(text, 'vault.tls.ca (VAULT_CACERT)', 'CERTIFICATE')
+  if (cert !== undefined) demandPem(cert, 'vault.tls.cert (VAULT_CLIENT_CERT)', 'CERTIFICATE')
+  if (key !== undefined) demandPem(key, 'vault.tls.key (VAULT_CLIENT_KEY)', 'PRIVATE KEY')
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
     ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
   }
+}
+
+/** What TLS says of a text that is none of these names neither the option nor the file. */
+function demandPem(text: string, option: string, kind: 'CERTIFICATE' | 'PRIVATE KEY'): void {
+  if (!new RegExp(`^-----BEGIN (?:[A-Z0-9]+ )*${kind}-----`, 'm').test(text))
+    throw invalidConfig(option, `holds no ${kind.toLowerCase()}`, `PEM, which begins with -----BEGIN ${kind}-----`)
 }
 
 async function load(tls: CheckedTls, name: 'ca' | 'cert' | 'key'): Promise<string | undefined> {

@@ -14,7 +14,7 @@ beforeAll(async () => {
   await server.demand('POST', 'sys/mounts/old', { type: 'kv', options: { version: '1' } })
   for (const id of ['A', 'B', 'search/key', 'search/other', 'search/private/key']) await server.demand('POST', `secret/data/${id}`, { data: { value: `value of ${id}` } })
   await server.demand('POST', 'old/app', { value: 'of the old' })
-  await server.demand('POST', 'auth/token/roles/agents', { allowed_policies_glob: ['keyward-*'], orphan: false, renewable: true, token_no_default_policy: true })
+  await server.demand('POST', 'auth/token/roles/agents', { allowed_policies_glob: ['keyward-*'], orphan: true, renewable: true })
   await server.putPolicy(
     'app',
     'path "auth/token/create/agents" { capabilities = ["update"] }\npath "secret/*" { capabilities = ["read"] }\npath "old/*" { capabilities = ["read"] }',
@@ -26,7 +26,7 @@ afterAll(() => server.stop())
 const kept = closeAfterEach()
 
 const agents = { tokenRole: 'agents' }
-function open(options: VaultOptions = {}): { secrets: RootSecrets<string>; events: AuditEvent[] } {
+function open(options: VaultOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): { secrets: RootSecrets<string>; events: AuditEvent[] } {
   const events: AuditEvent[] = []
   const secrets = kept(
     createSecrets<string>({
@@ -34,6 +34,7 @@ function open(options: VaultOptions = {}): { secrets: RootSecrets<string>; event
       references: { OLD: 'old/app' },
       retry: false,
       audit: (event) => void events.push(event),
+      ...more,
     }),
   )
   return { secrets, events }
@@ -52,6 +53,17 @@ const grantOf = (agent: string, allow: readonly string[], deny: readonly string[
   allow: allow.map((name) => (name === 'OLD' ? 'old/app' : `secret/${name}`)),
   deny: deny.map((name) => `secret/${name}`),
 })
+
+/** Tokens of an agent that are alive. */
+async function tokensOf(agent: string): Promise<readonly Record<string, unknown>[]> {
+  const { data } = await server.demand('LIST', 'auth/token/accessors')
+  const found = await Promise.all(
+    (data as { keys: string[] }).keys.map(
+      async (accessor) => (await server.request('POST', 'auth/token/lookup-accessor', { accessor })).body['data'] as Record<string, unknown> | undefined,
+    ),
+  )
+  return found.flatMap((one) => ((one?.['meta'] as { agent?: string } | null | undefined)?.agent === agent ? [one!] : []))
+}
 
 /** What a token may do, asked of the server past everything else. */
 async function statuses(of: string, paths: readonly string[]): Promise<readonly number[]> {
@@ -92,7 +104,7 @@ describe('the policy of a grant', () => {
       const own = await server.createToken([(await apply(grantOf('quoted', [id]))).name])
       expect(await statuses(own, [`secret/data/${encodeURIComponent(id)}`, 'secret/data/A'])).toEqual([200, 403])
     }
-    for (const id of ['a*b', '+', 'x/+/y', '+x', '{{identity.entity.id}}', '${x}'])
+    for (const id of ['a*b', '+', 'x/+/y', '+x', 'x+*', '{{identity.entity.id}}', '${x}'])
       await expect(apply(grantOf('metacharacters', [id]))).rejects.toMatchObject({ code: 'unsupported', reason: 'policy' })
     for (const id of ['secret*', 'sec*', '*']) await expect(apply({ agent: 'wide', allow: [id], deny: [] })).rejects.toMatchObject({ code: 'unsupported', reason: 'policy' })
   })
@@ -158,6 +170,109 @@ describe('the token of an agent', () => {
       .toEqual(names.map((name) => `value of ${name}`))
     secrets.invalidate('A')
     expect(await scope.getSecret('A')).toBe('value of A')
+  })
+
+  it('lives for its time and no longer than the grant, and has no policy but its own', async () => {
+    await apply(grantOf('timed', ['A']))
+    const { secrets } = open({ agents: { ...agents, ttl: '10m', uses: 50 } })
+    await secrets.scope({ agent: 'timed', allow: ['A'], expiresIn: '20m' }).getSecret('A')
+    const [own = {}] = await tokensOf('timed')
+    expect(own).toMatchObject({ policies: [expect.stringMatching(/^keyward-timed-/)], orphan: true, num_uses: expect.any(Number) as number, display_name: 'token-keyward' })
+    expect(own['creation_ttl']).toBe(600)
+    expect(own['explicit_max_ttl']).toBeGreaterThan(1_190)
+    expect(own['explicit_max_ttl']).toBeLessThanOrEqual(1_200)
+    expect(own['num_uses']).toBeLessThanOrEqual(50)
+    expect(own['num_uses']).toBeGreaterThan(40)
+  })
+
+  it('is renewed under its own policy', { timeout: 20_000 }, async () => {
+    await apply(grantOf('renewing', ['A']))
+    const { secrets, events } = open({ agents: { ...agents, ttl: '3s' } }, { cache: false })
+    const scope = secrets.scope({ agent: 'renewing', allow: ['A'] })
+    const made = async (): Promise<number> => (await server.audit()).filter(({ type, request }) => type === 'request' && request.path === 'auth/token/create/agents').length
+    await scope.getSecret('A')
+    const before = await made()
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
+    expect(await scope.getSecret('A')).toBe('value of A')
+    expect(await made()).toBe(before)
+    expect(new Set(events.flatMap((event) => (event.type === 'login' ? [event.outcome] : [])))).toEqual(new Set(['ok']))
+  })
+
+  it('describes what it reads', async () => {
+    await apply(grantOf('describing', ['A']))
+    const scope = open().secrets.scope({ agent: 'describing', allow: ['A'], enforcement: 'backend' })
+    expect(await scope.describeSecret('A')).toMatchObject({ version: '1', createdAt: expect.any(Date) as Date })
+    const seen = (await server.audit()).filter(
+      ({ type, request, auth }) => type === 'response' && request.path === 'secret/metadata/A' && auth?.metadata?.['agent'] === 'describing',
+    )
+    expect(seen.map(({ error }) => error)).toEqual([undefined])
+  })
+
+  it('is not given out where a policy cannot say the grant', async () => {
+    const { secrets } = open({}, { references: { WILD: 'secret/a%2Ab', A: 'secret/A' } })
+    await server.demand('POST', `secret/data/${encodeURIComponent('a*b')}`, { data: { value: 'of the wild' } })
+    const scope = secrets.scope({ agent: 'wild', allow: ['WILD'] })
+    expect(await scope.getSecret('WILD')).toBe('of the wild')
+    expect(scope.enforcement).toBe('process')
+    await expect(secrets.scope({ agent: 'wild', allow: ['WILD'], enforcement: 'backend' }).getSecret('WILD')).rejects.toMatchObject({ code: 'denied' })
+  })
+
+  it("that carries the app's identity is ended, and nothing is read with it", async () => {
+    await server.demand('POST', 'sys/auth/approle', { type: 'approle' })
+    await server.putPolicy('mint', 'path "auth/token/create/+" { capabilities = ["update"] }')
+    await server.putPolicy('everything', 'path "secret/*" { capabilities = ["read"] }')
+    await server.demand('POST', 'auth/approle/role/app', { token_policies: ['mint'] })
+    const { data: role } = await server.demand('GET', 'auth/approle/role/app/role-id')
+    const { data: secret } = await server.demand('POST', 'auth/approle/role/app/secret-id', {})
+    const auth = { method: 'approle', roleId: (role as { role_id: string }).role_id, secretId: (secret as { secret_id: string }).secret_id } as const
+    const { data: methods } = await server.demand('GET', 'sys/auth')
+    const { data: entity } = await server.demand('POST', 'identity/entity', { name: 'app', policies: ['everything'] })
+    await server.demand('POST', 'identity/entity-alias', {
+      name: auth.roleId,
+      canonical_id: (entity as { id: string }).id,
+      mount_accessor: (methods as Record<string, { accessor: string }>)['approle/']!.accessor,
+    })
+    await server.demand('POST', 'auth/token/roles/heirs', { allowed_policies_glob: ['keyward-*'], orphan: false, renewable: true })
+    await apply(grantOf('heir', ['A']))
+    const heir = open({ token: undefined as never, auth, agents: { tokenRole: 'heirs' } }).secrets.scope({ agent: 'heir', allow: ['A'], enforcement: 'backend' })
+    await expect(heir.getSecret('A')).rejects.toMatchObject({
+      code: 'denied',
+      deniedBy: 'backend',
+      reason: 'more-policies',
+      message: expect.stringContaining('orphan=true') as string,
+    })
+    const orphan = open({ token: undefined as never, auth }).secrets.scope({ agent: 'heir', allow: ['A'], enforcement: 'backend' })
+    expect(await orphan.getSecret('A')).toBe('value of A')
+    const alive = await tokensOf('heir')
+    expect(alive.map(({ policies }) => policies)).toEqual([[expect.stringMatching(/^keyward-heir-/)]])
+  })
+
+  it('of type batch, which no scope can end, is not used', async () => {
+    await server.demand('POST', 'auth/token/roles/batch', { allowed_policies_glob: ['keyward-*'], orphan: true, renewable: false, token_type: 'batch' })
+    await server.putPolicy('app', 'path "auth/token/create/+" { capabilities = ["update"] }\npath "secret/*" { capabilities = ["read"] }\npath "old/*" { capabilities = ["read"] }')
+    await apply(grantOf('batch', ['A']))
+    const scope = open({ agents: { tokenRole: 'batch' } }).secrets.scope({ agent: 'batch', allow: ['A'] })
+    await expect(scope.getSecret('A')).rejects.toMatchObject({ code: 'denied', reason: 'batch-token', message: expect.stringContaining('vault.agents.tokenRole') as string })
+  })
+
+  it('that is not made is told with the role, and what it lacks', async () => {
+    await apply(grantOf('refused', ['A']))
+    const without = await server.createToken(['default'])
+    const told = async (options: VaultOptions): Promise<unknown> =>
+      open(options)
+        .secrets.scope({ agent: 'refused', allow: ['A'] })
+        .getSecret('A', { default: 'of the caller' })
+        .catch((error: unknown) => error)
+    expect(await told({ agents: { tokenRole: 'absent' } })).toMatchObject({
+      code: 'denied',
+      reason: 'token-role',
+      message: expect.stringContaining('vault.agents.tokenRole') as string,
+    })
+    expect(await told({ token: without })).toMatchObject({
+      code: 'denied',
+      reason: 'token-role',
+      message: expect.stringContaining('"update" on auth/token/create/agents') as string,
+    })
   })
 
   it('may have a policy of a name that stays', async () => {

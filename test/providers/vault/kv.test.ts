@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { vault } from '../../../providers/vault/index.js'
 import type { VaultOptions } from '../../../providers/vault/options.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
+import { FaultProxy, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, make } from '../setup.js'
 import { closeAfterEach } from './opened.js'
@@ -79,6 +80,29 @@ describe('where a secret is', () => {
     expect(await server.audit()).toHaveLength(before)
   })
 
+  it('may be in a mount whose name would be another path, and is in no other', async () => {
+    for (const mount of ['p%41', 'pA', 'h#x', 'q?x']) {
+      await server.demand('POST', `sys/mounts/${encodeURIComponent(mount)}`, { type: 'kv', options: { version: '2' } })
+      await write(`${encodeURIComponent(mount)}/data/key`, { value: `of ${mount}` })
+    }
+    const secrets = open({ ENCODED: 'p%2541/key', PLAIN: 'pA/key', HASH: 'h%23x/key', QUESTION: 'q%3Fx/key', 'in/*': 'p%2541/*' })
+    expect(await secrets.getSecrets(['ENCODED', 'PLAIN', 'HASH', 'QUESTION'])).toEqual({ ENCODED: 'of p%41', PLAIN: 'of pA', HASH: 'of h#x', QUESTION: 'of q?x' })
+    await secrets.putSecret('ENCODED', 'written')
+    expect(await secrets.getSecret('PLAIN')).toBe('of pA')
+    expect(await secrets.describeSecret('ENCODED')).toMatchObject({ version: '2' })
+    const listed: string[] = []
+    for await (const { name } of secrets.listSecrets({ prefix: 'in/' })) listed.push(name)
+    expect(listed).toEqual(['in/key'])
+    await secrets.deleteSecret('ENCODED')
+    expect(await secrets.getSecret('PLAIN')).toBe('of pA')
+  })
+
+  it('has no control characters in it', async () => {
+    const provider = await make(vault({ address: server.address, token: server.rootToken }))
+    for (const id of ['secret/a\nb', 'secret/a\u0000', 'secret/\uD800']) await expect(provider.get({ id }, context)).rejects.toMatchObject({ code: 'unsupported' })
+    await provider.close!()
+  })
+
   it('in no mount is denied, and told how a reference begins', async () => {
     await expect(open({ NAME: 'nowhere/app' }).getSecret('NAME')).rejects.toMatchObject({
       code: 'denied',
@@ -130,6 +154,49 @@ describe('a value', () => {
     expect(await secrets.getSecret('PINNED')).toBe('first')
     for (const version of ['3', '0', '-1', 'latest', '1e0', '01']) await expect(secrets.getSecret('versioned', { version })).rejects.toMatchObject({ code: 'not-found' })
     await expect(open({ OLD: 'old/app' }).getSecret('OLD', { version: '1' })).rejects.toMatchObject({ code: 'unsupported', reason: 'version' })
+  })
+
+  it('of a version that there is not says so', async () => {
+    await write('secret/data/few', { value: 'one' })
+    for (const reading of [open().getSecret('few', { version: '9' }), open().describeSecret('few', { version: '9' })])
+      await expect(reading).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('no such version') as string })
+  })
+
+  it('of another version than was asked for, or of none, is not taken', async () => {
+    const proxy = await FaultProxy.start(server.address)
+    await write('secret/data/steady', { value: 'one' })
+    const secrets = kept(createSecrets<string>({ provider: vault({ address: proxy.address, token: server.rootToken }), cache: false, retry: false }))
+    const isData = ({ url }: { url?: string | undefined }): boolean => url?.includes('/data/') === true
+    expect(await secrets.getSecret('steady', { version: '1' })).toBe('one')
+    proxy.spoil(status(200, {}, '{"data":{"data":{"value":"of seven"},"metadata":{"version":7}}}'), isData)
+    await expect(secrets.getSecret('steady', { version: '1' })).rejects.toMatchObject({ code: 'unavailable', reason: 'not-json' })
+    for (const body of ['', '{}', '{"data":{}}', '{"data":null}']) {
+      proxy.spoil(status(200, {}, body), isData)
+      await expect(secrets.putSecret('steady', 'two')).rejects.toMatchObject({ code: 'unavailable', reason: 'not-json' })
+    }
+    expect(await open().getSecret('steady')).toBe('one')
+    await proxy.stop()
+  })
+
+  it('ends at the earlier of what the mount and what its metadata say', async () => {
+    const [early, late] = [new Date(Date.now() + 3_600_000), new Date(Date.now() + 7_200_000)]
+    await server.demand('POST', 'secret/metadata/ending', { delete_version_after: '90m', custom_metadata: { expires_at: early.toISOString() } })
+    await write('secret/data/ending', { value: 'x' })
+    expect((await open().describeSecret('ending')).expiresAt).toEqual(early)
+    await server.demand('POST', 'secret/metadata/ending', { delete_version_after: '90m', custom_metadata: { expires_at: late.toISOString() } })
+    const { expiresAt } = await open().describeSecret('ending')
+    expect(Math.abs(expiresAt!.getTime() - Date.now() - 5_400_000)).toBeLessThan(10_000)
+  })
+
+  it('is described to who may read it and nothing beside it', async () => {
+    await write('secret/data/alone', { value: 'not-to-be-told' })
+    await server.putPolicy('data-alone', 'path "secret/data/*" { capabilities = ["read"] }')
+    const secrets = open({}, { token: await server.createToken(['data-alone']) })
+    const description = await secrets.describeSecret('alone')
+    expect(description).toMatchObject({ version: '1', createdAt: expect.any(Date) as Date })
+    expect(JSON.stringify(description)).not.toContain('not-to-be-told')
+    expect(await secrets.describeSecret('alone', { version: '1' })).toMatchObject({ version: '1' })
+    await expect(secrets.describeSecret('absent')).rejects.toMatchObject({ code: 'not-found' })
   })
 
   it('that was deleted or destroyed is not found, and told why and when', async () => {
@@ -246,4 +313,61 @@ it('lists folder by folder what begins so, with versions, and without what is de
   expect(await listed('list/a')).toEqual(['list/a 1', 'list/ab 1'])
   expect(await listed('list/b/d')).toEqual(['list/b/d/e 1'])
   expect(await listed('list/none')).toEqual([])
+})
+
+it('lists names alone to who may not read them, and reads no value of a mount that keeps nothing beside it', async () => {
+  for (const name of ['one', 'two']) {
+    await write(`secret/data/named/${name}`, { value: name })
+    await server.demand('POST', `old/named/${name}`, { value: name })
+  }
+  await server.putPolicy('lister', 'path "secret/metadata/named/" { capabilities = ["list"] }\npath "old/named/" { capabilities = ["list"] }')
+  const secrets = open({ 'old/*': 'old/*' }, { token: await server.createToken(['lister']) })
+  const listed = async (prefix: string): Promise<readonly string[]> => {
+    const names: string[] = []
+    for await (const { name, version } of secrets.listSecrets({ prefix })) names.push(`${name} ${version}`)
+    return names.toSorted()
+  }
+  expect(await listed('named/')).toEqual(['named/one undefined', 'named/two undefined'])
+  const before = await requests('old/named/one')
+  expect(await listed('old/named/')).toEqual(['old/named/one undefined', 'old/named/two undefined'])
+  expect(await requests('old/named/one')).toBe(before)
+})
+
+it('lists past what engines make when it is read, and says which path it may not', async () => {
+  await server.demand('POST', 'sys/mounts/transit-of-list', { type: 'transit' })
+  await write('secret/data/beside', { value: 'x' })
+  const names = async (references: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+    const found: string[] = []
+    for await (const { name } of open(references).listSecrets()) found.push(name)
+    return found
+  }
+  expect(await names({ LENT: 'transit-of-list/keys/x' })).toContain('beside')
+  await expect(names({ AWAY: 'nowhere/x' })).rejects.toMatchObject({ code: 'denied', reason: 'mount', message: expect.stringContaining('"nowhere"') as string })
+})
+
+describe('what only KV can do', () => {
+  it.each([
+    ['put', (secrets: RootSecrets<string>) => secrets.putSecret('LENT', 'x')],
+    ['delete', (secrets: RootSecrets<string>) => secrets.deleteSecret('LENT')],
+    ['version', (secrets: RootSecrets<string>) => secrets.getSecret('LENT', { version: '1' })],
+    ['version', (secrets: RootSecrets<string>) => secrets.describeSecret('LENT', { version: '1' })],
+  ] as const)('is unsupported elsewhere: %s', async (reason, run) => {
+    await server.request('POST', 'sys/mounts/transit-of-kv', { type: 'transit' })
+    await expect(run(open({ LENT: 'transit-of-kv/keys/x' }))).rejects.toMatchObject({ code: 'unsupported', reason })
+  })
+
+  it('is refused what it does not keep', async () => {
+    await expect(open().putSecret('bytes', Uint8Array.from([1, 2]))).rejects.toMatchObject({ code: 'unsupported', reason: 'bytes' })
+  })
+
+  it('says that a write has to compare where it has to', async () => {
+    await server.demand('POST', 'secret/metadata/comparing', { cas_required: true })
+    const secrets = open()
+    await expect(secrets.putSecret('comparing', 'x')).rejects.toMatchObject({
+      code: 'unsupported',
+      reason: 'ifVersion',
+      message: expect.stringContaining('cas_required') as string,
+    })
+    expect(await secrets.putSecret('comparing', 'x', { ifVersion: null })).toEqual({ version: '1' })
+  })
 })

@@ -8,6 +8,7 @@ import { Postgres } from '../../servers/postgres.js'
 import { durationMilliseconds } from '../../../src/duration.js'
 import { context, make } from '../setup.js'
 import { lendUsers } from './database.js'
+import { FaultProxy, status, type Fault } from '../../servers/fault-proxy.js'
 import { closeAfterEach } from './opened.js'
 
 let server: OpenBao
@@ -66,7 +67,8 @@ describe('a lent user', () => {
 
   it("is never told to last longer than the app's token, under which that of an agent was made", async () => {
     await server.demand('POST', 'auth/token/roles/agents', { allowed_policies_glob: ['keyward-*'], orphan: false, renewable: true })
-    await server.putPolicy('app', 'path "auth/token/create/agents" { capabilities = ["update"] }\npath "database/*" { capabilities = ["read"] }')
+    await server.demand('POST', 'auth/token/roles/orphans', { allowed_policies_glob: ['keyward-*'], orphan: true, renewable: true })
+    await server.putPolicy('app', 'path "auth/token/create/+" { capabilities = ["update"] }\npath "database/*" { capabilities = ["read"] }')
     const token = await server.createToken(['app'], { ttl: '90s', no_default_policy: false })
     const provider = await make(vault({ address: server.address, token, agents: { tokenRole: 'agents' } }))
     const grant = { agent: 'borrower', allow: [id], deny: [] }
@@ -76,6 +78,113 @@ describe('a lent user', () => {
     const { lease } = await own.get({ id }, context)
     expect(durationMilliseconds(lease!.duration)).toBeLessThanOrEqual(90_000)
     await own.close!()
+    await provider.close!()
+    const other = await make(vault({ address: server.address, token, agents: { tokenRole: 'orphans' } }))
+    const { provider: orphan } = other.narrow!(grant)!
+    expect(durationMilliseconds((await orphan.get({ id }, context)).lease!.duration)).toBeGreaterThan(90_000)
+    await orphan.close!()
+    await other.close!()
+  })
+
+  it("is renewed and given back under the agent's own policy, which lets it touch no other lease", async () => {
+    await server.demand('POST', 'auth/token/roles/tenants', { allowed_policies_glob: ['keyward-*'], orphan: true, renewable: true })
+    const provider = await make(vault({ address: server.address, token: server.rootToken, agents: { tokenRole: 'tenants' } }))
+    const otherId = await lendUsers(server, database, 'other')
+    const grants = [id, otherId].map((one, index) => ({ agent: `tenant-${index}`, allow: [one], deny: [] }))
+    for (const grant of grants) {
+      const policy = await provider.policy!(grant, context)
+      await server.putPolicy(policy!.name, policy!.text)
+    }
+    const [one, other] = grants.map((grant) => provider.narrow!(grant)!.provider)
+    const [own, others] = [await one!.get({ id }, context), await other!.get({ id: otherId }, context)]
+    expect(await one!.renew!(own.lease!, context)).toMatchObject({ id: own.lease!.id })
+    await expect(one!.renew!(others.lease!, context)).rejects.toMatchObject({ statusCode: 403 })
+    await expect(one!.revoke!(others.lease!, context)).rejects.toMatchObject({ statusCode: 403 })
+    const { username, password } = others.value as { username: string; password: string }
+    expect(await whoAmI(username, password)).toBe(username)
+    await one!.revoke!(own.lease!, context)
+    const mine = own.value as { username: string; password: string }
+    await expect(whoAmI(mine.username, mine.password)).rejects.toThrow(/authentication failed|does not exist/)
+    for (const each of [one!, other!, provider]) await each.close!()
+  })
+
+  it('is not lent to a token whose requests are counted, since it would end with the last of them', async () => {
+    const token = await server.createToken(['reader'], { num_uses: 20 })
+    const secrets = kept(
+      createSecrets<string>({
+        provider: vault({ address: server.address, token: undefined as never, auth: { method: 'token', token: () => token } }),
+        references: { DB: id },
+        retry: false,
+      }),
+    )
+    const roles = async (): Promise<readonly string[]> => (await database.query('select rolname from pg_roles')).split('\n')
+    const before = new Set(await roles())
+    // Without the default policy it may not look itself up, and nobody knows.
+    const known = await server.createToken(['reader'], { num_uses: 20, no_default_policy: false })
+    const counted = kept(createSecrets<string>({ provider: vault({ address: server.address, token: known }), references: { DB: id }, retry: false }))
+    await expect(counted.getSecret('DB', { as: 'json' })).rejects.toMatchObject({
+      code: 'unsupported',
+      reason: 'uses',
+      message: expect.stringContaining('vault.agents.uses') as string,
+    })
+    expect((await roles()).filter((one) => !before.has(one))).toEqual([])
+    expect(await secrets.getSecret('DB', { as: 'json' })).toMatchObject({ username: expect.any(String) as string })
+  })
+
+  it('that comes when nobody waits for it any more is given back', { timeout: 20_000 }, async () => {
+    const proxy = await FaultProxy.start(server.address)
+    const roles = async (): Promise<readonly string[]> => (await database.query('select rolname from pg_roles')).split('\n')
+    const before = new Set(await roles())
+    const made = async (): Promise<readonly string[]> => (await roles()).filter((one) => !before.has(one))
+    const slowly: Fault = async (_, response, answer) => {
+      const body = await answer()
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+      response.writeHead(200, { 'content-type': 'application/json' }).end(body)
+    }
+    proxy.spoil(slowly, ({ url }) => url?.startsWith('/v1/database/creds/') === true)
+    const token = await server.createToken(['reader'])
+    const provider = (): ReturnType<typeof vault> => vault({ address: proxy.address, token })
+    const hasty = kept(createSecrets<string>({ provider: provider(), references: { DB: id }, timeout: '600ms', retry: false }))
+    await expect(hasty.getSecret('DB', { as: 'json' })).rejects.toMatchObject({ code: 'timeout' })
+    await expect.poll(made, { timeout: 5_000, interval: 100 }).toHaveLength(1)
+    await expect.poll(made, { timeout: 5_000, interval: 100 }).toEqual([])
+    const closing = createSecrets<string>({ provider: provider(), references: { DB: id } })
+    const reading = closing.getSecret('DB', { as: 'json' }).catch(({ code }: { code: string }) => code)
+    await expect.poll(made, { timeout: 5_000, interval: 50 }).toHaveLength(1)
+    await closing.close()
+    expect(await reading).toBe('closed')
+    expect(await made()).toEqual([])
+    await hasty.close()
+    await proxy.stop()
+  })
+
+  it('is what the engine answered, and nothing in place of it', async () => {
+    const proxy = await FaultProxy.start(server.address)
+    const token = await server.createToken(['reader'])
+    const secrets = kept(createSecrets<string>({ provider: vault({ address: proxy.address, token }), references: { DB: id, DB_PASSWORD: `${id}#password` }, retry: false }))
+    for (const body of ['{}', '{"data":null}', '{"data":["x"]}', '{"wrap_info":{"token":"x"}}', '{"errors":["x"]}']) {
+      proxy.spoil(status(200, {}, body), ({ url }) => url?.startsWith('/v1/database/creds/') === true)
+      await expect(secrets.getSecret('DB', { as: 'json' })).rejects.toMatchObject({ code: 'unavailable', reason: 'not-json' })
+      await expect(secrets.getSecret('DB_PASSWORD', { default: 'of the caller' })).rejects.toMatchObject({ code: 'unavailable' })
+    }
+    await proxy.stop()
+  })
+
+  it('of a static role says when its password changes', async () => {
+    await database.query('create role static_user with login')
+    await server.demand('POST', 'database/config/app', {
+      plugin_name: 'postgresql-database-plugin',
+      allowed_roles: ['reader', 'static'],
+      connection_url: `postgresql://{{username}}:{{password}}@127.0.0.1:${database.port}/postgres?sslmode=disable`,
+      username: 'owner',
+      password: database.password,
+    })
+    await server.demand('POST', 'database/static-roles/static', { db_name: 'app', username: 'static_user', rotation_period: '1h' })
+    const provider = await make(vault({ address: server.address, token: server.rootToken }))
+    const { nextRotationAt, lease, value } = await provider.get({ id: 'database/static-creds/static' }, context)
+    expect(lease).toBeUndefined()
+    expect(value).toMatchObject({ username: 'static_user' })
+    expect(Math.abs(nextRotationAt!.getTime() - Date.now() - 3_600_000)).toBeLessThan(10_000)
     await provider.close!()
   })
 
@@ -124,6 +233,24 @@ describe('what is issued', () => {
     const provider = await make(vault({ address: server.address, token, parameters: { 'pki/issue/web': { common_name: 'app.internal', ttl: '10m' } } }))
     const { expiresAt } = await provider.get({ id: 'pki/issue/web' }, context)
     expect(Math.abs(expiresAt!.getTime() - Date.now() - 600_000)).toBeLessThan(30_000)
+  })
+
+  it('is issued to an agent with these parameters, and the server refuses it others', async () => {
+    await server.demand('POST', 'auth/token/roles/issuers', { allowed_policies_glob: ['keyward-*'], orphan: true, renewable: true })
+    const parameters = { 'pki/issue/web': { common_name: 'app.internal', ttl: '10m', exclude_cn_from_sans: true } }
+    const provider = await make(vault({ address: server.address, token: server.rootToken, parameters, agents: { tokenRole: 'issuers' } }))
+    for (const allow of [['pki/issue/web'], ['pki/issue/*']]) {
+      const grant = { agent: 'issuer', allow, deny: [] }
+      const policy = await provider.policy!(grant, context)
+      await server.putPolicy(policy!.name, policy!.text)
+      const { provider: own } = provider.narrow!(grant)!
+      expect((await own.get({ id: 'pki/issue/web' }, context)).expiresAt).toBeInstanceOf(Date)
+      await own.close!()
+      const token = await server.createToken([policy!.name])
+      for (const other of [{ common_name: 'db.internal' }, { ...parameters['pki/issue/web'], alt_names: 'db.internal' }])
+        expect((await server.request('POST', 'pki/issue/web', other, token)).status).toBe(403)
+    }
+    await provider.close!()
   })
 
   it('without its parameters is said to want some', async () => {

@@ -68,6 +68,18 @@ async function createAppRole(settings: Readonly<Record<string, unknown>> = {}): 
 
 const logins = (events: readonly AuditEvent[]): readonly string[] => events.flatMap((event) => (event.type === 'login' ? [event.outcome] : []))
 
+it('the address is that of VAULT_ADDR, of VAULT_AGENT_ADDR before it, and of BAO_ADDR before that', async () => {
+  const token = await server.createToken(['agents'])
+  vi.stubEnv('VAULT_ADDR', server.address)
+  expect(await open({ address: undefined as never, token }).secrets.getSecret('key')).toBe('not-a-real-key')
+  vi.stubEnv('VAULT_ADDR', 'http://127.0.0.1:1')
+  vi.stubEnv('BAO_ADDR', server.address)
+  expect(await open({ address: undefined as never, token }).secrets.getSecret('key')).toBe('not-a-real-key')
+  vi.stubEnv('BAO_ADDR', 'http://127.0.0.1:1')
+  vi.stubEnv('VAULT_AGENT_ADDR', server.address)
+  expect(await open({ address: undefined as never, token }).secrets.getSecret('key')).toBe('not-a-real-key')
+})
+
 describe('a token', () => {
   it('is taken from the option, from VAULT_TOKEN, from BAO_TOKEN before it, or from a file', async () => {
     const token = await server.createToken(['agents'])
@@ -223,6 +235,26 @@ describe('a wrapped secret id', () => {
     expect((await server.request('POST', 'sys/wrapping/unwrap', {}, wrappedSecretId)).status).not.toBe(200)
   })
 
+  it('may be in a file, as the role id and a secret id may', async () => {
+    const { mount, roleId, secretId } = await createAppRole()
+    const roleIdFile = await save('role-id', `${roleId}\n`)
+    const wrappedSecretIdFile = await save('wrapped', `${await wrap(mount)}\n`)
+    expect(await open({ auth: { method: 'approle', mount, roleIdFile, wrappedSecretIdFile } }).secrets.getSecret('key')).toBe('not-a-real-key')
+    const secretIdFile = await save('secret-id', `${secretId}\n`)
+    expect(await open({ auth: { method: 'approle', mount, roleIdFile, secretIdFile } }).secrets.getSecret('key')).toBe('not-a-real-key')
+    const absent = open({ auth: { method: 'approle', mount, roleIdFile, secretIdFile: join(directory, 'absent') } })
+    await expect(absent.secrets.getSecret('key')).rejects.toMatchObject({ code: 'invalid-config', message: expect.stringMatching(/secretIdFile.*ENOENT.*absent/) as string })
+  })
+
+  it('of another role of the mount is told of, when it does not log in', async () => {
+    const { mount, roleId } = await createAppRole()
+    await server.demand('POST', `auth/${mount}/role/other`, { token_policies: ['agents'] })
+    const { wrap_info: info } = await server.demand('POST', `auth/${mount}/role/other/secret-id`, {}, server.rootToken, { 'x-vault-wrap-ttl': '60s' })
+    const { secrets, events } = open({ auth: { method: 'approle', mount, roleId, wrappedSecretId: (info as { token: string }).token } }, { retry: false })
+    await expect(secrets.getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated', reason: 'wrapping-token' })
+    expect(events).toContainEqual(expect.objectContaining({ type: 'warning' }))
+  })
+
   it('that somebody has opened is refused, and told of', async () => {
     const { mount, roleId } = await createAppRole()
     const wrappedSecretId = await wrap(mount)
@@ -236,6 +268,14 @@ describe('a wrapped secret id', () => {
   it.each([
     ['of other data', async () => (await server.demand('POST', 'sys/wrapping/wrap', { secret_id: 'swapped' }, server.rootToken, { 'x-vault-wrap-ttl': '60s' }))['wrap_info']],
     [
+      'of the role itself',
+      async () => {
+        const { mount } = await createAppRole()
+        const { wrap_info: info } = await server.demand('GET', `auth/${mount}/role/agents/role-id`, undefined, server.rootToken, { 'x-vault-wrap-ttl': '60s' })
+        return { ...(info as object), mount }
+      },
+    ],
+    [
       'of another mount',
       async () => {
         const other = await createAppRole()
@@ -243,8 +283,8 @@ describe('a wrapped secret id', () => {
       },
     ],
   ])('%s is refused before it is opened', async (_, make) => {
-    const { mount, roleId } = await createAppRole()
-    const { token } = (await make()) as { token: string }
+    const { mount: own, roleId } = await createAppRole()
+    const { token, mount = own } = (await make()) as { token: string; mount?: string }
     const { secrets } = open({ auth: { method: 'approle', mount, roleId, wrappedSecretId: token } }, { retry: false })
     await expect(secrets.getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated', reason: 'wrapping-token' })
     expect(await requests(`auth/${mount}/login`)).toBe(0)
@@ -256,8 +296,11 @@ describe('userpass', () => {
   it('logs in with a password, from a file or from a function', async () => {
     await server.demand('POST', 'sys/auth/userpass', { type: 'userpass' })
     await server.demand('POST', 'auth/userpass/users/agent', { password: 'not a real password', token_policies: ['agents'] })
-    for (const given of [{ password: 'not a real password' }, { password: async () => 'not a real password' }, { passwordFile: await save('password', 'not a real password\n') }])
-      expect(await open({ auth: { method: 'userpass', username: 'agent', ...given } }).secrets.getSecret('key')).toBe('not-a-real-key')
+    for (const given of [{ password: 'not a real password' }, { password: async () => 'not a real password' }, { passwordFile: await save('password', 'not a real password\n') }]) {
+      const { secrets } = open({ auth: { method: 'userpass', username: 'agent', ...given } })
+      expect(await secrets.getSecret('key')).toBe('not-a-real-key')
+      expect(secrets.redact('it was not a real password')).toBe('it was [secret vault credential]')
+    }
     await expect(open({ auth: { method: 'userpass', username: 'agent', password: 'another' } }).secrets.getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated' })
   })
 })
@@ -315,6 +358,11 @@ describe('a namespace', () => {
     const inTeam = { 'x-vault-namespace': 'team' }
     await server.demand('POST', 'sys/mounts/kv', { type: 'kv', options: { version: '2' } }, server.rootToken, inTeam)
     await server.demand('POST', 'kv/data/key', { data: { value: 'of the team' } }, server.rootToken, inTeam)
+    await server.demand('POST', 'sys/auth/userpass', { type: 'userpass' }, server.rootToken, inTeam)
+    await server.demand('PUT', 'sys/policies/acl/reader', { policy: 'path "kv/data/key" { capabilities = ["read"] }' }, server.rootToken, inTeam)
+    await server.demand('POST', 'auth/userpass/users/of-team', { password: 'not a real one', token_policies: ['reader'] }, server.rootToken, inTeam)
+    const auth = { method: 'userpass', username: 'of-team', password: 'not a real one' } as const
+    expect(await open({ auth, namespace: 'team', mount: 'kv' }).secrets.getSecret('key')).toBe('of the team')
     const { secrets } = open({ token: server.rootToken, namespace: 'team', mount: 'kv' })
     expect(await secrets.getSecret('key')).toBe('of the team')
     expect(await secrets.check()).toMatchObject({ vault: { ok: true } })

@@ -99,6 +99,13 @@ it('a refusal stays one where it cannot be told whether the token is dead', asyn
   expect(await codeOf(secrets)).toBe('unavailable')
 })
 
+it('a token is known to redaction from its login on', async () => {
+  const { secrets } = open()
+  await secrets.getSecret('key')
+  const token = proxy.seen.at(-1)!.headers['x-vault-token'] as string
+  expect(secrets.redact(`it was ${token}`)).toBe('it was [secret vault token]')
+})
+
 describe('a login', () => {
   it.each<[string, Fault, string]>([
     ['that hangs', faults.hang, 'timeout'],

@@ -80,6 +80,20 @@ describe('the certificate of the server', () => {
     })
   })
 
+  it('is taken from VAULT_CACERT_BYTES, and its name from VAULT_TLS_SERVER_NAME', async () => {
+    vi.stubEnv('VAULT_CACERT_BYTES', authority.certificate)
+    expect(await open({}).getSecret('key')).toBe('not-a-real-key')
+    vi.stubEnv('VAULT_TLS_SERVER_NAME', 'another.internal')
+    await expect(open({}).getSecret('key')).rejects.toMatchObject({ code: 'invalid-config', reason: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+    vi.stubEnv('VAULT_TLS_SERVER_NAME', 'vault.internal')
+    expect(await open({}).getSecret('key')).toBe('not-a-real-key')
+  })
+
+  it('is checked, whatever the process was told of certificates', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    await expect(open({}).getSecret('key')).rejects.toMatchObject({ code: 'invalid-config' })
+  })
+
   it('is never left unchecked', () => {
     vi.stubEnv('VAULT_SKIP_VERIFY', 'true')
     expect(() => vault({ address: server.address })).toThrow(/VAULT_SKIP_VERIFY.*VAULT_CACERT/)
@@ -112,7 +126,19 @@ it('a client certificate logs in', async () => {
   const login = { ...noToken, auth: { method: 'cert', role: 'agents' } } as const
   expect(await open({ ...login, tls: certificate }).getSecret('key')).toBe('not-a-real-key')
   vi.stubEnv('VAULT_CACERT', file('ca.pem'))
-  await expect(open(login).getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated', reason: 'cert' })
+  expect(() => open(login)).toThrow('vault.tls.certFile (VAULT_CLIENT_CERT) is missing')
+  const other = await authority.issue('another.internal')
+  await Promise.all([writeFile(file('other.pem'), other.certificate), writeFile(file('other.key'), other.key)])
+  const stranger = { caFile: file('ca.pem'), certFile: file('other.pem'), keyFile: file('other.key') }
+  await expect(open({ ...login, tls: stranger }).getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated', reason: 'cert' })
+  for (const [keyFile, told] of [
+    [file('other.key'), 'vault.tls.certFile` (VAULT_CLIENT_CERT)'],
+    [file('ca.pem'), 'vault.tls.key (VAULT_CLIENT_KEY) holds no private key'],
+  ] as const)
+    await expect(open({ ...login, tls: { ...certificate, keyFile } }).getSecret('key')).rejects.toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringContaining(told) as string,
+    })
   vi.stubEnv('VAULT_CLIENT_CERT', file('client.pem'))
   expect(() => open(login)).toThrow(/VAULT_CLIENT_KEY/)
   vi.stubEnv('VAULT_CLIENT_KEY', file('client.key'))

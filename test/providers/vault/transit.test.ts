@@ -57,6 +57,20 @@ describe('one at a time', () => {
   })
 })
 
+it('tells of its credentials, and ends the token of its login', async () => {
+  await server.demand('POST', 'sys/auth/userpass', { type: 'userpass' })
+  await server.demand('POST', 'auth/userpass/users/boxes', { password: 'canary-password', token_policies: ['crypto'], token_no_default_policy: false })
+  const told: string[] = []
+  const auth = { method: 'userpass', username: 'boxes', password: 'canary-password' } as const
+  const one = transit({ address: server.address, key: 'agents', auth, conceal: (value, label) => void told.push(`${label} ${value}`) })
+  await one.encrypt(plaintext)
+  const given = told.find((entry) => entry.startsWith('vault token '))!.slice('vault token '.length)
+  expect(told).toContain('vault credential canary-password')
+  expect((await server.request('GET', 'auth/token/lookup-self', undefined, given)).status).toBe(200)
+  await one.close()
+  expect((await server.request('GET', 'auth/token/lookup-self', undefined, given)).status).toBe(403)
+})
+
 it('tells of a wrapped secret id that was not what it should be', async () => {
   const { wrap_info: info } = await server.demand('POST', 'sys/wrapping/wrap', { secret_id: 'swapped' }, server.rootToken, { 'x-vault-wrap-ttl': '60s' })
   const warnings: string[] = []
@@ -117,6 +131,20 @@ describe('failures', () => {
     expect(() => open({ key: '' })).toThrow('transit.key is empty')
     expect(() => open({ agents: { tokenRole: 'x' } } as never)).toThrow('transit.agents is not an option')
     expect(() => open({ ky: 'x' } as object)).toThrow('did you mean "key"')
+  })
+
+  it('of text that is no Unicode are told before it is changed', async () => {
+    await expect(open().encrypt('half \uD800')).rejects.toMatchObject({ code: 'invalid-config', message: expect.stringContaining('plaintext') as string })
+    expect(() => open().encryptMany(['half \uD800'])).toThrow('plaintext')
+  })
+
+  it('of a mount or key that is not there name both options', async () => {
+    for (const options of [{ mount: 'nowhere' }, { key: 'of-nobody' }])
+      await expect(open(options).encrypt('x')).rejects.toMatchObject({ code: 'denied', message: expect.stringMatching(/transit\.key.*transit\.mount/) as string })
+  })
+
+  it('of time are none, however long it is', async () => {
+    expect(text(await open({ timeout: '400d' }).decrypt(await open({ timeout: '30d' }).encrypt('x')))).toBe('x')
   })
 
   it('an abort is the reason of the signal', async () => {
