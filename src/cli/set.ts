@@ -1,10 +1,14 @@
 import type { Command } from 'commander'
+import { printable } from '../errors/check.js'
+import { isSecretError } from '../errors/secret-error.js'
+import type { RootSecrets } from '../read/types.js'
 import { action } from './call.js'
 import { CommandError, exitCodes } from './exit-codes.js'
 import { askHidden, canAsk } from './prompt.js'
 
 interface Options {
   allowEmpty?: boolean
+  replace?: boolean
 }
 
 export function addSet(program: Command): Command {
@@ -19,6 +23,7 @@ export function addSet(program: Command): Command {
       .argument('[excess...]', '')
       .allowUnknownOption()
       .option('--allow-empty', 'an empty value is meant')
+      .option('--replace', 'a record of several fields gives way to this one value')
       .configureHelp({ visibleArguments: (command) => command.registeredArguments.slice(0, 1) })
       .action(
         action<Options>(async (call, name = '', ...excess) => {
@@ -28,6 +33,7 @@ export function addSet(program: Command): Command {
           const value = process.stdin.isTTY ? await askValue(name) : await readValue()
           if (value.length === 0 && call.options.allowEmpty !== true)
             throw new CommandError('usage', 'the value is empty. Give it on stdin or at the prompt, or say `--allow-empty`.')
+          if (call.options.replace !== true) await refuseRecord(secrets, name)
           const { version } = await secrets.putSecret(name, value)
           call.output.result({ ...call.source, name, ...(version === undefined ? {} : { version }) }, `${name} is set${version === undefined ? '' : `, version ${version}`}\n`)
           return exitCodes.ok
@@ -41,6 +47,19 @@ function refuse(excess: readonly string[]): void {
   throw new CommandError(
     'usage',
     "`set` takes the name alone. A value among the arguments stands in the shell's history and in the list of processes, so it comes from stdin or from the prompt: `keyward set NAME < file`. If it was one, replace it: it has been seen.",
+  )
+}
+
+/** Text takes the place of a whole record, and whoever writes a password seldom means that. Who may not read is not kept from writing. */
+async function refuseRecord(secrets: RootSecrets<string>, name: string): Promise<void> {
+  const error = await secrets.getSecret(name, { fresh: true }).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (!isSecretError(error, 'invalid-value') || error.reason !== 'record') return
+  throw new CommandError(
+    'usage',
+    `"${printable(name)}" is a record of several fields, which one value would replace. Set a field of it, under a name whose reference ends in #field, or say \`--replace\`.`,
   )
 }
 

@@ -46,7 +46,8 @@ export async function startProject({ directory, provider, isJson, mayReplace }: 
   // A config of another kind would be found as well, and which of the two counts would be a riddle.
   const config = (await existingConfig(directory)) ?? (isJson ? 'keyward.config.json' : 'keyward.config.ts')
   await write(config, config.endsWith('.json') ? configAsJson(start) : configAsCode(start))
-  await write('.env.example', environmentExample(names))
+  // Only what reads such files has use for one.
+  if (provider === 'dotenv' || provider === 'env') await write('.env.example', environmentExample(names))
   const before = await textOf(directory, '.gitignore')
   const after = withIgnored(before)
   if (after !== undefined) await save(directory, '.gitignore', after, before !== undefined)

@@ -33,6 +33,20 @@ afterAll(async () => {
 
 const run = (words: readonly string[]): ReturnType<Project['run']> => project.run(['policy', ...words], { environment: { VAULT_TOKEN: server.rootToken } })
 
+it('keyward set writes a field of a record, and the whole of it only where that is said', async () => {
+  await server.demand('POST', 'secret/data/database', { data: { host: 'db.internal', password: 'not-a-real-one' } })
+  const set = (words: readonly string[]): ReturnType<Project['run']> => project.run(['set', ...words], { environment: { VAULT_TOKEN: server.rootToken }, input: 'another' })
+  const stored = async (): Promise<unknown> => ((await server.demand('GET', 'secret/data/database'))['data'] as { data: unknown }).data
+  const { exitCode, errors } = await set(['database'])
+  expect(exitCode).toBe(2)
+  expect(errors).toMatch(/several fields.*#field.*--replace/)
+  expect(await stored()).toEqual({ host: 'db.internal', password: 'not-a-real-one' })
+  expect(await set(['PASSWORD'])).toMatchObject({ exitCode: 0 })
+  expect(await stored()).toEqual({ host: 'db.internal', password: 'another' })
+  expect(await set(['database', '--replace'])).toMatchObject({ exitCode: 0 })
+  expect(await stored()).toEqual({ value: 'another' })
+})
+
 describe('keyward policy', () => {
   it('prints what the server then holds a token to', async () => {
     const { output, exitCode } = await run(['--agent', 'researcher'])

@@ -13,6 +13,7 @@ import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { createAuthority } from '../../servers/certificates.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
+import { context, make } from '../setup.js'
 import { closeAfterEach } from './opened.js'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
@@ -114,8 +115,23 @@ describe('2: what is not forwarded, dropped, or taken for something else', () =>
     expect(isSettled.plain).toBe(false)
     const reason = new Error('enough')
     const controller = new AbortController()
+    let isClosed = false
+    proxy.spoil(undefined)
+    const provider = await make(vault({ address: proxy.address, token: server.rootToken }))
+    await provider.get({ id: 'secret/key' }, context)
+    proxy.spoil((request) => void request.socket.on('close', () => (isClosed = true)))
     setTimeout(() => controller.abort(reason), 50)
-    expect(await rejection(open().getSecret('key', { signal: controller.signal }))).toBe(reason)
+    expect(await rejection(provider.get({ id: 'secret/key' }, { signal: controller.signal, timeout: 10_000 }))).toBe(reason)
+    await expect.poll(() => isClosed, { timeout: 2_000 }).toBe(true)
+    await provider.close!()
+  })
+
+  it('VAULT_PREFIX leads elsewhere', async () => {
+    vi.stubEnv('VAULT_PREFIX', 'elsewhere')
+    vi.stubEnv('VAULT_NAMESPACE', undefined)
+    await rejection(plain().read('secret/data/key'))
+    expect(proxy.seen.at(-1)!.url).toMatch(/elsewhere/)
+    expect(await open().getSecret('key')).toBe('of the key')
   })
 
   it('when to come again is dropped', async () => {
@@ -168,6 +184,23 @@ it('4: who makes a token for somebody else goes on with it', async () => {
   expect(await rejection(secrets.scope({ agent: 'one', allow: ['key'] }).getSecret('key'))).toMatchObject({ code: 'denied' })
   expect(await secrets.getSecret('key')).toBe('of the key')
   expect(proxy.seen.at(-1)!.headers['x-vault-token']).toBe(server.rootToken)
+})
+
+it('4: who renews a token of somebody else goes on with it, and what a token was to be is dropped', async () => {
+  const child = await server.createToken(['nothing'], { renewable: true, ttl: '1h' })
+  const client = plain()
+  await client.tokenRenew({ token: child })
+  expect(client.token).toBe(child)
+  const again = plain()
+  const { auth } = (await again.tokenCreate({ policies: ['nothing'], type: 'batch', period: '1h' })) as { auth: { token_type: string } }
+  expect(auth.token_type).toBe('service')
+  const provider = await make(vault({ address: proxy.address, token: server.rootToken, agents: { tokenRole: 'agents', ttl: '7m', uses: 9 } }))
+  const { provider: own } = provider.narrow!({ agent: 'kept', allow: ['secret/key'], deny: [], expiresAt: Date.now() + 1_800_000 })!
+  await rejection(own.get({ id: 'secret/key' }, context))
+  const created = (await server.audit()).findLast(({ type, request }) => type === 'response' && request.path === 'auth/token/create/agents')
+  expect(created).toMatchObject({ response: { auth: { num_uses: 9, token_ttl: 420, metadata: { agent: 'kept' } } } })
+  await own.close!()
+  await provider.close!()
 })
 
 describe('5: paths', () => {
@@ -226,6 +259,20 @@ it('injected as a client it is told apart all the same: what is missing, refused
   await server.demand('POST', 'auth/token/revoke', { token })
   token = await server.createToken(['root'])
   expect(await secrets.getSecret('key')).toBe('of the key')
+})
+
+it('7: a proxy of the environment is given the token', async () => {
+  vi.stubEnv('http_proxy', other.address)
+  vi.stubEnv('HTTP_PROXY', other.address)
+  vi.stubEnv('no_proxy', '')
+  vi.stubEnv('NO_PROXY', '')
+  const before = other.seen.length
+  await plain()
+    .read('secret/data/key')
+    .catch(() => undefined)
+  expect(other.seen.slice(before).map(({ headers }) => headers['x-vault-token'])).toEqual([server.rootToken])
+  expect(await open().getSecret('key')).toBe('of the key')
+  expect(other.seen.length).toBe(before + 1)
 })
 
 it('7: with a certificate authority of its own each call is another connection', async () => {

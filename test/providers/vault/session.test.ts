@@ -139,9 +139,9 @@ describe('a login', () => {
     const token = await server.createToken(['agents'])
     const agent = createServer((request, response) => {
       const asked = request.headers['x-vault-token']
-      void server.request(request.method ?? 'GET', (request.url ?? '').replace('/v1/', ''), undefined, token).then(({ status: code, body }) => {
-        response.writeHead(asked === undefined ? code : 500, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-      })
+      void server
+        .request(request.method ?? 'GET', (request.url ?? '').replace('/v1/', ''), undefined, token)
+        .then(({ status: code, body }) => response.writeHead(asked === undefined ? code : 500, { 'content-type': 'application/json' }).end(JSON.stringify(body)))
     })
     agent.listen(0, '127.0.0.1')
     await once(agent, 'listening')

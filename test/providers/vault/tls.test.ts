@@ -5,6 +5,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import nodeVault from 'node-vault'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { vault, type VaultOptions } from '../../../providers/vault/index.js'
 import { createSecrets, type RootSecrets } from '../../../src/index.js'
@@ -65,12 +66,15 @@ describe('the certificate of the server', () => {
   })
 
   it('of an authority that nobody named is refused, and no token was sent', async () => {
-    const before = (await server.audit()).length
+    const tokens = async (): Promise<number> => (await server.audit()).filter(({ request }) => request.path.startsWith('sys/internal')).length
+    const before = await tokens()
     for (const skip of [undefined, 'false', '0']) {
       if (skip !== undefined) vi.stubEnv('VAULT_SKIP_VERIFY', skip)
+      // node-vault takes whatever stands there for a yes.
+      if (skip !== undefined) expect(await nodeVault({ endpoint: server.address, token: server.rootToken }).read('secret/data/key')).toMatchObject({ data: {} })
       await expect(open({}).getSecret('key')).rejects.toMatchObject({ code: 'invalid-config', message: expect.stringContaining('VAULT_CACERT') as string })
     }
-    expect(await server.audit()).toHaveLength(before)
+    expect(await tokens()).toBe(before)
   })
 
   it('of another name is refused', async () => {
