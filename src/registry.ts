@@ -1,4 +1,5 @@
 /** Kind to module: literal imports, so that every bundler carries the provider that an app uses and none that it does not. */
+import type { AwsOptions } from '../providers/aws/options.js'
 import type { VaultOptions } from '../providers/vault/options.js'
 import type { ProviderFactory, SecretProvider } from './provider.js'
 
@@ -8,7 +9,7 @@ export interface BuiltInProviders {
   env: { prefix?: string }
   dotenv: { directory?: string; files?: readonly string[]; environment?: string; expand?: boolean; processEnv?: 'first' | 'last' | 'never' }
   vault: VaultOptions
-  aws: { region?: string; endpoint?: string; profile?: string }
+  aws: AwsOptions
   azure: { vaultUrl?: string }
 }
 export type ProviderKind = keyof BuiltInProviders
@@ -21,15 +22,17 @@ interface RegisteredKind {
   readonly load?: () => Promise<(options: never) => ProviderFactory>
 }
 
+const words = (text: string): readonly string[] => text.split(' ')
+
 export const registry: { readonly [Kind in ProviderKind]: RegisteredKind } = {
   memory: { options: ['secrets'], load: async () => (await import('../providers/memory/index.js')).memory },
   env: { options: ['prefix'], load: async () => (await import('../providers/env/index.js')).env },
-  dotenv: { options: ['directory', 'files', 'environment', 'expand', 'processEnv'], load: async () => (await import('../providers/dotenv/index.js')).dotenv },
-  vault: {
-    options: ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'agents', 'client'],
-    load: async () => (await import('../providers/vault/index.js')).vault,
+  dotenv: { options: words('directory files environment expand processEnv'), load: async () => (await import('../providers/dotenv/index.js')).dotenv },
+  vault: { options: words('address namespace mount token auth tls parameters agents client'), load: async () => (await import('../providers/vault/index.js')).vault },
+  aws: {
+    options: words('region endpoint profile credentials account recoveryWindow rotationDates kmsKeys agents client'),
+    load: async () => (await import('../providers/aws/index.js')).aws,
   },
-  aws: {},
   azure: {},
 }
 

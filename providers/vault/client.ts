@@ -3,7 +3,7 @@ import { clientImportError } from '../../src/errors/client-import.js'
 import type { CheckedOptions } from './options.js'
 import { asRecord, VaultResponseError, type Body } from './response.js'
 import { loadTls } from './tls.js'
-import { waitFor } from './wait-for.js'
+import { waitFor } from '../../src/wait-for.js'
 import { Transport, type TransportRequest } from './transport.js'
 
 /** What is used of node-vault; anything that has it can be injected as `client`. */

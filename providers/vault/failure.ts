@@ -1,3 +1,4 @@
+import { isHttpCode, isNetworkCode, isTlsCode } from '../../src/errors/network.js'
 import type { Failure, SecretErrorCode } from '../../src/provider.js'
 import { VaultAnswerError, VaultResponseError, type AnswerFault } from './response.js'
 
@@ -31,15 +32,10 @@ const faults: { readonly [Fault in AnswerFault]: Failure } = {
   },
 }
 
-const network: ReadonlySet<string> = new Set([
-  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ETIMEDOUT', 'EADDRNOTAVAIL'],
-  ...['ERR_NETWORK', 'ERR_STREAM_PREMATURE_CLOSE'],
-])
 const connection = 'No connection to Vault: check `vault.address` (VAULT_ADDR; where nothing is set it is https://127.0.0.1:8200), and that the server runs'
 const certificate =
   "The TLS connection to Vault failed: give the certificate that signed the server's in `vault.tls.caFile` (VAULT_CACERT), and check the name in it (`vault.tls.serverName`), its dates, and that the server speaks TLS"
 const pair = 'The client certificate and its key do not belong together, or are none: check `vault.tls.certFile` (VAULT_CLIENT_CERT) and `vault.tls.keyFile` (VAULT_CLIENT_KEY)'
-const isOfTls = (code: string): boolean => /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|EPROTO$)/.test(code)
 
 /** By class, status and code. */
 export function failure(error: unknown): Failure | undefined {
@@ -59,10 +55,10 @@ function known(error: unknown): Failure | undefined {
   if (error.name === 'TimeoutError') return { code: 'timeout', fix: connection }
   const { code } = error as { code?: unknown }
   if (typeof code !== 'string') return undefined
-  if (network.has(code)) return { code: 'unavailable', reason: code, fix: connection }
-  if (code.startsWith('HPE_')) return { ...faults['not-json'], reason: code }
+  if (isNetworkCode(code)) return { code: 'unavailable', reason: code, fix: connection }
+  if (isHttpCode(code)) return { ...faults['not-json'], reason: code }
   if (code.startsWith('ERR_OSSL_X509_KEY_') || code.startsWith('ERR_OSSL_PEM_')) return { code: 'invalid-config', reason: code, fix: pair }
-  return isOfTls(code) ? { code: 'invalid-config', reason: code, fix: certificate } : undefined
+  return isTlsCode(code) ? { code: 'invalid-config', reason: code, fix: certificate } : undefined
 }
 
 function ofResponse({ statusCode, retryAfter, gone }: VaultResponseError): Failure | undefined {

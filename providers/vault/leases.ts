@@ -6,7 +6,7 @@ import type { VaultClient } from './client.js'
 import { demandRecord } from './kv.js'
 import { textOf, VaultResponseError, type Body } from './response.js'
 import { endOf, type Held, type Session } from './session.js'
-import { waitFor } from './wait-for.js'
+import { waitFor } from '../../src/wait-for.js'
 
 /** Milliseconds in which an engine may answer, also where nobody waits for it any more: what it lent by then has to be given back. */
 const longestLoan = 60_000

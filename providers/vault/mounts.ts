@@ -5,7 +5,7 @@ import type { CallContext } from '../../src/provider.js'
 import { encodePath, trimSlashes } from './path.js'
 import { asRecord, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
 import type { Send } from './session.js'
-import { waitFor } from './wait-for.js'
+import { waitFor } from '../../src/wait-for.js'
 
 export interface Mount {
   /** Without slashes around it, as ids have it. */

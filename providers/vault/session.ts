@@ -10,7 +10,7 @@ import { failure } from './failure.js'
 import { grantOf, type Grant } from './login.js'
 import { asRecord, VaultResponseError, type Body } from './response.js'
 import type { TokenSource } from './token-source.js'
-import { waitFor } from './wait-for.js'
+import { waitFor } from '../../src/wait-for.js'
 
 /** Sends a request with the token of a session. */
 export type Send = (call: Omit<Call, 'token' | 'signal'>, context: CallContext) => Promise<Body>

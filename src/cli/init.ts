@@ -11,7 +11,12 @@ interface Options {
 }
 
 /** Those of the registry, which is not loaded for `--help`; a test holds the two together. */
-const backends = { dotenv: 'a .env file, for development', env: 'environment variables, which something else sets', vault: 'HashiCorp Vault or OpenBao' } as const
+const backends = {
+  dotenv: 'a .env file, for development',
+  env: 'environment variables, which something else sets',
+  vault: 'HashiCorp Vault or OpenBao',
+  aws: 'AWS Secrets Manager',
+} as const
 
 export function addInit(program: Command): Command {
   return program

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { action } from './call.js'
 import { exitCodes } from './exit-codes.js'
+import type { Output } from './output.js'
 import { exitCodeOf, tell } from './report.js'
 
 interface Options {
@@ -39,11 +40,19 @@ export function addPolicy(program: Command): Command {
           else if (policy === undefined) output.warn(`${provider} has no policies: what the agent may read there is held to in this process alone.`)
         }
         if (found.length === 0) output.warn(options.provider === undefined ? 'this agent can reach no provider.' : `this agent can reach no provider "${options.provider}".`)
-        const texts = found.flatMap(({ provider, policy }) => (policy === undefined ? [] : [`# ${provider}: policy ${policy.name}\n${policy.text}`]))
+        const texts = found.flatMap(({ provider, policy }) => (policy === undefined ? [] : [`${headOf(provider, policy, output)}${policy.text}`]))
         output.result({ ...call.source, agent: options.agent, policies: documents }, texts.join('\n'))
         const [failed] = documents.flatMap(({ error }) => (error === undefined ? [] : [error]))
         if (failed !== undefined) return exitCodeOf(failed.code)
         return texts.length === 0 ? exitCodes.unsupported : exitCodes.ok
       }),
     )
+}
+
+/** JSON has no comments, and what is printed goes into a file. */
+function headOf(provider: string, { name, text }: { name: string; text: string }, output: Output): string {
+  const head = `${provider}: policy ${name}`
+  if (!text.startsWith('{')) return `# ${head}\n`
+  output.warn(head)
+  return ''
 }

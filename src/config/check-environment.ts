@@ -77,7 +77,7 @@ function checkChoice(value: unknown, path: string): unknown {
 }
 
 /** Of kinds that are declared and not part of this version: an environment that is not the chosen one may name them. */
-const optionsOfLater: Readonly<Record<string, readonly string[]>> = { aws: ['region', 'endpoint', 'profile'], azure: ['vaultUrl'] }
+const optionsOfLater: Readonly<Record<string, readonly string[]>> = { azure: ['vaultUrl'] }
 
 function checkKind(value: unknown, path: string): keyof typeof registry {
   if (typeof value !== 'string' || !Object.hasOwn(registry, value))

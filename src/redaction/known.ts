@@ -8,9 +8,7 @@ const mostNames = 16
 
 export interface Seen {
   readonly generation: number
-  readonly recent: number
-  readonly concealed: number
-  readonly credentials: number
+  readonly count: number
 }
 
 export class KnownValues {
@@ -19,6 +17,8 @@ export class KnownValues {
   #earlier: ReadonlyMap<string, string | Set<string>> = new Map()
   readonly #concealed = new Map<string, string>()
   #credentials = new Map<string, string>()
+  /** In the order in which they came. */
+  #log: string[] = []
   #since = -Infinity
   readonly #most: number
   #generation = 0
@@ -32,31 +32,41 @@ export class KnownValues {
   /** @param now Epoch milliseconds. */
   add(value: string, name: string, now: number): void {
     if (Math.abs(now - this.#since) > retention || this.#recent.size >= this.#most) {
-      this.#generation += 1
+      this.#turn()
       this.#earlier = this.#recent
       this.#recent = new Map()
       this.#since = now
     }
     const names = this.#recent.get(value)
     if (names === name) return
-    if (names === undefined) this.#recent.set(value, name)
+    if (names === undefined) this.#keep(this.#recent, value, name)
     else if (typeof names === 'string') this.#recent.set(value, new Set([names, name]))
     else if (names.size < mostNames) names.add(name)
   }
 
   /** Said by hand: known until the root is closed. */
   conceal(value: string, label: string): void {
-    if (value !== '') this.#concealed.set(value, label)
+    this.#keep(this.#concealed, value, label)
   }
 
   /** A provider's own credential: known until the root is closed, or as many others came. */
   addCredential(value: string, label: string): void {
-    if (value === '') return
-    if (this.#credentials.size >= this.#most && !this.#credentials.has(value)) {
-      this.#generation += 1
-      this.#credentials = new Map([...this.#credentials].slice(-Math.floor(this.#most / 2)))
+    if (this.#credentials.size >= this.#most) {
+      this.#turn()
+      this.#credentials = new Map([...this.#credentials].slice(-this.#most / 2))
     }
-    this.#credentials.set(value, label)
+    this.#keep(this.#credentials, value, label)
+  }
+
+  #keep(values: Map<string, unknown>, value: string, label: string): void {
+    if (value === '') return
+    if (!values.has(value)) this.#log.push(value)
+    values.set(value, label)
+  }
+
+  #turn(): void {
+    this.#generation += 1
+    this.#log = []
   }
 
   /** Every value that is known. */
@@ -69,11 +79,10 @@ export class KnownValues {
 
   /** How far somebody has looked: what came afterwards is what `since` gives. Another generation means that all has to be looked at anew. */
   get seen(): Seen {
-    return { generation: this.#generation, recent: this.#recent.size, concealed: this.#concealed.size, credentials: this.#credentials.size }
+    return { generation: this.#generation, count: this.#log.length }
   }
-  since({ recent, concealed, credentials }: Seen): readonly string[] {
-    if (recent === this.#recent.size && concealed === this.#concealed.size && credentials === this.#credentials.size) return []
-    return [...[...this.#recent.keys()].slice(recent), ...[...this.#concealed.keys()].slice(concealed), ...[...this.#credentials.keys()].slice(credentials)]
+  since({ count }: Seen): readonly string[] {
+    return this.#log.slice(count)
   }
 
   /** The names that a value is known by: empty where it is not known. */
@@ -92,6 +101,6 @@ export class KnownValues {
     this.#earlier = new Map()
     this.#concealed.clear()
     this.#credentials.clear()
-    this.#generation += 1
+    this.#turn()
   }
 }

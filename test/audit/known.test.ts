@@ -139,7 +139,7 @@ describe('a read tells the redactor', () => {
   })
 
   it('what the provider conceals, and nothing of what was refused', async () => {
-    const [add, conceal] = [vi.spyOn(KnownValues.prototype, 'add'), vi.spyOn(KnownValues.prototype, 'conceal')]
+    const [add, conceal] = [vi.spyOn(KnownValues.prototype, 'add'), vi.spyOn(KnownValues.prototype, 'addCredential')]
     const secrets = createSecrets<string>({
       provider: (setup) => {
         setup.conceal('token', 'own token')

@@ -1,4 +1,4 @@
-import { symlink } from 'node:fs/promises'
+import { mkdir, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../package/root.js'
@@ -12,6 +12,8 @@ beforeAll(async () => {
   ;[server, command] = await Promise.all([OpenBao.start(), createCommand()])
   // The client, which a user of Vault installs beside keyward.
   await symlink(join(root, 'node_modules/node-vault'), join(dirname(command.path), '../node-vault'))
+  await mkdir(join(dirname(command.path), '../@aws-sdk'), { recursive: true })
+  await symlink(join(root, 'node_modules/@aws-sdk/client-secrets-manager'), join(dirname(command.path), '../@aws-sdk/client-secrets-manager'))
   project = await command.project({
     '.env': 'LOCAL=not-a-real-key\n',
     'keyward.config.json': JSON.stringify({
@@ -89,4 +91,21 @@ describe('keyward policy', () => {
     expect(await run(['--agent', 'resaercher'])).toMatchObject({ exitCode: 6, errors: expect.stringContaining('researcher') as string })
     expect(await run([])).toMatchObject({ exitCode: 2 })
   })
+})
+
+it('keyward policy prints what IAM takes, and nothing beside it', async () => {
+  const ofAws = await command.project({
+    'keyward.config.json': JSON.stringify({
+      secrets: { A: {}, B: {} },
+      agents: { researcher: { allow: ['A', 'search/*'], deny: ['search/private*'] } },
+      environments: { only: { provider: { name: 'aws', region: 'eu-west-1', account: '123456789012' }, references: { 'search/*': 'prod/search/*' } } },
+    }),
+  })
+  const { output, errors, exitCode } = await ofAws.run(['policy', '--agent', 'researcher'])
+  expect(exitCode).toBe(0)
+  expect(errors).toContain('aws: policy keyward-researcher')
+  const { Statement: statements } = JSON.parse(output) as { Statement: readonly { Effect: string; Resource: unknown }[] }
+  const within = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:'
+  expect(statements[0]).toMatchObject({ Effect: 'Allow', Resource: [`${within}A-??????`, `${within}prod/search/*`] })
+  expect(statements.at(-1)).toMatchObject({ Effect: 'Deny', Resource: [`${within}prod/search/private*`] })
 })

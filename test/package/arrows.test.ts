@@ -9,6 +9,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   clock: [],
   'file-trust': ['errors'],
   'provider-names': ['errors'],
+  'wait-for': [],
   errors: ['duration'],
   provider: ['errors', 'clock', 'duration'],
   registry: ['provider', 'errors', 'clock', 'duration', 'register'],
@@ -33,7 +34,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 const doors: Readonly<Record<string, string>> = { 'src/redaction/index.ts': 'redaction-door' }
 
 /** Types that a room may use of one that is above it. */
-const typesFromAbove: Readonly<Record<string, readonly string[]>> = { redaction: ['src/read/types.ts'], registry: ['providers/vault/options.ts'] }
+const typesFromAbove: Readonly<Record<string, readonly string[]>> = { redaction: ['src/read/types.ts'], registry: ['providers/aws/options.ts', 'providers/vault/options.ts'] }
 
 /** What parses, and what asks. */
 const packagesOfCommandLine = ['commander', '@clack/prompts']
@@ -42,7 +43,7 @@ const packagesOfCommandLine = ['commander', '@clack/prompts']
 const anywhere = ['errors', 'duration', 'clock', 'register', 'provider', 'registry', 'access', 'read', 'audit', 'redaction']
 
 /** What a provider may import from src/. */
-const ofProviders = ['provider', 'errors', 'clock', 'duration', 'provider-names', 'file-trust']
+const ofProviders = ['provider', 'errors', 'clock', 'duration', 'provider-names', 'file-trust', 'wait-for']
 
 const clients = /@aws-sdk|aws-sdk|node-vault|@azure\/|@google-cloud|@hashicorp|@smithy|@1password|infisical-node|doppler/i
 

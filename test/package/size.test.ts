@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { root } from './root.js'
 
 /** Bytes that `createSecrets` imports statically, minified and compressed. */
-const ceiling = 14 * 1024
+const ceiling = 14.5 * 1024
 
 it('the core stays below its ceiling', async () => {
   const { outputFiles, metafile } = await build({
@@ -15,7 +15,7 @@ it('the core stays below its ceiling', async () => {
     minify: true,
     format: 'esm',
     platform: 'node',
-    external: ['dotenv', 'node-vault', '@aws-sdk/client-sts', '@opentelemetry/api'],
+    external: ['dotenv', 'node-vault', '@aws-sdk/client-secrets-manager', '@aws-sdk/client-sts', '@opentelemetry/api'],
     outdir: join(root, 'out'),
     absWorkingDir: root,
     write: false,

@@ -58,6 +58,9 @@ export class FaultProxy {
   /** Requests that came, spoilt ones too. */
   readonly seen: { readonly method: string; readonly url: string; readonly headers: IncomingMessage['headers'] }[] = []
 
+  /** What came with each, in the same order. */
+  readonly bodies: string[] = []
+
   private constructor(target: string) {
     this.#target = new URL(target)
     this.#server = createServer((request, response) => void this.#serve(request, response))
@@ -81,7 +84,10 @@ export class FaultProxy {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers })
+    const index = this.seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers }) - 1
+    this.bodies[index] = ''
+    request.on('data', (chunk: Buffer) => (this.bodies[index] += chunk.toString()))
+    request.pause()
     const fault = this.#which(request) ? this.#fault : undefined
     response.on('error', () => undefined)
     if (fault !== undefined) return void fault(request, response, async () => (await this.#pass(request)).body)
@@ -96,7 +102,8 @@ export class FaultProxy {
 
   #pass(request: IncomingMessage): Promise<{ status: number; body: Buffer }> {
     return new Promise((resolve, reject) => {
-      const { host: _, connection: __, ...headers } = request.headers
+      // The host as it came: it may be signed.
+      const { connection: _, ...headers } = request.headers
       const sent = forward({ host: this.#target.hostname, port: this.#target.port, method: request.method, path: request.url, headers, agent: false })
       sent.on('error', reject)
       sent.on('response', (answer) => {

@@ -4,28 +4,20 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { vault, type VaultAuth } from '../../../providers/vault/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets } from '../../../src/index.js'
 import { AwsLogin, type AwsLoginOptions } from '../../servers/aws-login.js'
-import { Moto } from '../../servers/moto.js'
+import { Moto, type AwsKey } from '../../servers/moto.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { closeAfterEach } from './opened.js'
 
 let server: OpenBao
 let moto: Moto
-let user: { readonly arn: string; readonly id: string; readonly key: string }
+let user: AwsKey & { readonly arn: string }
 beforeAll(async () => {
   ;[server, moto] = await Promise.all([OpenBao.start(), Moto.start()])
   await server.putPolicy('agents', 'path "secret/data/*" { capabilities = ["read"] }')
   await server.demand('POST', 'secret/data/key', { data: { value: 'not-a-real-key' } })
-  const [made, keys] = [await ask('CreateUser&UserName=agent'), await ask('CreateAccessKey&UserName=agent')]
-  user = { arn: element(made, 'Arn'), id: element(keys, 'AccessKeyId'), key: element(keys, 'SecretAccessKey') }
-  await moto.guard()
+  user = await moto.createUser('agent', [{ Effect: 'Deny', Action: '*', Resource: '*' }])
 }, 120_000)
 afterAll(() => Promise.all([server.stop(), moto.stop()]))
-
-async function ask(query: string): Promise<string> {
-  const headers = { authorization: 'AWS4-HMAC-SHA256 Credential=none/20200101/us-east-1/iam/aws4_request', 'content-type': 'application/x-www-form-urlencoded' }
-  return (await fetch(moto.address, { method: 'POST', headers, body: `Action=${query}&Version=2010-05-08` })).text()
-}
-const element = (text: string, name: string): string => new RegExp(`<${name}>([^<]+)<`).exec(text)![1]!
 
 const kept = closeAfterEach()
 const logins: AwsLogin[] = []
@@ -35,8 +27,8 @@ beforeEach(() => {
   vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
   vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nowhere')
   vi.stubEnv('AWS_CONFIG_FILE', '/nowhere')
-  vi.stubEnv('AWS_ACCESS_KEY_ID', user.id)
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.key)
+  vi.stubEnv('AWS_ACCESS_KEY_ID', user.accessKeyId)
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.secretAccessKey)
 })
 afterEach(async () => {
   vi.unstubAllEnvs()
@@ -74,7 +66,7 @@ describe('a login by AWS IAM', () => {
     const error = await (await open({})).secrets.getSecret('key').catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'unauthenticated', reason: 'aws', status: 400, message: expect.stringContaining('vault.auth') as string })
     expect(inspect(error, { depth: Infinity, showHidden: true })).not.toMatch(/canary|AWS4-HMAC/)
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.key)
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.secretAccessKey)
     const other = { roles: { agents: { arn: `${user.arn}-other`, policies: ['agents'] } } }
     await expect((await open({}, other)).secrets.getSecret('key')).rejects.toMatchObject({ code: 'unauthenticated', reason: 'aws' })
   })

@@ -158,8 +158,9 @@ describe('a value', () => {
 
   it('of a version that there is not says so', async () => {
     await write('secret/data/few', { value: 'one' })
-    for (const reading of [open().getSecret('few', { version: '9' }), open().describeSecret('few', { version: '9' })])
-      await expect(reading).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('no such version') as string })
+    const secrets = open()
+    for (const read of [() => secrets.getSecret('few', { version: '9' }), () => secrets.describeSecret('few', { version: '9' })])
+      await expect(read()).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('no such version') as string })
   })
 
   it('of another version than was asked for, or of none, is not taken', async () => {

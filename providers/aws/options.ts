@@ -1,0 +1,178 @@
+/** What `aws(…)` takes, checked at the door. What is not said the AWS SDK finds, as the command of AWS does. */
+import { checkBoolean, checkDuration, checkFunction, checkList, checkObject, checkString } from '../../src/errors/check.js'
+import { invalidConfig } from '../../src/errors/secret-error.js'
+import type { Duration } from '../../src/provider.js'
+import { processVariable } from '../../src/provider-names.js'
+
+/** A key of AWS, as the SDK takes it. */
+export interface AwsCredentials {
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken?: string
+  /** Then the function is asked again. */
+  expiration?: Date
+}
+
+/** What is used of a client of Secrets Manager: it is given commands, and a signal. */
+export interface AwsSender {
+  send(command: never, options: { abortSignal: AbortSignal }): Promise<unknown>
+}
+
+/** Sessions of agents: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session. Needs `@aws-sdk/client-sts`. */
+export interface AwsAgents {
+  /** The role that is assumed for each agent, with a session policy that says no more than its grant. */
+  roleArn: string
+  /** How long a session lives before another is made, `'15m'` to `'12h'`. Default `'1h'`. */
+  duration?: Duration
+  /** Of STS, where it is not that of the region. Default: `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`, else that of the region. */
+  endpoint?: string
+  /** Where the trust policy of the role wants one. */
+  externalId?: string
+  /** Whether the session names the agent as its source identity, for CloudTrail. The trust policy has to allow `sts:SetSourceIdentity`. Default true. */
+  sourceIdentity?: boolean
+}
+
+export interface AwsOptions {
+  /** Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, else what the profile says. */
+  region?: string
+  /** Another endpoint, such as that of a VPC. Default: `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL`, else that of the region. */
+  endpoint?: string
+  /** Of the files of the AWS command. Default: `AWS_PROFILE`. */
+  profile?: string
+  /** Default: the chain of the SDK (environment, SSO, profile, web identity, container, instance). */
+  credentials?: AwsCredentials | (() => Promise<AwsCredentials>)
+  /**
+   * The account that this identity is in, 12 digits: ARNs of it and names are one then, and ARNs of others stay what they are. Default: `AWS_ACCOUNT_ID`, else the
+   * account of `AWS_ROLE_ARN`, else that of the first ARN that is read.
+   */
+  account?: string
+  /** How long a deleted secret can be restored, `'7d'` to `'30d'`; `'0d'` deletes for good. Default `'30d'`. */
+  recoveryWindow?: Duration
+  /** Whether each read asks as well when the secret is rotated next, so that nothing is cached past that. A second call for each, of another permission. Default false. */
+  rotationDates?: boolean
+  /** Keys of KMS, by ARN, that secrets are encrypted with, for the policies of agents. Default: any key, through Secrets Manager alone. */
+  kmsKeys?: readonly string[]
+  /** Gives each agent's scope a session of its own, so that AWS itself holds it to its grant. */
+  agents?: AwsAgents
+  /** A client of `@aws-sdk/client-secrets-manager` that is there already, with its own region and credentials. It belongs to its maker. */
+  client?: AwsSender
+}
+
+export interface CheckedAgents {
+  readonly roleArn: string
+  /** Seconds. */
+  readonly duration: number
+  readonly endpoint: string | undefined
+  readonly externalId: string | undefined
+  readonly hasSourceIdentity: boolean
+}
+
+export interface CheckedOptions {
+  readonly region: string | undefined
+  readonly endpoint: string | undefined
+  readonly profile: string | undefined
+  readonly credentials: AwsCredentials | (() => Promise<AwsCredentials>) | undefined
+  readonly account: string | undefined
+  /** Days; 0: for good. */
+  readonly recoveryWindow: number
+  readonly hasRotationDates: boolean
+  readonly kmsKeys: readonly string[]
+  readonly agents: CheckedAgents | undefined
+  readonly client: AwsSender | undefined
+}
+
+export const connectionNames = ['region', 'endpoint', 'profile', 'credentials', 'client'] as const
+const optionNames = [...connectionNames, 'account', 'recoveryWindow', 'rotationDates', 'kmsKeys', 'agents'] as const
+
+/** @throws SecretError `invalid-config` for options that are none. */
+export function checkOptions(given: unknown, owner = 'aws'): CheckedOptions {
+  const options = checkObject(given, owner, optionNames)
+  const { region, endpoint, profile, credentials, client, account, recoveryWindow, rotationDates, kmsKeys, agents } = options
+  if (client !== undefined) {
+    const beside = (['region', 'endpoint', 'profile', 'credentials'] as const).find((name) => options[name] !== undefined)
+    if (beside !== undefined) throw invalidConfig(`${owner}.${beside}`, `stands beside \`${owner}.client\`, which has its own`, 'one of the two')
+  }
+  if (credentials !== undefined && profile !== undefined) throw invalidConfig(`${owner}.profile`, `stands beside \`${owner}.credentials\``, 'one of the two')
+  const checkedAgents = agents === undefined ? undefined : checkAgents(agents, owner)
+  return {
+    region: region === undefined ? undefined : checkPattern(region, /^[a-z]{2}(?:-[a-z]+)+-\d+$/, `${owner}.region (AWS_REGION)`, 'the name of a region, such as eu-west-1'),
+    endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, `${owner}.endpoint`),
+    profile: profile === undefined ? undefined : checkString(profile, `${owner}.profile`),
+    credentials: credentials === undefined ? undefined : checkCredentials(credentials, `${owner}.credentials`),
+    account: checkAccount(account, `${owner}.account (AWS_ACCOUNT_ID)`),
+    recoveryWindow: recoveryWindow === undefined ? 30 : checkWindow(recoveryWindow, `${owner}.recoveryWindow`),
+    hasRotationDates: rotationDates === undefined ? false : checkBoolean(rotationDates, `${owner}.rotationDates`),
+    kmsKeys: kmsKeys === undefined ? [] : checkList(kmsKeys, `${owner}.kmsKeys`).map((key, index) => checkKey(key, `${owner}.kmsKeys[${index}]`)),
+    agents: checkedAgents,
+    client: client === undefined ? undefined : checkClient(client, `${owner}.client`),
+  }
+}
+
+function checkPattern(value: unknown, pattern: RegExp, option: string, expected: string): string {
+  const text = checkString(value, option)
+  if (!pattern.test(text)) throw invalidConfig(option, 'is none', expected)
+  return text
+}
+
+function checkEndpoint(value: unknown, option: string): string {
+  const text = checkString(value, option)
+  const expected = 'https://host'
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw invalidConfig(option, 'is no URL', expected)
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalidConfig(option, 'is neither https nor http', expected)
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') throw invalidConfig(option, 'holds a user, a query or a fragment', expected)
+  return text
+}
+
+function checkCredentials(value: unknown, option: string): AwsCredentials | (() => Promise<AwsCredentials>) {
+  if (typeof value === 'function') return checkFunction(value, option) as () => Promise<AwsCredentials>
+  const { accessKeyId, secretAccessKey, sessionToken, expiration } = checkObject(value, option, [
+    ...['accessKeyId', 'secretAccessKey', 'sessionToken', 'expiration'],
+    // What identities of the SDK have as well.
+    ...['accountId', 'credentialScope'],
+  ])
+  return {
+    accessKeyId: checkString(accessKeyId, `${option}.accessKeyId`),
+    secretAccessKey: checkString(secretAccessKey, `${option}.secretAccessKey`),
+    ...(sessionToken === undefined ? {} : { sessionToken: checkString(sessionToken, `${option}.sessionToken`) }),
+    ...(expiration instanceof Date ? { expiration } : {}),
+  }
+}
+
+function checkAccount(given: unknown, option: string): string | undefined {
+  const fromRole = /^arn:[\w-]+:iam::(\d{12}):/.exec(processVariable('AWS_ROLE_ARN') ?? '')?.[1]
+  const account = given ?? processVariable('AWS_ACCOUNT_ID')
+  return account === undefined || account === '' ? fromRole : checkPattern(account, /^\d{12}$/, option, 'the 12 digits of an account')
+}
+
+function checkWindow(value: unknown, option: string): number {
+  const days = checkDuration(value, option) / 86_400_000
+  if (days === 0 || (Number.isInteger(days) && days >= 7 && days <= 30)) return days
+  throw invalidConfig(option, 'is no window of AWS', "whole days, '7d' to '30d', or '0d' to delete for good")
+}
+
+const checkKey = (value: unknown, option: string): string => checkPattern(value, /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, option, 'the ARN of a key of KMS')
+
+function checkAgents(given: unknown, owner: string): CheckedAgents {
+  const { roleArn, duration, endpoint, externalId, sourceIdentity } = checkObject(given, `${owner}.agents`, ['roleArn', 'duration', 'endpoint', 'externalId', 'sourceIdentity'])
+  const seconds = duration === undefined ? 3_600 : checkDuration(duration, `${owner}.agents.duration`) / 1_000
+  // The SDK asks anew at nearly every call for what ends within five minutes, and AWS makes none that are shorter.
+  if (seconds < 900 || seconds > 43_200) throw invalidConfig(`${owner}.agents.duration`, 'is too short or too long', "'15m' to '12h'")
+  return {
+    roleArn: checkPattern(roleArn, /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, `${owner}.agents.roleArn`, 'the ARN of a role'),
+    duration: Math.floor(seconds),
+    endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, `${owner}.agents.endpoint`),
+    externalId: externalId === undefined ? undefined : checkString(externalId, `${owner}.agents.externalId`),
+    hasSourceIdentity: sourceIdentity === undefined ? true : checkBoolean(sourceIdentity, `${owner}.agents.sourceIdentity`),
+  }
+}
+
+function checkClient(client: unknown, option: string): AwsSender {
+  if (typeof client !== 'object' || client === null || typeof (client as Partial<AwsSender>).send !== 'function')
+    throw invalidConfig(option, 'has no `send`', 'a SecretsManagerClient of @aws-sdk/client-secrets-manager')
+  return client as AwsSender
+}

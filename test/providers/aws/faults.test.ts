@@ -1,0 +1,181 @@
+/** A service that fails in every way: the right code, in bounded time, with no key or value anywhere, and all is well once the service is. */
+import { inspect } from 'node:util'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { aws } from '../../../providers/aws/index.js'
+import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
+import { Moto, type AwsKey } from '../../servers/moto.js'
+import { closeAfterEach } from '../vault/opened.js'
+import { failing } from './harness.js'
+
+const value = 'canary-value-4f9d2b7a81c6'
+let server: Moto
+let proxy: FaultProxy
+let user: AwsKey
+beforeAll(async () => {
+  server = await Moto.start()
+  proxy = await FaultProxy.start(server.address)
+  const { arn: _, ...key } = await server.createUser('app', [{ Effect: 'Allow', Action: 'secretsmanager:*', Resource: '*' }])
+  user = key
+  for (const Name of ['key', 'held', 'other']) await server.demand('CreateSecret', { Name, SecretString: value })
+}, 120_000)
+afterAll(() => Promise.all([server.stop(), proxy.stop()]))
+
+const kept = closeAfterEach()
+const events: AuditEvent[] = []
+afterEach(() => {
+  proxy.spoil(undefined)
+  events.length = 0
+  vi.unstubAllEnvs()
+})
+
+function open(more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}, options: Parameters<typeof aws>[0] = {}): RootSecrets<string> {
+  const provider = aws({ region: server.region, endpoint: proxy.address, credentials: user, ...options })
+  return kept(createSecrets<string>({ provider, retry: false, timeout: '2s', audit: (event) => void events.push(event), ...more }))
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<SecretError> {
+  const error: unknown = await promise.then(
+    () => expect.fail('it did not fail'),
+    (reason: unknown) => reason,
+  )
+  const shown = `${inspect(error, { depth: 10, showHidden: true, getters: true })} ${String(error)} ${JSON.stringify(error)} ${JSON.stringify(events)}`
+  for (const secret of [user.secretAccessKey, value, 'canary', 'sign in to']) expect(shown).not.toContain(secret)
+  return error as SecretError
+}
+
+const cases: readonly (readonly [string, Fault, Readonly<Record<string, unknown>>])[] = [
+  ['ThrottlingException', failing(400, 'ThrottlingException', { 'retry-after': '7' }), { code: 'throttled', status: 400, retryAfter: 7_000, requestId: 'request-of-the-tests' }],
+  ['429 of a proxy', status(429, { 'retry-after': '7' }, 'slow down'), { code: 'throttled', status: 429, retryAfter: 7_000 }],
+  ['InternalServiceError', failing(500, 'InternalServiceError'), { code: 'unavailable', status: 500 }],
+  ['ServiceUnavailableException', failing(503, 'ServiceUnavailableException'), { code: 'unavailable', status: 503 }],
+  ['500 without a name', status(500, {}, '{}'), { code: 'unavailable', status: 500 }],
+  ['AccessDeniedException', failing(400, 'AccessDeniedException'), { code: 'denied', deniedBy: 'backend' }],
+  ['DecryptionFailure', failing(400, 'DecryptionFailure'), { code: 'denied', reason: 'DecryptionFailure', message: expect.stringContaining('kms:Decrypt') as string }],
+  ['KMSAccessDeniedException', failing(400, 'KMSAccessDeniedException'), { code: 'denied', reason: 'KMSAccessDenied' }],
+  ['ExpiredTokenException', failing(400, 'ExpiredTokenException'), { code: 'unauthenticated' }],
+  ['UnrecognizedClientException', failing(400, 'UnrecognizedClientException'), { code: 'unauthenticated', reason: 'UnrecognizedClientException' }],
+  ['ValidationException', failing(400, 'ValidationException'), { code: 'unsupported', reason: 'ValidationException' }],
+  ['a page of HTML', faults.html, { code: 'unavailable', reason: 'not-json' }],
+  ['a page of HTML with 403', status(403, { 'content-type': 'text/html' }, '<html>sign in to the network</html>'), { code: 'unavailable', reason: 'not-json' }],
+  ['JSON of somebody else with 404', status(404, {}, '{"message":"canary"}'), { code: 'unavailable', reason: 'not-json' }],
+  ['nothing at all', status(200, {}, ''), { code: 'unavailable' }],
+  ['JSON that is cut', faults.cutText, { code: 'unavailable' }],
+  ['a connection that is cut', faults.cutConnection, { code: 'unavailable' }],
+  ['a connection that is reset', faults.reset, { code: 'unavailable' }],
+  ['nothing', faults.hang, { code: 'timeout' }],
+  ['a byte a second', faults.slow, { code: 'timeout' }],
+]
+
+describe.each(cases)('a service that answers %s', (_, fault, expected) => {
+  it('fails a read so, and not a later one', { timeout: 30_000 }, async () => {
+    const secrets = open({ cache: false })
+    expect(await secrets.getSecret('key')).toBe(value)
+    proxy.spoil(fault)
+    const startedAt = Date.now()
+    expect(await errorOf(secrets.getSecret('key'))).toMatchObject(expected)
+    expect(Date.now() - startedAt).toBeLessThan(5_000)
+    proxy.spoil(undefined)
+    await expect.poll(() => secrets.getSecret('key').catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toBe(value)
+  })
+
+  it('fails several at once so, each by itself', { timeout: 30_000 }, async () => {
+    const secrets = open({ cache: false })
+    await secrets.getSecret('key')
+    proxy.spoil(fault)
+    const outcomes = await secrets.getSecrets(['key', 'held', 'other'], { partial: true })
+    for (const outcome of Object.values(outcomes)) expect(outcome).toMatchObject({ ok: false, error: { code: expected['code'] } })
+  })
+
+  it('leaves what is held to be served, where it says nothing of the secret', { timeout: 20_000 }, async () => {
+    const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' } })
+    expect(await secrets.getSecret('held')).toBe(value)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    proxy.spoil(fault)
+    if (['unavailable', 'throttled', 'timeout'].includes(expected['code'] as string)) expect(await secrets.getSecret('held')).toBe(value)
+    else expect(await errorOf(secrets.getSecret('held'))).toMatchObject(expected)
+  })
+})
+
+it('an item of a batch fails by itself, whatever pages it comes in', async () => {
+  const pages = [
+    { SecretValues: [], NextToken: 'one' },
+    {
+      SecretValues: [{ Name: 'key', ARN: 'arn:key', SecretString: 'first', VersionId: 'v' }],
+      Errors: [{ SecretId: 'held', ErrorCode: 'DecryptionFailure', Message: 'canary' }],
+      NextToken: 'two',
+    },
+    { SecretValues: [], Errors: [{ SecretId: 'other', ErrorCode: 'ThrottlingException', Message: 'canary' }] },
+  ]
+  const secrets = open({ cache: false })
+  await secrets.getSecret('key')
+  let page = 0
+  proxy.spoil((_, response) => void response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(pages[(page += 1) - 1])))
+  const outcomes = await secrets.getSecrets(['key', 'held', 'other'], { partial: true })
+  expect(outcomes).toMatchObject({
+    key: { ok: true, value: 'first' },
+    held: { ok: false, error: { code: 'denied', reason: 'DecryptionFailure' } },
+    other: { ok: false, error: { code: 'throttled' } },
+  })
+  expect(page).toBe(3)
+})
+
+describe('credentials', () => {
+  it('that never come end with the time of the read, and an abort ends that at once', async () => {
+    const secrets = open({ timeout: '500ms' }, { credentials: () => new Promise<never>(() => undefined) })
+    const startedAt = Date.now()
+    expect(await errorOf(secrets.getSecret('key'))).toMatchObject({ code: 'timeout' })
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(reason), 50)
+    await expect(open({}, { credentials: () => new Promise<never>(() => undefined) }).getSecret('key', { signal: controller.signal })).rejects.toBe(reason)
+    expect(Date.now() - startedAt).toBeLessThan(2_000)
+  })
+
+  it('that there are none of are told with where they come from', async () => {
+    for (const name of Object.keys(process.env).filter((one) => one.startsWith('AWS_'))) vi.stubEnv(name, undefined)
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/nowhere')
+    vi.stubEnv('AWS_CONFIG_FILE', '/nowhere')
+    const without = { credentials: undefined as never }
+    expect(await errorOf(open({}, without).getSecret('key'))).toMatchObject({ code: 'unauthenticated', message: expect.stringContaining('AWS_PROFILE') as string })
+    expect(await errorOf(open({}, { ...without, profile: 'absent' }).getSecret('key'))).toMatchObject({ code: 'unauthenticated' })
+    expect(await errorOf(open({}, { region: undefined as never }).getSecret('key'))).toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringContaining('aws.region (AWS_REGION) is missing') as string,
+    })
+    vi.stubEnv('AWS_REGION', server.region)
+    expect(await open({}, { region: undefined as never }).getSecret('key')).toBe(value)
+  })
+
+  it('that AWS does not know, or whose signature is wrong, are unauthenticated', async () => {
+    for (const credentials of [
+      { ...user, secretAccessKey: 'canary' },
+      { accessKeyId: 'AKIANOBODYATALL00000', secretAccessKey: 'canary' },
+    ])
+      expect(await errorOf(open({}, { credentials }).getSecret('key'))).toMatchObject({ code: 'unauthenticated' })
+  })
+})
+
+describe('an option that is none', () => {
+  it.each<[string, object]>([
+    ['aws.regoin is not an option; did you mean "region"?', { regoin: 'x' }],
+    ['aws.region (AWS_REGION) is none', { region: 'Ireland' }],
+    ['aws.endpoint is no URL', { endpoint: 'localhost' }],
+    ['aws.endpoint holds a user', { endpoint: 'https://user:canary@localhost' }],
+    ['aws.account (AWS_ACCOUNT_ID) is none', { account: '12' }],
+    ['aws.recoveryWindow is no window of AWS', { recoveryWindow: '3d' }],
+    ['aws.recoveryWindow is a bare number', { recoveryWindow: 7 }],
+    ['aws.kmsKeys[0] is none', { kmsKeys: ['alias/x'] }],
+    ['aws.agents.roleArn is not a string', { agents: {} }],
+    ['aws.agents.roleArn is none', { agents: { roleArn: 'agents' } }],
+    ['aws.profile stands beside `aws.credentials`', { profile: 'x', credentials: { accessKeyId: 'canary', secretAccessKey: 'canary' } }],
+    ['aws.region stands beside `aws.client`', { region: 'eu-west-1', client: { send: () => undefined } }],
+    ['aws.client has no `send`', { client: {} }],
+    ['aws.credentials.secretAccessKey is not a string', { credentials: { accessKeyId: 'canary' } }],
+  ])('%s', (told, options) => {
+    const run = (): unknown => aws(options)
+    expect(run).toThrow(`keyward: ${told}`)
+    expect(run).not.toThrow(/canary/)
+  })
+})

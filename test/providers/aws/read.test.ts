@@ -1,0 +1,209 @@
+/** Reading, listing and writing secrets of AWS, on moto. */
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { AwsOptions } from '../../../providers/aws/index.js'
+import { FaultProxy } from '../../servers/fault-proxy.js'
+import { Moto, type AwsKey } from '../../servers/moto.js'
+import { closeAfterEach } from '../vault/opened.js'
+import { openSecrets, type Opened } from './setup.js'
+
+let server: Moto
+let proxy: FaultProxy
+let user: AwsKey
+beforeAll(async () => {
+  server = await Moto.start()
+  proxy = await FaultProxy.start(server.address)
+  user = await server.createUser('app', [{ Effect: 'Allow', Action: 'secretsmanager:*', Resource: '*' }])
+}, 120_000)
+afterAll(() => Promise.all([server.stop(), proxy.stop()]))
+
+const kept = closeAfterEach()
+function open(options: AwsOptions = {}, more: Parameters<typeof openSecrets>[3] = {}): Opened {
+  const opened = openSecrets(server, user, options, more)
+  kept(opened.secrets)
+  return opened
+}
+
+const create = async (Name: string, SecretString = `value of ${Name}`): Promise<string> => (await server.demand('CreateSecret', { Name, SecretString }))['ARN'] as string
+const calls = (): readonly string[] => proxy.seen.map(({ headers }) => String(headers['x-amz-target']).split('.')[1]!)
+
+describe('a secret', () => {
+  it('is text or bytes, with its version and its stages', async () => {
+    await create('text')
+    await server.demand('CreateSecret', { Name: 'bytes', SecretBinary: Buffer.from([0, 255, 7]).toString('base64') })
+    const { secrets } = open()
+    expect(await secrets.getSecret('text')).toBe('value of text')
+    expect(await secrets.getSecret('bytes', { as: 'bytes' })).toEqual(Uint8Array.from([0, 255, 7]))
+    const description = await secrets.describeSecret('text')
+    expect(description).toMatchObject({ stages: ['AWSCURRENT'], createdAt: expect.any(Date) as Date })
+    expect(await secrets.getSecret('text', { version: description.version! })).toBe('value of text')
+  })
+
+  it('is read by its stage, and by a version that it has', async () => {
+    await create('staged', 'first')
+    await server.demand('PutSecretValue', { SecretId: 'staged', SecretString: 'second' })
+    await server.demand('PutSecretValue', { SecretId: 'staged', SecretString: 'third', VersionStages: ['AWSPENDING'] })
+    const { secrets } = open({}, { references: { BEFORE: 'staged?stage=AWSPREVIOUS' } })
+    for (const [stage, value] of [
+      ['AWSCURRENT', 'second'],
+      ['AWSPREVIOUS', 'first'],
+      ['AWSPENDING', 'third'],
+    ] as const)
+      expect(await secrets.getSecret('staged', { stage })).toBe(value)
+    expect(await secrets.getSecret('BEFORE')).toBe('first')
+    for (const version of ['short', '00000000-0000-0000-0000-000000000000'])
+      await expect(secrets.getSecret('staged', { version })).rejects.toMatchObject({ code: 'not-found', reason: undefined })
+  })
+
+  it('that waits for its deletion is not found, and told when it goes', async () => {
+    for (const name of ['going', 'staying', 'absent-no']) await create(name)
+    await server.demand('DeleteSecret', { SecretId: 'going', RecoveryWindowInDays: 10 })
+    const { secrets } = open()
+    await expect(secrets.getSecret('going')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted', at: expect.any(Date) as Date })
+    const outcomes = await secrets.getSecrets(['going', 'staying', 'absent'], { partial: true })
+    expect(outcomes['staying']).toEqual({ ok: true, value: 'value of staying' })
+    const { error } = outcomes['going'] as { error: { reason: string; at: Date } }
+    expect(error).toMatchObject({ code: 'not-found', reason: 'deleted' })
+    expect(Math.abs(error.at.getTime() - Date.now() - 10 * 86_400_000)).toBeLessThan(60_000)
+    expect(outcomes['absent']).toMatchObject({ ok: false, error: { code: 'not-found', reason: undefined } })
+    await expect(secrets.describeSecret('going')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
+  })
+
+  it('whose deletion may not be asked about is unsupported, and not a secret that is not there', async () => {
+    await create('hidden')
+    await server.demand('DeleteSecret', { SecretId: 'hidden' })
+    const reader = await server.createUser('reader', [{ Effect: 'Allow', Action: 'secretsmanager:GetSecretValue', Resource: '*' }])
+    const { secrets } = openSecrets(server, reader)
+    kept(secrets)
+    await expect(secrets.getSecret('hidden')).rejects.toMatchObject({ code: 'unsupported', reason: 'InvalidRequestException' })
+  })
+
+  it('has no name that AWS cannot hold', async () => {
+    await expect(open().secrets.getSecret('a b')).rejects.toMatchObject({ code: 'unsupported', reason: 'name' })
+  })
+})
+
+describe('an ARN and a name', () => {
+  it('of one secret are one: one call, and what is denied by the one is denied by the other', async () => {
+    const arn = await create('both')
+    const { secrets } = open({ endpoint: proxy.address }, { references: { ARN: arn.replaceAll(':', '%3A'), NAME: 'both' }, cache: {} })
+    const before = proxy.seen.length
+    expect(await secrets.getSecrets(['ARN', 'NAME'])).toEqual({ ARN: 'value of both', NAME: 'value of both' })
+    expect(proxy.seen.length - before).toBe(1)
+    await expect(secrets.scope({ allow: ['*'], deny: ['NAME'] }).getSecret('ARN')).rejects.toMatchObject({ code: 'denied', deniedBy: 'scope' })
+  })
+
+  it('of another account stay apart, and an ARN that is not that of the name hands over nothing', async () => {
+    const arn = await create('twice')
+    const foreign = arn.replace(server.account, '999999999999')
+    const references = { OWN: 'twice', FOREIGN: foreign.replaceAll(':', '%3A'), STALE: arn.replace(/.{6}$/, 'zzzzzz').replaceAll(':', '%3A') }
+    const known = open({ account: server.account }, { references, cache: {} }).secrets
+    expect(await known.getSecret('OWN')).toBe('value of twice')
+    await expect(known.getSecret('FOREIGN')).rejects.toMatchObject({ code: expect.stringMatching(/not-found|denied/) as string })
+    await expect(known.getSecret('STALE', { fresh: true })).rejects.toMatchObject({ code: 'not-found' })
+    const guessing = open({}, { references: { FOREIGN: references.FOREIGN } }).secrets
+    await expect(guessing.getSecret('FOREIGN')).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('`aws.account` (AWS_ACCOUNT_ID)') as string })
+    const absent = open({}, { references: { ABSENT: foreign.replace('twice', 'thrice').replaceAll(':', '%3A') } }).secrets
+    await expect(absent.getSecret('ABSENT')).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('`aws.account` (AWS_ACCOUNT_ID)') as string })
+  })
+})
+
+describe('several at once', () => {
+  it('are twenty in a call', async () => {
+    const names = Array.from({ length: 100 }, (_, number) => `many/${number}`)
+    for (const name of names) await create(name)
+    const { secrets } = open({ endpoint: proxy.address })
+    const before = calls().length
+    const values = await secrets.getSecrets(names)
+    expect(values['many/99']).toBe('value of many/99')
+    expect(calls().slice(before)).toEqual(Array.from({ length: 5 }, () => 'BatchGetSecretValue'))
+  })
+
+  it('are told each by itself what failed, and pinned ones ride with none', async () => {
+    await create('one')
+    await create('two')
+    await server.setUserPolicy('app', [
+      { Effect: 'Allow', Action: 'secretsmanager:*', Resource: '*' },
+      { Effect: 'Deny', Action: 'secretsmanager:GetSecretValue', Resource: `arn:aws:secretsmanager:*:*:secret:two-??????` },
+    ])
+    const { secrets } = open({ endpoint: proxy.address }, { references: { PINNED: 'one?stage=AWSCURRENT' } })
+    const before = calls().length
+    const outcomes = await secrets.getSecrets(['one', 'two', 'none', 'PINNED'], { partial: true })
+    expect(outcomes).toMatchObject({
+      one: { ok: true, value: 'value of one' },
+      two: { ok: false, error: { code: 'denied', deniedBy: 'backend' } },
+      none: { ok: false, error: { code: 'not-found' } },
+      PINNED: { ok: true, value: 'value of one' },
+    })
+    expect(calls().slice(before).toSorted()).toEqual(['BatchGetSecretValue', 'GetSecretValue'])
+    await server.setUserPolicy('app', [{ Effect: 'Allow', Action: 'secretsmanager:*', Resource: '*' }])
+  })
+
+  it('are read one by one where the account may not batch, and that is remembered', async () => {
+    const single = await server.createUser('single', [{ Effect: 'Allow', Action: ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret'], Resource: '*' }])
+    const { secrets, events } = openSecrets(server, single, { endpoint: proxy.address })
+    kept(secrets)
+    const before = calls().length
+    for (let time = 0; time < 2; time += 1) expect(await secrets.getSecrets(['one', 'two'])).toEqual({ one: 'value of one', two: 'value of two' })
+    expect(calls().slice(before)).toEqual(['BatchGetSecretValue', 'GetSecretValue', 'GetSecretValue', 'GetSecretValue', 'GetSecretValue'])
+    expect(events.filter(({ type }) => type === 'warning')).toHaveLength(1)
+  })
+})
+
+describe('a write', () => {
+  it('makes a secret that there is not, and a version of one that there is; the same key is the same version', async () => {
+    const { secrets } = open()
+    const { version: first } = await secrets.putSecret('written', 'one', { idempotencyKey: 'a key of mine' })
+    expect(await secrets.putSecret('written', 'one', { idempotencyKey: 'a key of mine' })).toEqual({ version: first })
+    const { version: second } = await secrets.putSecret('written', 'two')
+    expect(second).not.toBe(first)
+    expect(await secrets.getSecret('written', { stage: 'AWSPREVIOUS' })).toBe('one')
+    await secrets.putSecret('written', 'three', { stage: 'AWSPENDING' })
+    expect(await secrets.getSecret('written')).toBe('two')
+    await expect(secrets.putSecret('written', 'other', { idempotencyKey: 'a key of mine' })).rejects.toMatchObject({ code: 'conflict' })
+    await expect(secrets.putSecret('written', '')).rejects.toMatchObject({ code: 'unsupported', reason: 'empty' })
+  })
+
+  it('compares by moving the label, and leaves no label behind', async () => {
+    const { secrets } = open()
+    const { version } = await secrets.putSecret('compared', 'one', { ifVersion: null })
+    await expect(secrets.putSecret('compared', 'x', { ifVersion: null })).rejects.toMatchObject({ code: 'conflict' })
+    const next = await secrets.putSecret('compared', 'two', { ifVersion: version!, idempotencyKey: 'once' })
+    expect(await secrets.putSecret('compared', 'two', { ifVersion: version!, idempotencyKey: 'once' })).toEqual(next)
+    await expect(secrets.putSecret('compared', 'x', { ifVersion: version! })).rejects.toMatchObject({ code: 'conflict' })
+    expect(await secrets.getSecret('compared')).toBe('two')
+    const { VersionIdsToStages: stages } = await server.demand('DescribeSecret', { SecretId: 'compared' })
+    expect(
+      Object.values(stages as Record<string, string[]>)
+        .flat()
+        .filter((label) => label.startsWith('keyward')),
+    ).toEqual([])
+  })
+
+  it('deletes with a window, or for good', async () => {
+    for (const name of ['windowed', 'forced']) await create(name)
+    await open({ recoveryWindow: '7d' }).secrets.deleteSecret('windowed')
+    const { DeletedDate: at } = await server.demand('DescribeSecret', { SecretId: 'windowed' })
+    expect(Math.abs((at as number) * 1_000 - Date.now() - 7 * 86_400_000)).toBeLessThan(60_000)
+    const forcing = open({ recoveryWindow: '0d' }).secrets
+    await forcing.deleteSecret('forced')
+    await expect(server.demand('DescribeSecret', { SecretId: 'forced' })).rejects.toThrow('ResourceNotFound')
+    await expect(forcing.deleteSecret('forced')).rejects.toMatchObject({ code: 'not-found' })
+    await expect(open().secrets.deleteSecret('windowed')).rejects.toMatchObject({ code: 'not-found', reason: 'deleted' })
+  })
+})
+
+describe('the connection', () => {
+  it('may be a client that is there already', async () => {
+    await create('injected')
+    const client = new SecretsManagerClient({ region: server.region, endpoint: server.address, credentials: user, maxAttempts: 1 })
+    expect(await open({ client }).secrets.getSecret('injected')).toBe('value of injected')
+    client.destroy()
+  })
+
+  it('conceals the keys that it is given', async () => {
+    const { secrets } = open()
+    await secrets.getSecret('one').catch(() => undefined)
+    expect(secrets.redact(`with ${user.secretAccessKey}`)).toBe('with [secret aws credential]')
+  })
+})

@@ -1,0 +1,146 @@
+"""moto's server, with the parts of IAM that it leaves out and that these tests are about.
+
+- The resource of a request to Secrets Manager is the ARN of its secret, and each secret of a batch is asked for by itself:
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+- `?` in a policy stands for one character:
+  https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+- Refusals of a service that speaks JSON are JSON:
+  https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html
+- What is read without a version or a stage is AWSCURRENT, also where that label was moved:
+  https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+- A session policy allows nothing that it does not say, whatever the role may:
+  https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
+
+Requests that name the key "root-of-the-tests" are let through: they set up what a test needs.
+"""
+
+import json
+import re
+
+from moto.core.authorization import ActionAuthenticatorMixin
+from moto.core.exceptions import JsonRESTError
+from moto.iam import access_control
+from moto.secretsmanager.models import SecretsManagerBackend
+from moto.secretsmanager.responses import SecretsManagerResponse
+from moto.server import main
+from moto.sts.models import sts_backends
+
+
+def matches(pattern, text):
+    parts = [".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern]
+    return re.match("^" + "".join(parts) + "$", text)
+
+
+access_control.IAMPolicyStatement._match = staticmethod(matches)
+
+
+def is_root(headers):
+    return "Credential=root-of-the-tests/" in headers.get("Authorization", "")
+
+
+authorize = ActionAuthenticatorMixin._authenticate_and_authorize_action
+
+
+def authorize_unless_root(self, iam_request_cls, resource="*"):
+    if not is_root(self.headers):
+        authorize(self, iam_request_cls, resource)
+
+
+ActionAuthenticatorMixin._authenticate_and_authorize_action = authorize_unless_root
+
+
+class JsonRefusal(JsonRESTError):
+    def __init__(self, name, status):
+        self.code = status
+        super().__init__(name, "canary of the server")
+
+
+def refuse_as_json(method, name, status):
+    usual = getattr(access_control.IAMRequest, method)
+
+    def refuse(self, *details):
+        if self._service != "secretsmanager":
+            usual(self, *details)
+        raise JsonRefusal(name, status)
+
+    setattr(access_control.IAMRequest, method, refuse)
+
+
+refuse_as_json("_raise_access_denied", "AccessDeniedException", 400)
+refuse_as_json("_raise_signature_does_not_match", "InvalidSignatureException", 400)
+refuse_as_json("_raise_invalid_access_key", "UnrecognizedClientException", 400)
+
+get_secret_value = SecretsManagerBackend.get_secret_value
+
+
+def get_current_secret_value(self, secret_id, version_id, version_stage):
+    stage = version_stage or (None if version_id or secret_id not in self.secrets else "AWSCURRENT")
+    return get_secret_value(self, secret_id, version_id, stage)
+
+
+SecretsManagerBackend.get_secret_value = get_current_secret_value
+
+
+def arn_of(response, secret_id):
+    if secret_id.startswith("arn:"):
+        return secret_id
+    secret = response.backend.secrets.get(secret_id)
+    # What is not there is asked for as what might be.
+    return secret.arn if secret else f"arn:aws:secretsmanager:{response.region}:{response.current_account}:secret:{secret_id}-000000"
+
+
+def determine_resource(self):
+    secret_id = self._get_param("SecretId") or self._get_param("Name")
+    return arn_of(self, secret_id) if secret_id else "*"
+
+
+SecretsManagerResponse._determine_resource = determine_resource
+
+check_role = access_control.IAMRequestBase.check_action_permitted
+
+
+def check_role_and_session(self, resource):
+    check_role(self, resource)
+    key = self._access_key
+    if not isinstance(key, access_control.AssumedRoleAccessKey) or self._action == "sts:GetCallerIdentity":
+        return
+    session = sts_backends[key.account_id][key.partition].get_assumed_role_from_access_key(key._access_key_id)
+    if not session.policy:
+        return
+    permission = access_control.IAMPolicy(session.policy).is_action_permitted(self._action, resource)
+    if permission != access_control.PermissionResult.PERMITTED:
+        self._raise_access_denied()
+
+
+access_control.IAMRequestBase.check_action_permitted = check_role_and_session
+
+answer_batch = SecretsManagerResponse.batch_get_secret_value
+
+
+def answer_batch_by_item(self):
+    if is_root(self.headers) or not self._get_param("SecretIdList"):
+        return answer_batch(self)
+    request = access_control.IAMRequest(
+        account_id=self.current_account,
+        method=self.method,
+        path=self.raw_path,
+        data=self.data,
+        body=self.raw_body,
+        headers=self.headers,
+        action="GetSecretValue",
+    )
+    allowed, errors = [], []
+    for secret_id in self._get_param("SecretIdList"):
+        try:
+            request.check_action_permitted(arn_of(self, secret_id))
+            allowed.append(secret_id)
+        except JsonRESTError:
+            errors.append({"SecretId": secret_id, "ErrorCode": "AccessDeniedException", "Message": "not authorized"})
+    values, others, token = self.backend.batch_get_secret_value(secret_id_list=allowed) if allowed else ([], [], None)
+    return json.dumps({"SecretValues": values, "Errors": errors + others, "NextToken": token})
+
+
+SecretsManagerResponse.batch_get_secret_value = answer_batch_by_item
+
+if __name__ == "__main__":
+    main()
