@@ -5,6 +5,7 @@ import { aws } from '../../../providers/aws/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
 import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
+import { context, make } from '../setup.js'
 import { closeAfterEach } from '../vault/opened.js'
 import { failing } from './harness.js'
 
@@ -118,6 +119,24 @@ it('an item of a batch fails by itself, whatever pages it comes in', async () =>
     other: { ok: false, error: { code: 'throttled' } },
   })
   expect(page).toBe(3)
+})
+
+it('the date of the next rotation is asked for where that is wanted, and nowhere else', async () => {
+  const at = new Date(Math.floor(Date.now() / 1_000) * 1_000 + 60_000)
+  proxy.spoil(status(200, { 'content-type': 'application/x-amz-json-1.1' }, JSON.stringify({ Name: 'key', NextRotationDate: at.getTime() / 1_000 })), ({ headers }) =>
+    String(headers['x-amz-target']).endsWith('DescribeSecret'),
+  )
+  for (const [rotationDates, nextRotationAt] of [
+    [true, at],
+    [false, undefined],
+  ] as const) {
+    const provider = await make(aws({ region: server.region, endpoint: proxy.address, credentials: user, rotationDates }))
+    expect((await provider.get({ id: 'key' }, context)).nextRotationAt).toEqual(nextRotationAt)
+    const [outcome] = await provider.batch!.get([{ id: 'key' }], context)
+    expect(outcome).toMatchObject({ ok: true, secret: { value } })
+    expect((outcome as { secret: { nextRotationAt?: Date } }).secret.nextRotationAt).toEqual(nextRotationAt)
+    await provider.close?.()
+  }
 })
 
 describe('credentials', () => {
