@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { clientImportError } from '../../src/errors/client-import.js'
 import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { ProviderSetup, SecretErrorCode } from '../../src/provider.js'
+import { waitFor } from '../../src/wait-for.js'
 import { failure } from './failure.js'
 import type { AwsCredentials, CheckedAgents, CheckedOptions } from './options.js'
 
@@ -52,7 +53,9 @@ export class AgentSession {
     try {
       if (expiresAt !== undefined && expiresAt <= startedAt)
         throw new SecretError({ code: 'unauthenticated', reason: 'expired', fix: 'The grant of this scope has expired: make another' })
-      const held = await this.#ask()
+      const signal = AbortSignal.timeout(patience)
+      // The SDK hears of no signal while it looks for credentials of the app.
+      const held = await waitFor(this.#ask(signal), signal)
       setup.conceal(held.secretAccessKey, 'aws credential')
       setup.conceal(held.sessionToken, 'aws credential')
       this.#held = held
@@ -66,7 +69,7 @@ export class AgentSession {
     }
   }
 
-  async #ask(): Promise<AwsCredentials & { expiration: Date; sessionToken: string }> {
+  async #ask(signal: AbortSignal): Promise<AwsCredentials & { expiration: Date; sessionToken: string }> {
     const { agents, agent, connection } = this.#settings
     const { STSClient, AssumeRoleCommand } = await loadSts()
     const { region, profile, credentials } = connection
@@ -88,7 +91,7 @@ export class AgentSession {
           ...(agents.hasSourceIdentity ? { SourceIdentity: name } : {}),
           ...(agents.externalId === undefined ? {} : { ExternalId: agents.externalId }),
         }),
-        { abortSignal: AbortSignal.timeout(patience) },
+        { abortSignal: signal },
       )
       const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, SessionToken: sessionToken, Expiration: expiration } = given ?? {}
       if (accessKeyId === undefined || secretAccessKey === undefined || sessionToken === undefined || !(expiration instanceof Date))

@@ -26,7 +26,6 @@ const connectionTimeout = 3_000
 interface Loaded {
   readonly sdk: Sdk
   readonly sender: AwsSender
-  readonly region: string
 }
 
 export class AwsClient {
@@ -48,7 +47,10 @@ export class AwsClient {
 
   /** The region that requests go to. */
   async region({ signal }: Pick<CallContext, 'signal'>): Promise<string> {
-    return (await waitFor(this.#loaded(), signal)).region
+    return waitFor(
+      this.#loaded().then(({ sender }) => regionOf(sender)),
+      signal,
+    )
   }
 
   // What failed, as a file of credentials that cannot be read, may be there next time.
@@ -65,8 +67,11 @@ export class AwsClient {
   async #load(): Promise<Loaded> {
     const sdk = await loadSdk()
     const { client } = this.#options
-    const sender = client ?? this.#create(sdk)
-    return { sdk, sender, region: await regionOf(sender) }
+    if (client !== undefined) return { sdk, sender: client }
+    const sender = this.#create(sdk)
+    // The SDK throws an error without a name where there is none, and at the first request alone.
+    await regionOf(sender)
+    return { sdk, sender }
   }
 
   #create(sdk: Sdk): AwsSender {
@@ -102,10 +107,14 @@ async function loadSdk(): Promise<Sdk> {
   }
 }
 
-/** The SDK throws an error without a name where there is none, and at the first request alone. */
+/** @throws SecretError `invalid-config` where there is none. */
 async function regionOf(sender: AwsSender): Promise<string> {
   const { config } = sender as { config?: { region?: unknown } }
-  const region: unknown = await Promise.resolve(typeof config?.region === 'function' ? (config.region as () => unknown)() : config?.region).catch(() => undefined)
-  if (typeof region === 'string' && region !== '') return region
+  try {
+    const region: unknown = typeof config?.region === 'function' ? await (config.region as () => unknown)() : config?.region
+    if (typeof region === 'string' && region !== '') return region
+  } catch {
+    // It says that there is none, in words of the SDK or of a file that it read.
+  }
   throw invalidConfig('aws.region (AWS_REGION)', 'is missing', 'the region that the secrets are in, there or in the profile (AWS_PROFILE)')
 }

@@ -1,4 +1,4 @@
-import { isHttpCode, isNetworkCode, isTlsCode } from '../../src/errors/network.js'
+import { connectionFailure, guarded, retryAfterOf } from '../../src/errors/connection.js'
 import type { Failure, SecretErrorCode } from '../../src/provider.js'
 
 const credentials = 'AWS does not take these credentials: check `aws.profile` (AWS_PROFILE), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of this machine'
@@ -71,10 +71,10 @@ function each(
 const connection = 'No connection to AWS: check `aws.region` (AWS_REGION), `aws.endpoint` and the network'
 const certificate =
   'The TLS connection to AWS failed: where a proxy of your own looks into it, give its certificate to Node with NODE_EXTRA_CA_CERTS; else check `aws.endpoint` and the clock of this machine'
-const strange: Omit<Failure, 'reason'> = {
+const strange = {
   code: 'unavailable',
   fix: 'What answered is not Secrets Manager, or its answer was cut: check `aws.endpoint` and the proxies on the way',
-}
+} as const
 
 /** What an item of a batch failed with: the service says a name. */
 export class AwsItemError extends Error {
@@ -83,16 +83,6 @@ export class AwsItemError extends Error {
   constructor(name: string) {
     super('an item of a batch failed')
     this.name = name
-  }
-}
-
-/** By name, code and status. Nothing of what the SDK says is kept: where an answer is no JSON it quotes it. */
-export function failure(error: unknown): Failure | undefined {
-  try {
-    return known(error)
-  } catch {
-    // A hostile getter or a revoked Proxy: whatever it is, it is unknown.
-    return undefined
   }
 }
 
@@ -107,21 +97,18 @@ function known(error: unknown): Failure | undefined {
   const named = names.get(error.name)
   if (named !== undefined) return { ...named, ...told, ...waitOf(error) }
   if (error.name === 'TimeoutError') return { code: 'unavailable', reason: 'TimeoutError', fix: connection }
-  if (typeof code === 'string') {
-    if (isNetworkCode(code)) return { code: 'unavailable', reason: code, fix: connection }
-    if (isTlsCode(code)) return { code: 'invalid-config', reason: code, fix: certificate }
-    if (isHttpCode(code)) return { ...strange, reason: code }
-  }
+  const ofConnection = connectionFailure(code, { connection, certificate, answer: strange.fix })
+  if (ofConnection !== undefined) return ofConnection
   if (status === undefined) return undefined
   if (status === 429) return { code: 'throttled', ...told, ...waitOf(error) }
   // No error of the service is without a name: a proxy, a page, or what was cut.
   return { ...strange, ...told, reason: 'not-json' }
 }
 
-/** https://www.rfc-editor.org/rfc/rfc9110.html#name-retry-after, in seconds or as a date. */
 function waitOf(error: Error): Pick<Failure, 'retryAfter'> {
-  const text: unknown = (error as { $response?: { headers?: Record<string, unknown> } }).$response?.headers?.['retry-after']
-  if (typeof text !== 'string') return {}
-  const milliseconds = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now()
-  return milliseconds >= 0 ? { retryAfter: `${Math.ceil(milliseconds)}ms` } : {}
+  const wait = retryAfterOf((error as { $response?: { headers?: Record<string, unknown> } }).$response?.headers?.['retry-after'])
+  return wait === undefined ? {} : { retryAfter: `${Math.ceil(wait)}ms` }
 }
+
+/** By name, code and status. Nothing of what the SDK says is kept: where an answer is no JSON it quotes it. */
+export const failure = guarded(known)

@@ -22,8 +22,9 @@ export function aws(options: AwsOptions = {}): ProviderFactory {
   return (setup) => createProvider(checked, new AwsClient(checked), setup)
 }
 
-function createProvider(options: CheckedOptions, client: AwsClient, setup: ProviderSetup, ids = new SecretIds(options.account)): SecretProvider {
+function createProvider(options: CheckedOptions, client: AwsClient, setup: ProviderSetup): SecretProvider {
   const { send } = client
+  const ids = new SecretIds(options.account)
   const reading = { send, ids, hasRotationDates: options.hasRotationDates }
   for (const secret of secretsOf(options)) setup.conceal(secret, 'aws credential')
   return {
@@ -38,8 +39,8 @@ function createProvider(options: CheckedOptions, client: AwsClient, setup: Provi
     },
     describe: (request, context) => describeSecret(reading, request, context),
     list: (prefix, context) => listSecrets(send, prefix, context),
-    put: (request, write, context) => putSecret(reading, request, write, context),
-    delete: (request, context) => deleteSecret(reading, request, options.recoveryWindow, context),
+    put: (request, write, context) => putSecret(send, request, write, context),
+    delete: (request, context) => deleteSecret(send, request, options.recoveryWindow, context),
     async check(context) {
       // The least that asks who we are; who may list nothing is known all the same.
       await send('ListSecretsCommand', { MaxResults: 1 }, context).catch((error: unknown) => {

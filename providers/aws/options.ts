@@ -1,5 +1,6 @@
 /** What `aws(…)` takes, checked at the door. What is not said the AWS SDK finds, as the command of AWS does. */
 import { checkBoolean, checkDuration, checkFunction, checkList, checkObject, checkString } from '../../src/errors/check.js'
+import { checkUrl } from '../../src/errors/check-url.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { Duration } from '../../src/provider.js'
 import { processVariable } from '../../src/provider-names.js'
@@ -81,30 +82,29 @@ export interface CheckedOptions {
   readonly client: AwsSender | undefined
 }
 
-export const connectionNames = ['region', 'endpoint', 'profile', 'credentials', 'client'] as const
-const optionNames = [...connectionNames, 'account', 'recoveryWindow', 'rotationDates', 'kmsKeys', 'agents'] as const
+const optionNames = ['region', 'endpoint', 'profile', 'credentials', 'client', 'account', 'recoveryWindow', 'rotationDates', 'kmsKeys', 'agents'] as const
 
 /** @throws SecretError `invalid-config` for options that are none. */
-export function checkOptions(given: unknown, owner = 'aws'): CheckedOptions {
-  const options = checkObject(given, owner, optionNames)
+export function checkOptions(given: unknown): CheckedOptions {
+  const options = checkObject(given, 'aws', optionNames)
   const { region, endpoint, profile, credentials, client, account, recoveryWindow, rotationDates, kmsKeys, agents } = options
   if (client !== undefined) {
     const beside = (['region', 'endpoint', 'profile', 'credentials'] as const).find((name) => options[name] !== undefined)
-    if (beside !== undefined) throw invalidConfig(`${owner}.${beside}`, `stands beside \`${owner}.client\`, which has its own`, 'one of the two')
+    if (beside !== undefined) throw invalidConfig(`aws.${beside}`, `stands beside \`aws.client\`, which has its own`, 'one of the two')
   }
-  if (credentials !== undefined && profile !== undefined) throw invalidConfig(`${owner}.profile`, `stands beside \`${owner}.credentials\``, 'one of the two')
-  const checkedAgents = agents === undefined ? undefined : checkAgents(agents, owner)
+  if (credentials !== undefined && profile !== undefined) throw invalidConfig('aws.profile', `stands beside \`aws.credentials\``, 'one of the two')
+  const checkedAgents = agents === undefined ? undefined : checkAgents(agents)
   return {
-    region: region === undefined ? undefined : checkPattern(region, /^[a-z]{2}(?:-[a-z]+)+-\d+$/, `${owner}.region (AWS_REGION)`, 'the name of a region, such as eu-west-1'),
-    endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, `${owner}.endpoint`),
-    profile: profile === undefined ? undefined : checkString(profile, `${owner}.profile`),
-    credentials: credentials === undefined ? undefined : checkCredentials(credentials, `${owner}.credentials`),
-    account: checkAccount(account, `${owner}.account (AWS_ACCOUNT_ID)`),
-    recoveryWindow: recoveryWindow === undefined ? 30 : checkWindow(recoveryWindow, `${owner}.recoveryWindow`),
-    hasRotationDates: rotationDates === undefined ? false : checkBoolean(rotationDates, `${owner}.rotationDates`),
-    kmsKeys: kmsKeys === undefined ? [] : checkList(kmsKeys, `${owner}.kmsKeys`).map((key, index) => checkKey(key, `${owner}.kmsKeys[${index}]`)),
+    region: region === undefined ? undefined : checkPattern(region, /^[a-z]{2}(?:-[a-z]+)+-\d+$/, 'aws.region (AWS_REGION)', 'the name of a region, such as eu-west-1'),
+    endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, 'aws.endpoint'),
+    profile: profile === undefined ? undefined : checkString(profile, 'aws.profile'),
+    credentials: credentials === undefined ? undefined : checkCredentials(credentials, 'aws.credentials'),
+    account: checkAccount(account, 'aws.account (AWS_ACCOUNT_ID)'),
+    recoveryWindow: recoveryWindow === undefined ? 30 : checkWindow(recoveryWindow, 'aws.recoveryWindow'),
+    hasRotationDates: rotationDates === undefined ? false : checkBoolean(rotationDates, 'aws.rotationDates'),
+    kmsKeys: kmsKeys === undefined ? [] : checkList(kmsKeys, 'aws.kmsKeys').map((key, index) => checkKey(key, `aws.kmsKeys[${index}]`)),
     agents: checkedAgents,
-    client: client === undefined ? undefined : checkClient(client, `${owner}.client`),
+    client: client === undefined ? undefined : checkClient(client, 'aws.client'),
   }
 }
 
@@ -115,17 +115,10 @@ function checkPattern(value: unknown, pattern: RegExp, option: string, expected:
 }
 
 function checkEndpoint(value: unknown, option: string): string {
-  const text = checkString(value, option)
   const expected = 'https://host'
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw invalidConfig(option, 'is no URL', expected)
-  }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalidConfig(option, 'is neither https nor http', expected)
-  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') throw invalidConfig(option, 'holds a user, a query or a fragment', expected)
-  return text
+  const url = checkUrl(value, option, expected)
+  if (url.search !== '' || url.hash !== '') throw invalidConfig(option, 'has a query or a fragment', expected)
+  return value as string
 }
 
 function checkCredentials(value: unknown, option: string): AwsCredentials | (() => Promise<AwsCredentials>) {
@@ -139,14 +132,21 @@ function checkCredentials(value: unknown, option: string): AwsCredentials | (() 
     accessKeyId: checkString(accessKeyId, `${option}.accessKeyId`),
     secretAccessKey: checkString(secretAccessKey, `${option}.secretAccessKey`),
     ...(sessionToken === undefined ? {} : { sessionToken: checkString(sessionToken, `${option}.sessionToken`) }),
-    ...(expiration instanceof Date ? { expiration } : {}),
+    ...(expiration === undefined ? {} : { expiration: checkDate(expiration, `${option}.expiration`) }),
   }
 }
 
+function checkDate(value: unknown, option: string): Date {
+  if (!(value instanceof Date) || Number.isNaN(value.getTime())) throw invalidConfig(option, 'is no date', 'a Date')
+  return value
+}
+
+const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+
 function checkAccount(given: unknown, option: string): string | undefined {
   const fromRole = /^arn:[\w-]+:iam::(\d{12}):/.exec(processVariable('AWS_ROLE_ARN') ?? '')?.[1]
-  const account = given ?? processVariable('AWS_ACCOUNT_ID')
-  return account === undefined || account === '' ? fromRole : checkPattern(account, /^\d{12}$/, option, 'the 12 digits of an account')
+  const account = given === undefined ? (nonEmpty(processVariable('AWS_ACCOUNT_ID')) ?? fromRole) : given
+  return account === undefined ? undefined : checkPattern(account, /^\d{12}$/, option, 'the 12 digits of an account')
 }
 
 function checkWindow(value: unknown, option: string): number {
@@ -157,17 +157,17 @@ function checkWindow(value: unknown, option: string): number {
 
 const checkKey = (value: unknown, option: string): string => checkPattern(value, /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, option, 'the ARN of a key of KMS')
 
-function checkAgents(given: unknown, owner: string): CheckedAgents {
-  const { roleArn, duration, endpoint, externalId, sourceIdentity } = checkObject(given, `${owner}.agents`, ['roleArn', 'duration', 'endpoint', 'externalId', 'sourceIdentity'])
-  const seconds = duration === undefined ? 3_600 : checkDuration(duration, `${owner}.agents.duration`) / 1_000
+function checkAgents(given: unknown): CheckedAgents {
+  const { roleArn, duration, endpoint, externalId, sourceIdentity } = checkObject(given, 'aws.agents', ['roleArn', 'duration', 'endpoint', 'externalId', 'sourceIdentity'])
+  const seconds = duration === undefined ? 3_600 : checkDuration(duration, 'aws.agents.duration') / 1_000
   // The SDK asks anew at nearly every call for what ends within five minutes, and AWS makes none that are shorter.
-  if (seconds < 900 || seconds > 43_200) throw invalidConfig(`${owner}.agents.duration`, 'is too short or too long', "'15m' to '12h'")
+  if (seconds < 900 || seconds > 43_200) throw invalidConfig('aws.agents.duration', 'is too short or too long', "'15m' to '12h'")
   return {
-    roleArn: checkPattern(roleArn, /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, `${owner}.agents.roleArn`, 'the ARN of a role'),
+    roleArn: checkPattern(roleArn, /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'aws.agents.roleArn', 'the ARN of a role'),
     duration: Math.floor(seconds),
-    endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, `${owner}.agents.endpoint`),
-    externalId: externalId === undefined ? undefined : checkString(externalId, `${owner}.agents.externalId`),
-    hasSourceIdentity: sourceIdentity === undefined ? true : checkBoolean(sourceIdentity, `${owner}.agents.sourceIdentity`),
+    endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, 'aws.agents.endpoint'),
+    externalId: externalId === undefined ? undefined : checkString(externalId, 'aws.agents.externalId'),
+    hasSourceIdentity: sourceIdentity === undefined ? true : checkBoolean(sourceIdentity, 'aws.agents.sourceIdentity'),
   }
 }
 

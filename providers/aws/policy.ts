@@ -4,7 +4,6 @@
  */
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { ProviderGrant } from '../../src/provider.js'
-import { parseArn } from './secret-id.js'
 
 /** Characters that a session policy may have: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. */
 export const mostCharacters = 2_048
@@ -46,7 +45,7 @@ export function policyOf(grant: ProviderGrant, place: Place, kmsKeys: readonly s
 
 function resourceOf(id: string, { partition, region, account }: Place): string {
   demandExpressible(id)
-  if (parseArn(id) !== undefined || id.startsWith('arn:')) return id
+  if (id.startsWith('arn:')) return id
   const beginning = `arn:${partition}:secretsmanager:${region}:${account}:secret:`
   return id.endsWith('*') ? `${beginning}${id}` : `${beginning}${id}-??????`
 }

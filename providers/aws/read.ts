@@ -12,7 +12,7 @@ export const batchLimit = 20
 /** Pages of one call, which may be empty: more are none of AWS. */
 const mostPages = 100
 
-const current = 'AWSCURRENT'
+export const current = 'AWSCURRENT'
 
 /** What AWS answers with for a secret; every member may be missing, since it may not be AWS that answers. */
 interface Answer {
@@ -37,11 +37,7 @@ export async function readSecret({ send, ids, hasRotationDates }: Reading, { id,
   const asked = ids.canonical(id)
   const input = { SecretId: asked, ...(version === undefined ? {} : { VersionId: version }), ...(stage === undefined ? {} : { VersionStage: stage }) }
   const [answer, dates] = await Promise.all([
-    send('GetSecretValueCommand', input, context).catch((error: unknown) => {
-      const fix = ids.fixOf(id)
-      if (fix !== undefined && isNamed(error, 'ResourceNotFoundException')) throw new SecretNotFoundError({ code: 'not-found', fix })
-      return orDeleted(send, asked, error, context)
-    }),
+    send('GetSecretValueCommand', input, context).catch((error: unknown) => orExplained({ send, ids }, id, error, context)),
     hasRotationDates ? rotationOf(send, asked, context) : undefined,
   ])
   ids.demand(id, answer.ARN)
@@ -75,7 +71,14 @@ export async function orDeleted(send: Send, id: string, error: unknown, context:
   throw deleted(described.DeletedDate)
 }
 
-const deleted = (at: Date): SecretNotFoundError =>
+/** What is known beside the error of a read: whether it waits for its deletion, or was looked for in an account that is a guess. */
+function orExplained({ send, ids }: Pick<Reading, 'send' | 'ids'>, id: string, error: unknown, context: CallContext): Promise<never> {
+  const fix = ids.fixOf(id)
+  if (fix !== undefined && isNamed(error, 'ResourceNotFoundException')) throw new SecretNotFoundError({ code: 'not-found', fix })
+  return orDeleted(send, ids.canonical(id), error, context)
+}
+
+export const deleted = (at: Date): SecretNotFoundError =>
   new SecretNotFoundError({ code: 'not-found', reason: 'deleted', at, fix: 'The secret waits for its deletion: `aws secretsmanager restore-secret` brings it back' })
 
 export const isNamed = (error: unknown, ...names: readonly string[]): boolean => error instanceof Error && names.includes(error.name)
@@ -101,7 +104,7 @@ export async function readBatch(reading: Reading, requests: readonly SecretReque
       try {
         const answer = found.get(key)
         // What neither came nor failed was left out by whoever answered.
-        if (answer === undefined) return await orDeleted(send, key, new AwsItemError(failed.get(key) ?? failed.get(id) ?? 'InternalServiceError'), context)
+        if (answer === undefined) return await orExplained(reading, id, new AwsItemError(failed.get(key) ?? failed.get(id) ?? 'InternalServiceError'), context)
         ids.demand(id, answer.ARN)
         const secret = versionOf(answer)
         return { ok: true, secret: reading.hasRotationDates ? { ...secret, ...(await rotationOf(send, key, context)) } : secret }

@@ -57,7 +57,7 @@ export class SecretIds {
       : undefined
   }
 
-  /** Is what was answered the secret that was asked for? */
+  /** @throws SecretError `not-found` where what was answered is not the secret that was asked for. */
   demand(id: string, answered: string | undefined): void {
     if (parseArn(id) === undefined || answered === id) return
     throw new SecretError({

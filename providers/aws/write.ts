@@ -1,17 +1,10 @@
 /** Writing and deleting secrets: https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_create-secret.html. */
 import { createHash, randomUUID } from 'node:crypto'
-import { SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
+import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, SecretRequest, SecretWrite } from '../../src/provider.js'
 import type { Send } from './client.js'
-import { isDate, isNamed, orDeleted } from './read.js'
-import { checkName, parseArn, type SecretIds } from './secret-id.js'
-
-const current = 'AWSCURRENT'
-
-interface Writing {
-  readonly send: Send
-  readonly ids: SecretIds
-}
+import { current, deleted, isDate, isNamed, orDeleted } from './read.js'
+import { checkName } from './secret-id.js'
 
 interface Content {
   readonly SecretString?: string
@@ -19,19 +12,19 @@ interface Content {
   readonly ClientRequestToken: string
 }
 
-export async function putSecret({ send, ids }: Writing, { id }: SecretRequest, write: SecretWrite, context: CallContext): Promise<{ version?: string }> {
+/** To the id as it is: of an ARN whose account was guessed the name might be another secret. */
+export async function putSecret(send: Send, { id }: SecretRequest, write: SecretWrite, context: CallContext): Promise<{ version?: string }> {
   const { ifVersion, stage } = write
   const content = contentOf(write)
-  const target = ids.canonical(id)
-  const put = (stages?: readonly string[]): Promise<string> => putVersion(send, target, content, stages, context)
-  const create = (): Promise<string> => createSecret(send, target, content, context)
+  const put = (stages?: readonly string[]): Promise<string> => putVersion(send, id, content, stages, context)
+  const create = (): Promise<string> => createSecret(send, id, content, context)
   if (ifVersion === null) return { version: await create() }
-  if (ifVersion !== undefined) return { version: await putOver(send, target, content, { ifVersion, stage: stage ?? current }, context) }
+  if (ifVersion !== undefined) return { version: await putOver(send, id, content, { ifVersion, stage: stage ?? current }, context) }
   try {
     return { version: await put(stage === undefined ? undefined : [stage]) }
   } catch (error) {
     // What is new begins as the current version, whatever it was to be.
-    if (!isNamed(error, 'ResourceNotFoundException') || parseArn(target) !== undefined || (stage !== undefined && stage !== current)) throw error
+    if (!isNamed(error, 'ResourceNotFoundException') || id.startsWith('arn:') || (stage !== undefined && stage !== current)) throw error
     return { version: await create() }
   }
 }
@@ -85,11 +78,9 @@ async function putOver(send: Send, id: string, content: Content, { ifVersion, st
 }
 
 /** @param window Days in which it can be restored; 0: it cannot. */
-export async function deleteSecret({ send, ids }: Writing, { id }: SecretRequest, window: number, context: CallContext): Promise<void> {
-  const target = ids.canonical(id)
+export async function deleteSecret(send: Send, { id }: SecretRequest, window: number, context: CallContext): Promise<void> {
   // AWS answers a deletion for good of nothing as it does any other, and a second deletion with a window as one that does not fit.
-  const described = await send('DescribeSecretCommand', { SecretId: target }, context)
-  ids.demand(id, described.ARN)
-  if (isDate(described.DeletedDate)) throw new SecretNotFoundError({ code: 'not-found', reason: 'deleted', at: described.DeletedDate })
-  await send('DeleteSecretCommand', { SecretId: target, ...(window === 0 ? { ForceDeleteWithoutRecovery: true } : { RecoveryWindowInDays: window }) }, context)
+  const described = await send('DescribeSecretCommand', { SecretId: id }, context)
+  if (isDate(described.DeletedDate)) throw deleted(described.DeletedDate)
+  await send('DeleteSecretCommand', { SecretId: id, ...(window === 0 ? { ForceDeleteWithoutRecovery: true } : { RecoveryWindowInDays: window }) }, context)
 }

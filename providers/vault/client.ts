@@ -1,9 +1,9 @@
 /** One Vault server through node-vault, loaded when the first request is made. */
 import { clientImportError } from '../../src/errors/client-import.js'
+import { waitFor } from '../../src/wait-for.js'
 import type { CheckedOptions } from './options.js'
 import { asRecord, VaultResponseError, type Body } from './response.js'
 import { loadTls } from './tls.js'
-import { waitFor } from '../../src/wait-for.js'
 import { Transport, type TransportRequest } from './transport.js'
 
 /** What is used of node-vault; anything that has it can be injected as `client`. */

@@ -1,4 +1,4 @@
-import { isHttpCode, isNetworkCode, isTlsCode } from '../../src/errors/network.js'
+import { connectionFailure, guarded } from '../../src/errors/connection.js'
 import type { Failure, SecretErrorCode } from '../../src/provider.js'
 import { VaultAnswerError, VaultResponseError, type AnswerFault } from './response.js'
 
@@ -20,7 +20,7 @@ const statuses: ReadonlyMap<number, { readonly code: SecretErrorCode; readonly f
   [504, { code: 'unavailable', fix: 'A proxy before Vault gave up waiting' }],
 ])
 
-const faults: { readonly [Fault in AnswerFault]: Failure } = {
+const faults: { readonly [Fault in AnswerFault]: Failure & { readonly fix: string } } = {
   'not-json': {
     code: 'unavailable',
     fix: 'What answered is not Vault, or its answer was cut: check `vault.address` (VAULT_ADDR), whether it begins with https, and the proxies on the way',
@@ -37,16 +37,6 @@ const certificate =
   "The TLS connection to Vault failed: give the certificate that signed the server's in `vault.tls.caFile` (VAULT_CACERT), and check the name in it (`vault.tls.serverName`), its dates, and that the server speaks TLS"
 const pair = 'The client certificate and its key do not belong together, or are none: check `vault.tls.certFile` (VAULT_CLIENT_CERT) and `vault.tls.keyFile` (VAULT_CLIENT_KEY)'
 
-/** By class, status and code. */
-export function failure(error: unknown): Failure | undefined {
-  try {
-    return known(error)
-  } catch {
-    // A hostile getter or a revoked Proxy: whatever it is, it is unknown.
-    return undefined
-  }
-}
-
 function known(error: unknown): Failure | undefined {
   if (error instanceof VaultResponseError) return ofResponse(error)
   if (error instanceof VaultAnswerError) return { ...faults[error.fault], reason: error.fault, status: error.statusCode }
@@ -54,11 +44,8 @@ function known(error: unknown): Failure | undefined {
   // Of a login that took too long.
   if (error.name === 'TimeoutError') return { code: 'timeout', fix: connection }
   const { code } = error as { code?: unknown }
-  if (typeof code !== 'string') return undefined
-  if (isNetworkCode(code)) return { code: 'unavailable', reason: code, fix: connection }
-  if (isHttpCode(code)) return { ...faults['not-json'], reason: code }
-  if (code.startsWith('ERR_OSSL_X509_KEY_') || code.startsWith('ERR_OSSL_PEM_')) return { code: 'invalid-config', reason: code, fix: pair }
-  return isTlsCode(code) ? { code: 'invalid-config', reason: code, fix: certificate } : undefined
+  if (typeof code === 'string' && /^ERR_OSSL_(?:X509_KEY|PEM)_/.test(code)) return { code: 'invalid-config', reason: code, fix: pair }
+  return connectionFailure(code, { connection, certificate, answer: faults['not-json'].fix })
 }
 
 function ofResponse({ statusCode, retryAfter, gone }: VaultResponseError): Failure | undefined {
@@ -76,3 +63,6 @@ function ofStatus(status: number): Failure | undefined {
   const known = statuses.get(status) ?? (status >= 500 && status < 600 ? { code: 'unavailable' as const, fix: 'Vault, or a proxy before it, failed' } : undefined)
   return known === undefined ? undefined : { ...known, status }
 }
+
+/** By class, status and code. */
+export const failure = guarded(known)

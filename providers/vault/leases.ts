@@ -2,11 +2,11 @@
 import { setBackgroundTimer, type Clock } from '../../src/clock.js'
 import { SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, Lease, SecretVersion } from '../../src/provider.js'
+import { waitFor } from '../../src/wait-for.js'
 import type { VaultClient } from './client.js'
 import { demandRecord } from './kv.js'
 import { textOf, VaultResponseError, type Body } from './response.js'
 import { endOf, type Held, type Session } from './session.js'
-import { waitFor } from '../../src/wait-for.js'
 
 /** Milliseconds in which an engine may answer, also where nobody waits for it any more: what it lent by then has to be given back. */
 const longestLoan = 60_000

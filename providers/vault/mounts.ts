@@ -2,10 +2,10 @@
 import { printable } from '../../src/errors/check.js'
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
+import { waitFor } from '../../src/wait-for.js'
 import { encodePath, trimSlashes } from './path.js'
 import { asRecord, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
 import type { Send } from './session.js'
-import { waitFor } from '../../src/wait-for.js'
 
 export interface Mount {
   /** Without slashes around it, as ids have it. */

@@ -1,5 +1,6 @@
 /** What `vault(…)` takes, checked at the door, with what the environment says where an option does not. */
 import { checkCount, checkDuration, checkObject, checkString, checkTable, copyPlain, printable, suggest } from '../../src/errors/check.js'
+import { checkUrl } from '../../src/errors/check-url.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { Duration } from '../../src/provider.js'
 import { processVariable } from '../../src/provider-names.js'
@@ -159,17 +160,9 @@ function demandCertificate({ address, tls }: CheckedOptions): void {
 }
 
 function checkAddress(given: unknown): string {
-  const text = given === undefined ? (variable('AGENT_ADDR') ?? variable('ADDR') ?? 'https://127.0.0.1:8200') : checkString(given, 'vault.address')
   const option = `vault.address (${given === undefined ? nameOf('AGENT_ADDR', 'ADDR') : 'VAULT_ADDR'})`
   const expected = 'https://host:port, without a path'
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    throw invalidConfig(option, 'is no URL', expected)
-  }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalidConfig(option, 'is neither https nor http', expected)
-  if (url.username !== '' || url.password !== '') throw invalidConfig(option, 'holds a user or a password', `${expected}, and credentials in \`vault.auth\``)
+  const url = checkUrl(given === undefined ? (variable('AGENT_ADDR') ?? variable('ADDR') ?? 'https://127.0.0.1:8200') : given, option, expected)
   if (url.search !== '' || url.hash !== '' || url.pathname.replace(/\/+$/, '') !== '') throw invalidConfig(option, 'has a path, a query or a fragment', expected)
   return url.origin
 }

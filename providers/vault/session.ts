@@ -5,12 +5,12 @@
 import { setBackgroundTimer } from '../../src/clock.js'
 import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, ProviderSetup, SecretErrorCode } from '../../src/provider.js'
+import { waitFor } from '../../src/wait-for.js'
 import type { Call, VaultClient } from './client.js'
 import { failure } from './failure.js'
 import { grantOf, type Grant } from './login.js'
 import { asRecord, VaultResponseError, type Body } from './response.js'
 import type { TokenSource } from './token-source.js'
-import { waitFor } from '../../src/wait-for.js'
 
 /** Sends a request with the token of a session. */
 export type Send = (call: Omit<Call, 'token' | 'signal'>, context: CallContext) => Promise<Body>
@@ -52,7 +52,7 @@ export class Session {
   #login: Promise<Held> | undefined
   #timer: { clear(): void } | undefined
   /** Tokens that are not used any more, and live on for a while with what was lent to them. */
-  readonly #replaced: Held[] = []
+  #replaced: readonly Held[] = []
   #failures = 0
   #isClosed = false
   /** Epoch milliseconds. */
@@ -66,6 +66,7 @@ export class Session {
 
   /**
    * Runs a request with the token. Where that is refused since the token is not valid any more, it logs in and runs it once more.
+   * @param uses How many of the token's uses the request takes, where they are counted.
    * @throws What the request throws, or why there is no token.
    */
   async run<Result>(context: CallContext, request: (held: Held) => Promise<Result>, uses = 1): Promise<Result> {
@@ -104,8 +105,7 @@ export class Session {
   #drop(held: Held): void {
     if (this.#held === held) this.#held = undefined
     const now = this.#setup.clock.now()
-    const alive = this.#replaced.filter((one) => one !== held && endOf(one) > now)
-    this.#replaced.splice(0, Infinity, ...alive, held)
+    this.#replaced = [...this.#replaced.filter((one) => one !== held && endOf(one) > now), held]
   }
 
   /** One for all who wait. */
@@ -140,10 +140,11 @@ export class Session {
       this.#plan(held)
       return held
     } catch (error) {
-      outcome = codeOf(asLogin(error))
+      const told = asLogin(error)
+      outcome = codeOf(told)
       if (isSecretError(error) && error.reason === 'wrapping-token')
         this.#setup.warn('The wrapping token of vault.auth was not what it should be: it may have been used or swapped by somebody else.')
-      throw asLogin(error)
+      throw told
     } finally {
       if (!this.#source.isSilent) this.#setup.login({ outcome, duration: clock.now() - startedAt })
     }
@@ -255,7 +256,8 @@ export class Session {
       this.#login?.catch(() => undefined),
       this.#login === undefined ? undefined : new Promise((resolve) => void setBackgroundTimer(this.#setup.clock, () => resolve(undefined), 5_000)),
     ])
-    const held = [...this.#replaced.splice(0), ...(this.#held === undefined ? [] : [this.#held])]
+    const held = [...this.#replaced, ...(this.#held === undefined ? [] : [this.#held])]
+    this.#replaced = []
     this.#held = undefined
     await Promise.all(held.filter((one) => endOf(one) > this.#setup.clock.now()).map((one) => this.#end(one)))
   }

@@ -37,8 +37,8 @@ export interface MintSettings {
 }
 
 /**
- * A token for one agent, made under a role: https://developer.hashicorp.com/vault/api-docs/auth/token#create-token. It has the agent's policy alone, and dies with
- * the app's.
+ * A token for one agent, made under a role: https://developer.hashicorp.com/vault/api-docs/auth/token#create-token. It has the agent's policy alone, and
+ * ends with the app's unless the role makes orphans.
  */
 export function fromRole({ agents, grant, now, send }: MintSettings): TokenSource {
   return {
@@ -71,7 +71,7 @@ export function fromRole({ agents, grant, now, send }: MintSettings): TokenSourc
         throw flaw
       }
       const isOrphan = asRecord(made.body.auth)['orphan'] === true
-      return { token, ...given, ...(agents.uses === undefined ? {} : { uses: agents.uses }), ...(isOrphan ? {} : { parent: made.parent }) }
+      return { token, ...given, ...(isOrphan ? {} : { parent: made.parent }) }
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { retryAfterOf } from '../../src/errors/connection.js'
 import { asRecord, VaultAnswerError, VaultResponseError } from './response.js'
 import type { TlsMaterial } from './tls.js'
 
@@ -53,7 +54,7 @@ export class Transport {
     const isOk = (statusCode >= 200 && statusCode < 300) || (statusCode === 400 && request.mayHaveResults === true && Array.isArray(asRecord(body?.['data'])['batch_results']))
     // A proxy before it says of itself what looks the same: that it knows no such place, or lets nobody in.
     if (!isOk && statusCode < 500 && !isVaults(body)) throw new VaultAnswerError('not-json', statusCode)
-    if (!isOk) throw new VaultResponseError(statusCode, retryAfterOf(response), body)
+    if (!isOk) throw new VaultResponseError(statusCode, retryAfterOf(response.headers['retry-after']), body)
     // Only who writes is answered with nothing.
     if (body === undefined || (text.trim() === '' && request.method === 'GET')) throw new VaultAnswerError('not-json', statusCode)
     // 202 is a success too, and one that node-vault takes for an error.
@@ -120,12 +121,3 @@ function parse(text: string): Readonly<Record<string, unknown>> | undefined {
 
 /** Every refusal has one of these: https://developer.hashicorp.com/vault/api-docs#error-response; warnings come without the first. */
 const isVaults = (body: Readonly<Record<string, unknown>> | undefined): boolean => Array.isArray(body?.['errors']) || typeof body?.['request_id'] === 'string'
-
-/** Milliseconds of `Retry-After`: https://www.rfc-editor.org/rfc/rfc9110.html#name-retry-after. */
-function retryAfterOf({ headers }: IncomingMessage): number | undefined {
-  const text = headers['retry-after']
-  if (text === undefined) return undefined
-  const seconds = Number(text)
-  const milliseconds = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(text) - Date.now()
-  return milliseconds >= 0 ? milliseconds : undefined
-}

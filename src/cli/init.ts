@@ -23,7 +23,7 @@ export function addInit(program: Command): Command {
     .command('init')
     .summary('begin: write a config, .env.example and .gitignore')
     .description(
-      'Writes keyward.config.ts with the names that the code asks for, and .env.example with their variables, and adds the .env files to .gitignore. Replaces no file without asking.',
+      'Writes keyward.config.ts with the names that the code asks for, for dotenv and env .env.example with their variables, and adds the .env files to .gitignore. Replaces no file without asking.',
     )
     .addOption(new Option('--backend <kind>', 'where the secrets live').choices(Object.keys(backends)))
     .option('--yes', 'do not ask: dotenv unless `--backend` says otherwise, and files that are there are kept')

@@ -150,6 +150,13 @@ describe('keyward init', () => {
     expect(await (await command.project({})).run(['init'])).toMatchObject({ exitCode: 2, errors: expect.stringContaining('`--yes`') as string })
   })
 
+  it.each(['vault', 'aws'])('writes no example of a .env file for %s, which reads none', async (backend) => {
+    const project = await command.project({})
+    const { output } = await project.run(['init', '--yes', '--backend', backend])
+    expect(output).not.toContain('.env.example')
+    await expect(project.read('.env.example')).rejects.toThrow('ENOENT')
+  })
+
   it('offers every provider that this version has but the one that forgets', async () => {
     const { errors } = await (await command.project({})).run(['init', '--backend', 'none'])
     expect(/choices are ([^.]*)\./.exec(errors)?.[1]?.split(', ').toSorted()).toEqual(startingKinds.toSorted())

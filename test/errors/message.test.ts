@@ -86,6 +86,13 @@ describe('the message of a failure', () => {
     expect(error.retryAfter).toBeGreaterThan(0)
   })
 
+  it('says nothing of a pause that is none', async () => {
+    const { provider } = createBackend()
+    const failure = (): { code: 'throttled'; retryAfter: '0ms' } => ({ code: 'throttled', retryAfter: '0ms' })
+    const secrets = createSecrets<string>({ provider: { ...provider, get: async () => Promise.reject(new Error('raw')), failure }, retry: false })
+    expect((await errorOf(secrets.getSecret('A'))).message).not.toContain('again in')
+  })
+
   it('says the fix of the provider in place of ours, once', async () => {
     const { provider } = createBackend()
     const secrets = createSecrets<string>({

@@ -5,7 +5,7 @@ import type { ProviderGrant } from '../../../src/provider.js'
 import { FaultProxy } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
 import { context, make } from '../setup.js'
-import { closeAfterEach } from '../vault/opened.js'
+import { closeAfterEach } from '../opened.js'
 import { openSecrets, type Opened } from './setup.js'
 
 let server: Moto
@@ -113,6 +113,8 @@ describe('the session of an agent', () => {
     const { Statement: statements } = JSON.parse(sent.get('Policy')!) as { Statement: readonly { Resource: unknown }[] }
     expect(statements[0]!.Resource).toContain('arn:aws:secretsmanager:eu-west-1:123456789012:secret:A-??????')
     expect(events).toContainEqual(expect.objectContaining({ type: 'login', outcome: 'ok' }))
+    const token = proxy.seen.findLast(({ headers }) => headers['x-amz-security-token'] !== undefined)!.headers['x-amz-security-token'] as string
+    expect(secrets.redact(`with ${token}`)).toBe('with [secret aws credential]')
   })
 
   it('is refused by AWS what was not granted, whatever the role and the app may', async () => {
@@ -160,11 +162,23 @@ describe('the session of an agent', () => {
   })
 
   it('names an agent whose name is no name of a session by a digest', async () => {
-    const { secrets } = open({ agents: { roleArn, endpoint: proxy.address, sourceIdentity: false } })
+    const { secrets } = open({ agents: { roleArn, endpoint: proxy.address, sourceIdentity: false, externalId: 'of-the-partner' } })
     await secrets.scope({ agent: 'a/b c', allow: ['A'] }).getSecret('A')
     const sent = new URLSearchParams(proxy.bodies.findLast((body) => body.includes('Action=AssumeRole')))
     expect(sent.get('RoleSessionName')).toMatch(/^a-b-c-[\da-f]{16}$/)
     expect(sent.has('SourceIdentity')).toBe(false)
+    expect(sent.get('ExternalId')).toBe('of-the-partner')
+  })
+
+  it('is asked for again where the credentials of the app never came', { timeout: 40_000 }, async () => {
+    let asked = 0
+    const credentials = (): Promise<AwsKey> => {
+      asked += 1
+      return asked === 1 ? new Promise<never>(() => undefined) : Promise.resolve(app)
+    }
+    const scope = open({ credentials }, { timeout: '500ms' }).secrets.scope({ agent: 'patient', allow: ['A'] })
+    await expect(scope.getSecret('A')).rejects.toMatchObject({ code: 'timeout' })
+    await expect.poll(() => scope.getSecret('A').catch(({ code }: { code: string }) => code), { timeout: 30_000, interval: 1_000 }).toBe('value of A')
   })
 
   it.each(['14m', '13h'] as const)('is never of %s', (duration) => {

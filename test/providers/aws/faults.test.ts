@@ -1,12 +1,12 @@
 /** A service that fails in every way: the right code, in bounded time, with no key or value anywhere, and all is well once the service is. */
-import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { aws } from '../../../providers/aws/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
-import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
+import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
 import { context, make } from '../setup.js'
-import { closeAfterEach } from '../vault/opened.js'
+import { errorWithout, survivesFaults, type FaultCase } from '../faulty.js'
+import { closeAfterEach } from '../opened.js'
 import { failing } from './harness.js'
 
 const value = 'canary-value-4f9d2b7a81c6'
@@ -35,17 +35,9 @@ function open(more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}, o
   return kept(createSecrets<string>({ provider, retry: false, timeout: '2s', audit: (event) => void events.push(event), ...more }))
 }
 
-async function errorOf(promise: Promise<unknown>): Promise<SecretError> {
-  const error: unknown = await promise.then(
-    () => expect.fail('it did not fail'),
-    (reason: unknown) => reason,
-  )
-  const shown = `${inspect(error, { depth: 10, showHidden: true, getters: true })} ${String(error)} ${JSON.stringify(error)} ${JSON.stringify(events)}`
-  for (const secret of [user.secretAccessKey, value, 'canary', 'sign in to']) expect(shown).not.toContain(secret)
-  return error as SecretError
-}
+const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([user.secretAccessKey, value, 'canary', 'sign in to'], promise, events)
 
-const cases: readonly (readonly [string, Fault, Readonly<Record<string, unknown>>])[] = [
+const cases: readonly FaultCase[] = [
   ['ThrottlingException', failing(400, 'ThrottlingException', { 'retry-after': '7' }), { code: 'throttled', status: 400, retryAfter: 7_000, requestId: 'request-of-the-tests' }],
   ['429 of a proxy', status(429, { 'retry-after': '7' }, 'slow down'), { code: 'throttled', status: 429, retryAfter: 7_000 }],
   ['InternalServiceError', failing(500, 'InternalServiceError'), { code: 'unavailable', status: 500 }],
@@ -68,33 +60,15 @@ const cases: readonly (readonly [string, Fault, Readonly<Record<string, unknown>
   ['a byte a second', faults.slow, { code: 'timeout' }],
 ]
 
-describe.each(cases)('a service that answers %s', (_, fault, expected) => {
-  it('fails a read so, and not a later one', { timeout: 30_000 }, async () => {
-    const secrets = open({ cache: false })
-    expect(await secrets.getSecret('key')).toBe(value)
-    proxy.spoil(fault)
-    const startedAt = Date.now()
-    expect(await errorOf(secrets.getSecret('key'))).toMatchObject(expected)
-    expect(Date.now() - startedAt).toBeLessThan(5_000)
-    proxy.spoil(undefined)
-    await expect.poll(() => secrets.getSecret('key').catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toBe(value)
-  })
+survivesFaults('a service', cases, { value, open, spoil: (fault) => proxy.spoil(fault), errorOf })
 
+describe.each(cases)('a service that answers %s', (_, fault, expected) => {
   it('fails several at once so, each by itself', { timeout: 30_000 }, async () => {
     const secrets = open({ cache: false })
     await secrets.getSecret('key')
     proxy.spoil(fault)
     const outcomes = await secrets.getSecrets(['key', 'held', 'other'], { partial: true })
     for (const outcome of Object.values(outcomes)) expect(outcome).toMatchObject({ ok: false, error: { code: expected['code'] } })
-  })
-
-  it('leaves what is held to be served, where it says nothing of the secret', { timeout: 20_000 }, async () => {
-    const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' } })
-    expect(await secrets.getSecret('held')).toBe(value)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    proxy.spoil(fault)
-    if (['unavailable', 'throttled', 'timeout'].includes(expected['code'] as string)) expect(await secrets.getSecret('held')).toBe(value)
-    else expect(await errorOf(secrets.getSecret('held'))).toMatchObject(expected)
   })
 })
 
@@ -140,6 +114,15 @@ it('the date of the next rotation is asked for where that is wanted, and nowhere
 })
 
 describe('credentials', () => {
+  it('that never come are not waited for by a call that was given up', async () => {
+    const provider = await make(aws({ region: server.region, endpoint: proxy.address, credentials: () => new Promise<never>(() => undefined) }))
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(reason), 50)
+    await expect(provider.get({ id: 'key' }, { signal: controller.signal, timeout: 10_000 })).rejects.toBe(reason)
+    await provider.close?.()
+  })
+
   it('that never come end with the time of the read, and an abort ends that at once', async () => {
     const secrets = open({ timeout: '500ms' }, { credentials: () => new Promise<never>(() => undefined) })
     const startedAt = Date.now()

@@ -1,10 +1,11 @@
 /** Reading, listing and writing secrets of AWS, on moto. */
-import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { AwsOptions } from '../../../providers/aws/index.js'
+import { aws, type AwsOptions } from '../../../providers/aws/index.js'
 import { FaultProxy } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
-import { closeAfterEach } from '../vault/opened.js'
+import { closeAfterEach } from '../opened.js'
+import { make, withVariables } from '../setup.js'
 import { openSecrets, type Opened } from './setup.js'
 
 let server: Moto
@@ -108,6 +109,31 @@ describe('an ARN and a name', () => {
   })
 })
 
+it('the account that names are in is told by an option, by AWS_ACCOUNT_ID, or by AWS_ROLE_ARN', async () => {
+  const arnOf = (account: string): string => `arn:aws:secretsmanager:eu-west-1:${account}:secret:name-AbCdEf`
+  const canonical = async (options: AwsOptions, account: string): Promise<string> => (await make(aws({ region: 'eu-west-1', ...options }))).canonical!(arnOf(account))
+  const variables = (id: string | undefined, role: string | undefined): Record<string, string | undefined> => ({ AWS_ACCOUNT_ID: id, AWS_ROLE_ARN: role })
+  const role = 'arn:aws:iam::333333333333:role/x'
+  await withVariables(variables('222222222222', role), async () => {
+    expect([await canonical({ account: '111111111111' }, '111111111111'), await canonical({ account: '111111111111' }, '222222222222')]).toEqual(['name', arnOf('222222222222')])
+    expect([await canonical({}, '222222222222'), await canonical({}, '333333333333')]).toEqual(['name', arnOf('333333333333')])
+  })
+  await withVariables(variables('', role), async () => {
+    expect([await canonical({}, '333333333333'), await canonical({}, '222222222222')]).toEqual(['name', arnOf('222222222222')])
+  })
+  await withVariables(variables('none', undefined), () => expect(() => aws({ region: 'eu-west-1' })).toThrow('aws.account (AWS_ACCOUNT_ID) is none'))
+})
+
+it('a write to an ARN of another account changes no secret of this one that has the same name', async () => {
+  const arn = await create('kept')
+  const { secrets } = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999').replaceAll(':', '%3A'), OWN: arn.replaceAll(':', '%3A') } })
+  const other = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999').replaceAll(':', '%3A') } }).secrets
+  await expect(other.putSecret('FOREIGN', 'x')).rejects.toMatchObject({ code: 'not-found' })
+  await expect(other.deleteSecret('FOREIGN')).rejects.toMatchObject({ code: 'not-found' })
+  await secrets.putSecret('OWN', 'by its ARN')
+  expect(await open().secrets.getSecret('kept')).toBe('by its ARN')
+})
+
 describe('several at once', () => {
   it('are twenty in a call', async () => {
     const names = Array.from({ length: 100 }, (_, number) => `many/${number}`)
@@ -198,7 +224,16 @@ describe('the connection', () => {
     await create('injected')
     const client = new SecretsManagerClient({ region: server.region, endpoint: server.address, credentials: user, maxAttempts: 1 })
     expect(await open({ client }).secrets.getSecret('injected')).toBe('value of injected')
+    const opened = open({ client })
+    await opened.secrets.getSecret('injected')
+    await opened.secrets.close()
+    expect(await client.send(new GetSecretValueCommand({ SecretId: 'injected' }))).toMatchObject({ SecretString: 'value of injected' })
     client.destroy()
+  })
+
+  it('may be anything that sends', async () => {
+    const client = { send: async () => ({ Name: 'any', ARN: 'arn', VersionId: 'v', SecretString: 'of another' }) }
+    expect(await open({ client }).secrets.getSecret('any')).toBe('of another')
   })
 
   it('conceals the keys that it is given', async () => {

@@ -5,7 +5,7 @@ import { createSecrets, type AuditEvent, type RootSecrets } from '../../../src/i
 import type { ProviderGrant } from '../../../src/provider.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, make } from '../setup.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let server: OpenBao
 let token: string

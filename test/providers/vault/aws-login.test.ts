@@ -6,7 +6,7 @@ import { createSecrets, type AuditEvent, type RootSecrets } from '../../../src/i
 import { AwsLogin, type AwsLoginOptions } from '../../servers/aws-login.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
 import { OpenBao } from '../../servers/openbao.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let server: OpenBao
 let moto: Moto

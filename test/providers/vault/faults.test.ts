@@ -1,11 +1,11 @@
 /** A server that fails in every way: the right code, in bounded time, with no token or value anywhere, and all is well once the server is. */
-import { inspect } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { vault } from '../../../providers/vault/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
-import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
+import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
-import { closeAfterEach } from './opened.js'
+import { errorWithout, survivesFaults, type FaultCase } from '../faulty.js'
+import { closeAfterEach } from '../opened.js'
 
 const value = 'canary-value-4f9d2b7a81c6'
 let server: OpenBao
@@ -33,20 +33,9 @@ function open(more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): 
 
 const events: AuditEvent[] = []
 
-async function errorOf(promise: Promise<unknown>): Promise<SecretError> {
-  const error: unknown = await promise.then(
-    () => expect.fail('it did not fail'),
-    (reason: unknown) => reason,
-  )
-  const shown = `${inspect(error, { depth: 10, showHidden: true, getters: true })} ${String(error)} ${JSON.stringify(error)}`
-  for (const secret of [token, value, 'canary', 'sign in to']) {
-    expect(shown).not.toContain(secret)
-    expect(JSON.stringify(events)).not.toContain(secret)
-  }
-  return error as SecretError
-}
+const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([token, value, 'canary', 'sign in to'], promise, events)
 
-const cases: readonly (readonly [string, Fault, Readonly<Record<string, unknown>>])[] = [
+const cases: readonly FaultCase[] = [
   ['400', status(400), { code: 'unsupported', status: 400 }],
   ['429, and when to come again', status(429, { 'retry-after': '7' }), { code: 'throttled', status: 429, retryAfter: 7_000 }],
   ['412, of a replica that lags behind', status(412), { code: 'unavailable', status: 412 }],
@@ -66,28 +55,7 @@ const cases: readonly (readonly [string, Fault, Readonly<Record<string, unknown>
   ['a byte a second', faults.slow, { code: 'timeout' }],
 ]
 
-describe.each(cases)('a server that answers %s', (_, fault, expected) => {
-  it('fails a read so, and not a later one', { timeout: 30_000 }, async () => {
-    const secrets = open({ cache: false, timeout: '2s' })
-    expect(await secrets.getSecret('key')).toBe(value)
-    proxy.spoil(fault)
-    const startedAt = Date.now()
-    expect(await errorOf(secrets.getSecret('key'))).toMatchObject(expected)
-    expect(Date.now() - startedAt).toBeLessThan(5_000)
-    proxy.spoil(undefined)
-    await expect.poll(() => secrets.getSecret('key').catch(({ code }: { code: string }) => code), { timeout: 10_000 }).toBe(value)
-  })
-
-  it('leaves what is held to be served, where it says nothing of the secret', { timeout: 20_000 }, async () => {
-    const secrets = open({ cache: { ttl: '1ms', staleIfError: '1h' }, timeout: '1s' })
-    expect(await secrets.getSecret('held')).toBe(value)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    proxy.spoil(fault)
-    const mayServe = ['unavailable', 'throttled', 'timeout'].includes(expected['code'] as string)
-    if (mayServe) expect(await secrets.getSecret('held')).toBe(value)
-    else expect(await errorOf(secrets.getSecret('held'))).toMatchObject(expected)
-  })
-})
+survivesFaults('a server', cases, { value, open, spoil: (fault) => proxy.spoil(fault), errorOf })
 
 it('a redirect to another host is not followed, and no token goes there', async () => {
   for (const code of [301, 302, 307, 308]) {

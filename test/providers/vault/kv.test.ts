@@ -6,7 +6,7 @@ import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { FaultProxy, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, make } from '../setup.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let server: OpenBao
 beforeAll(async () => {

@@ -9,7 +9,7 @@ import { durationMilliseconds } from '../../../src/duration.js'
 import { context, make } from '../setup.js'
 import { lendUsers } from './database.js'
 import { FaultProxy, status, type Fault } from '../../servers/fault-proxy.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let server: OpenBao
 let database: Postgres

@@ -7,7 +7,7 @@ import { vault, type VaultOptions } from '../../../providers/vault/index.js'
 import { createSecrets, isSecretError, type AuditEvent, type RootSecrets } from '../../../src/index.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { sign, verificationKey } from '../../servers/signed-token.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let server: OpenBao
 let directory: string

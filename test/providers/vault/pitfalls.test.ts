@@ -14,7 +14,7 @@ import { createAuthority } from '../../servers/certificates.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, make } from '../setup.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const payload = 'canary-payload-81c6'

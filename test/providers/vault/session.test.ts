@@ -9,7 +9,7 @@ import { createFakeClock } from '../../../src/testing/fake-clock.js'
 import { FaultProxy, faults, status, type Fault } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { context, createSetup } from '../setup.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let server: OpenBao
 let proxy: FaultProxy
@@ -174,6 +174,28 @@ it('a client of its own that never answers ends with the time of the read, and i
   expect(await codeOf(secrets)).toBe('timeout')
   isHung = false
   await expect.poll(() => codeOf(secrets), { timeout: 5_000, interval: 100 }).toBe('not-a-real-key')
+})
+
+it('a token whose time was over while it was used is replaced without a question', async () => {
+  const clock = createFakeClock()
+  const asked: string[] = []
+  let reads = 0
+  const client = {
+    async request({ path }: { path: string }) {
+      asked.push(path)
+      if (path.endsWith('lookup-self')) return { data: { ttl: 60, renewable: false } }
+      if (path !== '/secret/key') return { data: { path: 'secret/', type: 'kv', options: { version: '1' } } }
+      reads += 1
+      if (reads > 1) return { data: { value: 'x' } }
+      clock.advance(61_000)
+      throw Object.assign(new Error('refused'), { response: { statusCode: 403, body: {} } })
+    },
+  }
+  let logins = 0
+  const provider = await vault({ auth: { method: 'token', token: () => `token-${(logins += 1)}` }, client })(createSetup({ clock }))
+  expect((await provider.get({ id: 'secret/key' }, context)).value).toEqual({ value: 'x' })
+  expect(asked).not.toContain('/sys/internal/ui/mounts')
+  await provider.close?.()
 })
 
 describe('a renewal', () => {

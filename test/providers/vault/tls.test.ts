@@ -12,7 +12,7 @@ import { createSecrets, type RootSecrets } from '../../../src/index.js'
 import { createAuthority, type Authority } from '../../servers/certificates.js'
 import { OpenBao } from '../../servers/openbao.js'
 import { sign } from '../../servers/signed-token.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 let authority: Authority
 let server: OpenBao

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { transit, type Transit, type TransitOptions } from '../../../providers/vault/index.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
-import { closeAfterEach } from './opened.js'
+import { closeAfterEach } from '../opened.js'
 
 const plaintext = 'canary-plaintext-81c6 grün'
 let server: OpenBao
