@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { createServer, request as forward, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { OpenBao } from './openbao.js'
+import type { OpenBao } from './openbao.ts'
 
 export interface AwsLoginOptions {
   readonly server: OpenBao

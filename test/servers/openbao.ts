@@ -5,9 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { exchange } from './exchange.js'
-import { freePort } from './free-port.js'
-import { serverProgram } from './install-openbao.js'
+import { exchange } from './exchange.ts'
+import { freePort } from './free-port.ts'
+import { serverProgram } from './install-openbao.ts'
 
 export interface ServerCertificate {
   readonly certificate: string

@@ -7,7 +7,7 @@ import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort } from './free-port.js'
+import { freePort } from './free-port.ts'
 
 const run = promisify(execFile)
 const debian = '/usr/lib/postgresql'
