@@ -30,9 +30,9 @@ const together: Plugin = {
     for (const file of await readdir(source, { recursive: true, withFileTypes: true })) {
       if (!file.isFile()) continue
       const text = await readFile(join(file.parentPath, file.name), 'utf8')
-      for (const [, name] of text.matchAll(/import\('\.\/([\w-]+)\.js'\)/g)) {
+      for (const [, name] of text.matchAll(/import\('(\.\.?\/[\w./-]+)\.js'\)/g)) {
         const later = join(file.parentPath, `${name}.ts`)
-        if (later !== engine) reached.set(later, later.startsWith(dirname(engine)) ? engine : core)
+        if (later !== engine && later.startsWith(source)) reached.set(later, later.startsWith(dirname(engine)) ? engine : core)
       }
     }
     build.onResolve({ filter: /^together:/ }, ({ path }) => ({ path: path.slice('together:'.length), sideEffects: true }))

@@ -1,7 +1,8 @@
 import { checkBoolean, checkCount, checkDuration, checkList, checkObject, checkString, checkTable, printable } from '../errors/check.js'
+import { hidden } from '../errors/one-line.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { Duration } from '../duration.js'
-import { checkPattern, hidden, NameSet } from './name.js'
+import { checkPattern, NameSet } from './name.js'
 
 export type Granted<Pattern extends string> = Pattern extends `${infer Prefix}*` ? `${Prefix}${string}` : Pattern
 

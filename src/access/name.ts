@@ -1,12 +1,10 @@
 /** Names as agent code says them: opaque, and checked before anything else. */
+import { hidden } from '../errors/one-line.js'
 import { invalidConfig } from '../errors/secret-error.js'
 
 const longestName = 512
-// Controls, line and paragraph separators, halves of surrogate pairs, and what turns the direction of text (UAX #9): they hide what a log or a review shows.
-/** What may stand in no name, label, version, stage or field. */
-export const hidden = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u
 
-// The same in UTF-8, percent-encoded.
+// What is hidden, in UTF-8, percent-encoded.
 const encodedHidden = /%(?:[01][\da-f]|7f|c2%[89][\da-f]|d8%9c|e2%80%(?:8[ef]|a[89a-e])|e2%81%a[6-9])/i
 
 /**

@@ -1,7 +1,8 @@
 /** References, `[provider://]id[?version=…&stage=…][#field]`: where a name lives. They come from config only. */
 import { checkTable, printable } from '../errors/check.js'
+import { hidden } from '../errors/one-line.js'
 import { invalidConfig } from '../errors/secret-error.js'
-import { checkPattern, emptySegments, hasDotSegment, hidden, prefixOf } from './name.js'
+import { checkPattern, emptySegments, hasDotSegment, prefixOf } from './name.js'
 
 /** Where a name lives, as config or `locate` says it. */
 export interface Place {

@@ -15,6 +15,8 @@ const said: Readonly<Record<SecretErrorCode, string>> = {
   closed: 'cannot be read: these secrets are closed',
 }
 
+export const codes: ReadonlySet<unknown> = new Set(Object.keys(said))
+
 const fixes: Readonly<Partial<Record<SecretErrorCode, string>>> = {
   'not-found': 'Check the name, the `references` of this environment and KEYWARD_ENV, or give `default`',
   unauthenticated: "Check the provider's credentials in its options and environment variables",

@@ -1,6 +1,7 @@
 import { durationMilliseconds, type Duration } from '../duration.js'
 import type { Failure, SecretErrorCode } from './failure.js'
-import { composeMessage } from './message.js'
+import { codes, composeMessage } from './message.js'
+import { oneLine } from './one-line.js'
 
 /** One mark for all copies of the package: `instanceof` fails across copies, a registered symbol does not. */
 const brand = Symbol.for('keyward.SecretError')
@@ -50,13 +51,13 @@ export class SecretError extends Error {
     const clean = cleanFailure(failure)
     super(context.message ?? composeMessage(clean, context))
     const { secret, reference, provider, agent, tool, deniedBy, errors } = context
-    const { code, reason, at, status, requestId, retryAfter } = clean
-    const said = { code, secret, reference, provider, agent, tool, deniedBy: code === 'denied' ? deniedBy : undefined, reason, at, status, requestId, retryAfter }
+    const { code, fix, ...rest } = clean
+    const said = { code, secret, reference, provider, agent, tool, deniedBy: code === 'denied' ? deniedBy : undefined, ...rest }
     const own = { ...said, attempts: context.attempts ?? 0, errors: errors && Object.freeze([...errors]), name: names.get(new.target) ?? 'SecretError' }
     // What there is nothing to say of is not printed.
     for (const [key, value] of Object.entries(own))
       Object.defineProperty(this, key, { value, enumerable: value !== undefined && key !== 'name', writable: true, configurable: true })
-    fixes.set(this, clean.fix)
+    fixes.set(this, fix)
   }
 }
 /** The fix of an error that a provider throws, kept off the object so that it is told once, in the message. */
@@ -115,23 +116,9 @@ export interface CleanFailure {
   fix?: string | undefined
 }
 
-export const codes: ReadonlySet<unknown> = new Set<SecretErrorCode>([
-  'not-found',
-  'denied',
-  'unauthenticated',
-  'throttled',
-  'unavailable',
-  'timeout',
-  'conflict',
-  'invalid-value',
-  'invalid-config',
-  'unsupported',
-  'closed',
-])
-
 /** Drops whatever a provider says that could be free text of a backend. */
-export function cleanFailure(failure: Failure | CleanFailure): CleanFailure {
-  const { code, reason, at, status, requestId, retryAfter, fix } = failure
+export function cleanFailure(failure: Failure | CleanFailure, fix: unknown = failure.fix): CleanFailure {
+  const { code, reason, at, status, requestId, retryAfter } = failure
   return {
     code: codes.has(code) ? code : 'unavailable',
     reason: identifier(reason),
@@ -143,21 +130,14 @@ export function cleanFailure(failure: Failure | CleanFailure): CleanFailure {
   }
 }
 
-/** A provider's words: they must not forge a line of a log. */
-export const oneLine = (text: string): string => text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, ' ').slice(0, 1_000)
-
 /** What a SecretError that a provider threw says, to be told again with the read's context. */
 export function failureOf(error: SecretError): CleanFailure {
-  return cleanFailure({ ...pick(error), fix: fixes.get(error) })
+  return cleanFailure(error, fixes.get(error) ?? null)
 }
 
 /** The fix of an error that this copy of the package made; undefined for any other. */
 export function fixOf(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null ? fixes.get(error) : undefined
-}
-
-function pick({ code, reason, at, status, requestId, retryAfter }: SecretError): CleanFailure {
-  return { code, reason, at, status, requestId, retryAfter }
 }
 
 function identifier(value: unknown): string | undefined {

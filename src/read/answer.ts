@@ -1,5 +1,5 @@
 /** What a provider answered, taken over as a copy: it is somebody else's object. */
-import { hidden } from '../access/name.js'
+import { hidden } from '../errors/one-line.js'
 import type { CleanFailure } from '../errors/secret-error.js'
 import type { SecretVersion } from '../provider.js'
 import type { HeldVersion, VersionDetails } from './cache.js'

@@ -1,6 +1,6 @@
 /** Options of a read, checked and copied at the door: an option that is not understood is an error, never ignored. */
 import { checkBoolean, checkDuration, checkFunction, checkObject, checkString } from '../errors/check.js'
-import { hidden } from '../access/name.js'
+import { hidden } from '../errors/one-line.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { AnyRead, StandardSchemaV1 } from './types.js'
 

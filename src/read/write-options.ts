@@ -1,5 +1,5 @@
 /** Options of what a root does beside reading, checked at the door: one that is not understood is an error, never ignored. */
-import { hidden } from '../access/name.js'
+import { hidden } from '../errors/one-line.js'
 import { checkObject } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { checkPin, checkSignal } from './read-options.js'

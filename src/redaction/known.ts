@@ -17,8 +17,8 @@ export class KnownValues {
   #earlier: ReadonlyMap<string, string | Set<string>> = new Map()
   readonly #concealed = new Map<string, string>()
   #credentials = new Map<string, string>()
-  /** In the order in which they came. */
-  #log: string[] = []
+  /** In the order in which they came, from when somebody looks for them. */
+  #log: string[] | undefined
   #since = -Infinity
   readonly #most: number
   #generation = 0
@@ -60,13 +60,13 @@ export class KnownValues {
 
   #keep(values: Map<string, unknown>, value: string, label: string): void {
     if (value === '') return
-    if (!values.has(value)) this.#log.push(value)
+    if (this.#log !== undefined && !values.has(value)) this.#log.push(value)
     values.set(value, label)
   }
 
   #turn(): void {
     this.#generation += 1
-    this.#log = []
+    this.#log = undefined
   }
 
   /** Every value that is known. */
@@ -79,10 +79,11 @@ export class KnownValues {
 
   /** How far somebody has looked: what came afterwards is what `since` gives. Another generation means that all has to be looked at anew. */
   get seen(): Seen {
+    this.#log ??= []
     return { generation: this.#generation, count: this.#log.length }
   }
   since({ count }: Seen): readonly string[] {
-    return this.#log.slice(count)
+    return this.#log?.slice(count) ?? []
   }
 
   /** The names that a value is known by: empty where it is not known. */

@@ -46,7 +46,7 @@ export class Redactor {
   #all = new Tier([])
   /** What came since that was made. */
   #recent = new Tier([])
-  #seen: Seen = { generation: 0, count: 0 }
+  #seen: Seen = { generation: -1, count: 0 }
 
   constructor(known: KnownValues) {
     this.#known = known
