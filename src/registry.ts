@@ -15,25 +15,23 @@ export interface BuiltInProviders {
 export type ProviderKind = keyof BuiltInProviders
 export type ProviderChoice = SecretProvider | ProviderFactory | ProviderKind | { [Kind in ProviderKind]: { name: Kind } & BuiltInProviders[Kind] }[ProviderKind]
 
-/** Without `load` it is declared, and not part of this version. */
-interface RegisteredKind {
-  /** Names of the options, for the check at the door: the module itself is loaded at the first read. */
-  readonly options?: readonly string[]
-  readonly load?: () => Promise<(options: never) => ProviderFactory>
+/** What exports the factory under the kind's own name, and the names of its options, for the check at the door: the module itself is loaded at the first read. */
+type Registered<Kind extends ProviderKind> = readonly [load: () => Promise<Readonly<Record<Kind, (options: never) => ProviderFactory>>>, options: string]
+
+/** Azure is declared, and not part of this version. */
+const registry: { readonly [Kind in Exclude<ProviderKind, 'azure'>]: Registered<Kind> } = {
+  memory: [() => import('../providers/memory/index.js'), 'secrets'],
+  env: [() => import('../providers/env/index.js'), 'prefix'],
+  dotenv: [() => import('../providers/dotenv/index.js'), 'directory files environment expand processEnv'],
+  vault: [() => import('../providers/vault/index.js'), 'address namespace mount token auth tls parameters agents client'],
+  aws: [() => import('../providers/aws/index.js'), 'region endpoint profile credentials account recoveryWindow rotationDates kmsKeys agents client'],
 }
 
-const words = (text: string): readonly string[] => text.split(' ')
+export const availableKinds = Object.keys(registry)
 
-export const registry: { readonly [Kind in ProviderKind]: RegisteredKind } = {
-  memory: { options: ['secrets'], load: async () => (await import('../providers/memory/index.js')).memory },
-  env: { options: ['prefix'], load: async () => (await import('../providers/env/index.js')).env },
-  dotenv: { options: words('directory files environment expand processEnv'), load: async () => (await import('../providers/dotenv/index.js')).dotenv },
-  vault: { options: words('address namespace mount token auth tls parameters agents client'), load: async () => (await import('../providers/vault/index.js')).vault },
-  aws: {
-    options: words('region endpoint profile credentials account recoveryWindow rotationDates kmsKeys agents client'),
-    load: async () => (await import('../providers/aws/index.js')).aws,
-  },
-  azure: {},
+/** Undefined for a kind that this version does not have. */
+export function registered(kind: unknown): { kind: string; options: readonly string[]; load: () => Promise<(options: object) => ProviderFactory> } | undefined {
+  if (typeof kind !== 'string' || !availableKinds.includes(kind)) return undefined
+  const [load, options] = registry[kind as keyof typeof registry]
+  return { kind, options: options.split(' '), load: async () => (await load())[kind as never] }
 }
-
-export const availableKinds = Object.entries(registry).flatMap(([kind, { load }]) => (load === undefined ? [] : [kind]))

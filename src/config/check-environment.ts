@@ -5,7 +5,7 @@ import { checkCount, checkDuration, checkFunction } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { checkCache, checkOutsideTools } from '../read/policy.js'
 import type { SecretsOptions } from '../read/secrets-options.js'
-import { registry } from '../registry.js'
+import { availableKinds, registered } from '../registry.js'
 import { checkDeclared } from './check-agent.js'
 import { checkKeys, checkKnown, checkPlain, copyData, entry, isPlain, member, oneOf, table, type Plain } from './plain.js'
 
@@ -19,7 +19,10 @@ const misplaced = {
   clock: ['is not part of a config', 'createSecrets() where a clock is injected'],
 } as const
 
-const kinds = Object.keys(registry)
+/** Of kinds that are declared and not part of this version: an environment that is not the chosen one may name them. */
+const optionsOfLater: Readonly<Record<string, readonly string[]>> = { azure: ['vaultUrl'] }
+
+const kinds = [...availableKinds, ...Object.keys(optionsOfLater)]
 
 /** Checks and copies. Instances, factories and audit sinks stay what they are. */
 export function checkEnvironments(value: unknown, path: string, declared: Plain | undefined): Readonly<Record<string, EnvironmentOptions>> {
@@ -72,17 +75,13 @@ function checkChoice(value: unknown, path: string): unknown {
   const { name, ...given } = checkPlain(value, path)
   if (name === undefined) throw invalidConfig(`${path}.name`, 'is missing', oneOf(undefined, kinds))
   const kind = checkKind(name, `${path}.name`)
-  checkKeys(given, path, ['name', ...(registry[kind].options ?? optionsOfLater[kind] ?? [])])
+  checkKeys(given, path, ['name', ...(registered(kind)?.options ?? optionsOfLater[kind] ?? [])])
   return table([['name', kind], ...Object.entries(given).flatMap(([key, of]) => (of === undefined ? [] : [[key, copyData(of)] as const]))])
 }
 
-/** Of kinds that are declared and not part of this version: an environment that is not the chosen one may name them. */
-const optionsOfLater: Readonly<Record<string, readonly string[]>> = { azure: ['vaultUrl'] }
-
-function checkKind(value: unknown, path: string): keyof typeof registry {
-  if (typeof value !== 'string' || !Object.hasOwn(registry, value))
-    throw invalidConfig(path, 'is not a kind of provider', oneOf(typeof value === 'string' ? value : undefined, kinds))
-  return value as keyof typeof registry
+function checkKind(value: unknown, path: string): string {
+  if (typeof value === 'string' && kinds.includes(value)) return value
+  throw invalidConfig(path, 'is not a kind of provider', oneOf(typeof value === 'string' ? value : undefined, kinds))
 }
 
 function checkReferences(value: unknown, path: string, declared: Plain | undefined): Plain {

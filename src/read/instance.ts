@@ -4,7 +4,7 @@ import { checkObject, checkString, copyPlain, suggest } from '../errors/check.js
 import { kindOf } from '../errors/kind.js'
 import { createError, invalidConfig, isSecretError } from '../errors/secret-error.js'
 import type { ProviderFactory, ProviderSetup, SecretProvider } from '../provider.js'
-import { availableKinds, registry, type ProviderKind } from '../registry.js'
+import { availableKinds, registered } from '../registry.js'
 
 export class ProviderInstance {
   /** Before the entries of this instance in the cache. */
@@ -129,17 +129,17 @@ export function chooseProvider(
     const provider = checkProvider(choice)
     return { name: checkProviderName(provider.name, `${option}.name`), source: provider }
   }
-  const kind = checkKind(choice, option)
-  const { load, options: known = [] } = registry[kind]
+  const { kind, options: known, load } = checkKind(choice, option)
   const options = typeof choice === 'object' ? copyPlain(withoutName(checkObject(choice, option, ['name', ...known]))) : {}
-  return { name: kind, source: async () => (await load!())(options as never)(setup(() => kind)) }
+  return { name: kind, source: async () => (await load())(options)(setup(() => kind)) }
 }
 
 /** One that this version has. */
-function checkKind(choice: unknown, option: string): ProviderKind {
+function checkKind(choice: unknown, option: string): NonNullable<ReturnType<typeof registered>> {
   const isObject = typeof choice === 'object' && choice !== null
   const kind: unknown = isObject ? (choice as { name?: unknown }).name : choice
-  if (typeof kind === 'string' && availableKinds.includes(kind)) return kind as ProviderKind
+  const known = registered(kind)
+  if (known !== undefined) return known
   const path = isObject ? `${option}.name` : option
   throw invalidConfig(
     path,
