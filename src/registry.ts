@@ -24,7 +24,7 @@ const registry: { readonly [Kind in Exclude<ProviderKind, 'azure'>]: Registered<
   env: [() => import('../providers/env/index.js'), 'prefix'],
   dotenv: [() => import('../providers/dotenv/index.js'), 'directory files environment expand processEnv'],
   vault: [() => import('../providers/vault/index.js'), 'address namespace mount token auth tls parameters agents client'],
-  aws: [() => import('../providers/aws/index.js'), 'region endpoint profile credentials account recoveryWindow rotationDates kmsKeys agents client'],
+  aws: [() => import('../providers/aws/index.js'), 'region endpoint profile credentials account recoveryWindow rotationDates kmsKeys agents localProvider client'],
 }
 
 export const availableKinds = Object.keys(registry)

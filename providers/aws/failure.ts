@@ -76,13 +76,15 @@ const strange = {
   fix: 'What answered is not Secrets Manager, or its answer was cut: check `aws.endpoint` and the proxies on the way',
 } as const
 
-/** What an item of a batch failed with: the service says a name. */
-export class AwsItemError extends Error {
+/** What an item of a batch, or a request of another service, failed with: AWS says a name. */
+export class AwsNamedError extends Error {
   override readonly name: string
+  readonly $metadata: { readonly httpStatusCode?: number }
 
-  constructor(name: string) {
-    super('an item of a batch failed')
+  constructor(name: string, status?: number) {
+    super('AWS says that this failed')
     this.name = name
+    this.$metadata = status === undefined ? {} : { httpStatusCode: status }
   }
 }
 

@@ -5,13 +5,15 @@ import type { ProviderFactory, ProviderGrant, ProviderSetup, SecretProvider } fr
 import { AgentSession, sessionName } from './agent-session.js'
 import { AwsClient } from './client.js'
 import { failure } from './failure.js'
+import { createLocalProvider } from './local-provider.js'
 import { checkOptions, type AwsOptions, type CheckedOptions } from './options.js'
 import { isExpressible, mostCharacters, policyOf, type Place } from './policy.js'
 import { batchLimit, describeSecret, listSecrets, readBatch, readSecret } from './read.js'
 import { checkName, SecretIds } from './secret-id.js'
 import { deleteSecret, putSecret } from './write.js'
 
-export type { AwsAgents, AwsCredentials, AwsOptions, AwsSender } from './options.js'
+export { rotation, type Promotion, type RotateCall, type Rotation, type RotationCall, type RotationOptions, type RotationSchedule } from './rotation.js'
+export type { AwsAgents, AwsCredentials, AwsLocalProvider, AwsOptions, AwsSender } from './options.js'
 
 /**
  * A provider over AWS Secrets Manager. An id is the name or the ARN of a secret; a name without a reference is the secret of that name.
@@ -19,7 +21,8 @@ export type { AwsAgents, AwsCredentials, AwsOptions, AwsSender } from './options
  */
 export function aws(options: AwsOptions = {}): ProviderFactory {
   const checked = checkOptions(options)
-  return (setup) => createProvider(checked, new AwsClient(checked), setup)
+  const { localProvider: local, account } = checked
+  return (setup) => (local === undefined ? createProvider(checked, new AwsClient(checked), setup) : createLocalProvider(local, new SecretIds(account), setup))
 }
 
 function createProvider(options: CheckedOptions, client: AwsClient, setup: ProviderSetup): SecretProvider {

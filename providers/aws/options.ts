@@ -33,6 +33,26 @@ export interface AwsAgents {
   sourceIdentity?: boolean
 }
 
+/**
+ * The AWS Workload Credentials Provider (formerly the Secrets Manager Agent) of this machine, a service that reads with an identity of its own:
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/workload-credentials-provider.html. Needs no package of AWS.
+ */
+export interface AwsLocalProvider {
+  /** Of this machine alone, since its token goes there unencrypted. Default `'http://localhost:2773'`. */
+  endpoint?: string
+  /** What it lets callers in by. Default: `AWS_TOKEN`, the token or `file://` with a path, as it reads it itself; else the file. In Lambda: `process.env.AWS_SESSION_TOKEN`. */
+  token?: string
+  /** The file that has the token. Default `'/var/run/awssmatoken'`. */
+  tokenFile?: string
+  /** The role that it is to read as. Default: its own identity. */
+  roleArn?: string
+  /**
+   * May it answer from its own cache, which all processes of the machine share and which keeps what it has for 300 s by default? A secret that was rotated, deleted
+   * or denied can then come for that much longer, `fresh` and `useSecret` included. Default false: it asks AWS each time.
+   */
+  cached?: boolean
+}
+
 export interface AwsOptions {
   /** Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, else what the profile says. */
   region?: string
@@ -55,6 +75,8 @@ export interface AwsOptions {
   kmsKeys?: readonly string[]
   /** Gives each agent's scope a session of its own, so that AWS itself holds it to its grant. */
   agents?: AwsAgents
+  /** Reads through the service of AWS on this machine, in place of the SDK: it reads secrets one by one, and does nothing else. `true`: with its defaults. */
+  localProvider?: boolean | AwsLocalProvider
   /** A client of `@aws-sdk/client-secrets-manager` that is there already, with its own region and credentials. It belongs to its maker. */
   client?: AwsSender
 }
@@ -66,6 +88,14 @@ export interface CheckedAgents {
   readonly endpoint: string | undefined
   readonly externalId: string | undefined
   readonly hasSourceIdentity: boolean
+}
+
+export interface CheckedLocalProvider {
+  readonly endpoint: URL
+  readonly token: string | undefined
+  readonly tokenFile: string
+  readonly roleArn: string | undefined
+  readonly isCached: boolean
 }
 
 export interface CheckedOptions {
@@ -80,18 +110,21 @@ export interface CheckedOptions {
   readonly kmsKeys: readonly string[]
   readonly agents: CheckedAgents | undefined
   readonly client: AwsSender | undefined
+  readonly localProvider: CheckedLocalProvider | undefined
 }
 
-const optionNames = ['region', 'endpoint', 'profile', 'credentials', 'client', 'account', 'recoveryWindow', 'rotationDates', 'kmsKeys', 'agents'] as const
+const ofClient = ['region', 'endpoint', 'profile', 'credentials'] as const
+/** What has no meaning where another service reads. */
+const ofSdk = [...ofClient, 'client', 'recoveryWindow', 'rotationDates', 'kmsKeys', 'agents'] as const
+const optionNames = [...ofSdk, 'account', 'localProvider'] as const
 
 /** @throws SecretError `invalid-config` for options that are none. */
 export function checkOptions(given: unknown): CheckedOptions {
   const options = checkObject(given, 'aws', optionNames)
-  const { region, endpoint, profile, credentials, client, account, recoveryWindow, rotationDates, kmsKeys, agents } = options
-  if (client !== undefined) {
-    const beside = (['region', 'endpoint', 'profile', 'credentials'] as const).find((name) => options[name] !== undefined)
-    if (beside !== undefined) throw invalidConfig(`aws.${beside}`, `stands beside \`aws.client\`, which has its own`, 'one of the two')
-  }
+  const { region, endpoint, profile, credentials, client, account, recoveryWindow, rotationDates, kmsKeys, agents, localProvider } = options
+  const local = localProvider === undefined || localProvider === false ? undefined : checkLocalProvider(localProvider, 'aws.localProvider')
+  if (local !== undefined) demandNone(options, ofSdk, 'aws.localProvider')
+  if (client !== undefined) demandNone(options, ofClient, 'aws.client')
   if (credentials !== undefined && profile !== undefined) throw invalidConfig('aws.profile', `stands beside \`aws.credentials\``, 'one of the two')
   const checkedAgents = agents === undefined ? undefined : checkAgents(agents)
   return {
@@ -105,7 +138,13 @@ export function checkOptions(given: unknown): CheckedOptions {
     kmsKeys: kmsKeys === undefined ? [] : checkList(kmsKeys, 'aws.kmsKeys').map((key, index) => checkKey(key, `aws.kmsKeys[${index}]`)),
     agents: checkedAgents,
     client: client === undefined ? undefined : checkClient(client, 'aws.client'),
+    localProvider: local,
   }
+}
+
+function demandNone(options: Readonly<Record<string, unknown>>, names: readonly string[], option: string): void {
+  const beside = names.find((name) => options[name] !== undefined)
+  if (beside !== undefined) throw invalidConfig(`aws.${beside}`, `stands beside \`${option}\`, which has its own`, 'one of the two')
 }
 
 function checkPattern(value: unknown, pattern: RegExp, option: string, expected: string): string {
@@ -157,17 +196,38 @@ function checkWindow(value: unknown, option: string): number {
 
 const checkKey = (value: unknown, option: string): string => checkPattern(value, /^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, option, 'the ARN of a key of KMS')
 
+const checkRole = (value: unknown, option: string): string => checkPattern(value, /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, option, 'the ARN of a role')
+
 function checkAgents(given: unknown): CheckedAgents {
   const { roleArn, duration, endpoint, externalId, sourceIdentity } = checkObject(given, 'aws.agents', ['roleArn', 'duration', 'endpoint', 'externalId', 'sourceIdentity'])
   const seconds = duration === undefined ? 3_600 : checkDuration(duration, 'aws.agents.duration') / 1_000
   // The SDK asks anew at nearly every call for what ends within five minutes, and AWS makes none that are shorter.
   if (seconds < 900 || seconds > 43_200) throw invalidConfig('aws.agents.duration', 'is too short or too long', "'15m' to '12h'")
   return {
-    roleArn: checkPattern(roleArn, /^arn:[\w-]+:iam::\d{12}:role\/[\w+=,.@/-]+$/, 'aws.agents.roleArn', 'the ARN of a role'),
+    roleArn: checkRole(roleArn, 'aws.agents.roleArn'),
     duration: Math.floor(seconds),
     endpoint: endpoint === undefined ? undefined : checkEndpoint(endpoint, 'aws.agents.endpoint'),
     externalId: externalId === undefined ? undefined : checkString(externalId, 'aws.agents.externalId'),
     hasSourceIdentity: sourceIdentity === undefined ? true : checkBoolean(sourceIdentity, 'aws.agents.sourceIdentity'),
+  }
+}
+
+const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+
+function checkLocalProvider(given: unknown, option: string): CheckedLocalProvider {
+  const { endpoint, token, tokenFile, roleArn, cached } = checkObject(given === true ? {} : given, option, ['endpoint', 'token', 'tokenFile', 'roleArn', 'cached'])
+  const address = new URL(endpoint === undefined ? 'http://localhost:2773' : checkEndpoint(endpoint, `${option}.endpoint`))
+  if (!loopback.test(address.hostname)) throw invalidConfig(`${option}.endpoint`, 'is not of this machine', 'http://localhost:2773, or another port of it')
+  if (token !== undefined && tokenFile !== undefined) throw invalidConfig(`${option}.tokenFile`, `stands beside \`${option}.token\``, 'one of the two')
+  const variable = nonEmpty(processVariable('AWS_TOKEN'))
+  const [, file] = /^file:\/\/(.+)$/s.exec(variable ?? '') ?? []
+  const ofVariable = token === undefined && tokenFile === undefined && file === undefined ? variable : undefined
+  return {
+    endpoint: address,
+    token: token === undefined ? ofVariable : checkString(token, `${option}.token (AWS_TOKEN)`),
+    tokenFile: tokenFile === undefined ? (file ?? '/var/run/awssmatoken') : checkString(tokenFile, `${option}.tokenFile`),
+    roleArn: roleArn === undefined ? undefined : checkRole(roleArn, `${option}.roleArn`),
+    isCached: cached === undefined ? false : checkBoolean(cached, `${option}.cached`),
   }
 }
 

@@ -2,7 +2,7 @@
 import { SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, RequestOutcome, SecretRequest, SecretVersion } from '../../src/provider.js'
 import type { Send } from './client.js'
-import { AwsItemError } from './failure.js'
+import { AwsNamedError } from './failure.js'
 import type { SecretIds } from './secret-id.js'
 
 export type Description = Omit<SecretVersion, 'value'>
@@ -15,7 +15,7 @@ const mostPages = 100
 export const current = 'AWSCURRENT'
 
 /** What AWS answers with for a secret; every member may be missing, since it may not be AWS that answers. */
-interface Answer {
+export interface Answer {
   readonly ARN?: string | undefined
   readonly Name?: string | undefined
   readonly VersionId?: string | undefined
@@ -32,8 +32,7 @@ export interface Reading {
 }
 
 export async function readSecret({ send, ids, hasRotationDates }: Reading, { id, version, stage }: SecretRequest, context: CallContext): Promise<SecretVersion> {
-  // What AWS refuses as a request that is none, and no version of it can be.
-  if (version !== undefined && (version.length < 32 || version.length > 64)) throw new SecretNotFoundError({ code: 'not-found', fix: 'Versions of AWS have 32 to 64 characters' })
+  demandPossible({ version })
   const asked = ids.canonical(id)
   const input = { SecretId: asked, ...(version === undefined ? {} : { VersionId: version }), ...(stage === undefined ? {} : { VersionStage: stage }) }
   const [answer, dates] = await Promise.all([
@@ -44,14 +43,19 @@ export async function readSecret({ send, ids, hasRotationDates }: Reading, { id,
   return { ...versionOf(answer), ...dates }
 }
 
+/** @throws SecretNotFoundError for a version that AWS cannot have, and refuses as a request that is none. */
+export function demandPossible({ version }: { readonly version?: string | undefined }): void {
+  if (version !== undefined && (version.length < 32 || version.length > 64)) throw new SecretNotFoundError({ code: 'not-found', fix: 'Versions of AWS have 32 to 64 characters' })
+}
+
 async function rotationOf(send: Send, id: string, context: CallContext): Promise<Pick<SecretVersion, 'nextRotationAt'>> {
   const { NextRotationDate: at } = await send('DescribeSecretCommand', { SecretId: id }, context)
   return isDate(at) ? { nextRotationAt: at } : {}
 }
 
-function versionOf({ SecretString: text, SecretBinary: bytes, VersionId: version, VersionStages: stages, CreatedDate: createdAt }: Answer): SecretVersion {
+export function versionOf({ SecretString: text, SecretBinary: bytes, VersionId: version, VersionStages: stages, CreatedDate: createdAt }: Answer): SecretVersion {
   const value = text ?? bytes
-  if (value === undefined) throw new AwsItemError('InternalServiceError')
+  if (value === undefined) throw new AwsNamedError('InternalServiceError')
   return { value, ...(version === undefined ? {} : { version }), ...(stages === undefined ? {} : { stages }), ...(isDate(createdAt) ? { createdAt } : {}) }
 }
 
@@ -91,7 +95,7 @@ export async function readBatch(reading: Reading, requests: readonly SecretReque
   const failed = new Map<string, string>()
   let token: string | undefined
   for (let page = 0; page === 0 || token !== undefined; page += 1) {
-    if (page === mostPages) throw new AwsItemError('InternalServiceError')
+    if (page === mostPages) throw new AwsNamedError('InternalServiceError')
     const input = { SecretIdList: [...new Set(asked)], ...(token === undefined ? {} : { NextToken: token }) }
     const { SecretValues: values = [], Errors: errors = [], NextToken: next } = await send('BatchGetSecretValueCommand', input, context)
     for (const value of values) for (const key of [value.Name, value.ARN]) if (key !== undefined) found.set(key, value)
@@ -104,7 +108,7 @@ export async function readBatch(reading: Reading, requests: readonly SecretReque
       try {
         const answer = found.get(key)
         // What neither came nor failed was left out by whoever answered.
-        if (answer === undefined) return await orExplained(reading, id, new AwsItemError(failed.get(key) ?? failed.get(id) ?? 'InternalServiceError'), context)
+        if (answer === undefined) return await orExplained(reading, id, new AwsNamedError(failed.get(key) ?? failed.get(id) ?? 'InternalServiceError'), context)
         ids.demand(id, answer.ARN)
         const secret = versionOf(answer)
         return { ok: true, secret: reading.hasRotationDates ? { ...secret, ...(await rotationOf(send, key, context)) } : secret }

@@ -11,7 +11,7 @@ import type { Variable } from './expand.js'
 import { shown } from './failure.js'
 import { isSame } from './replace.js'
 import { scan, type BrokenLine } from './scan.js'
-import { unlessMissing } from './system-error.js'
+import { unlessMissing } from '../../src/errors/system-error.js'
 
 export interface DotenvFile {
   /** How errors name it. */

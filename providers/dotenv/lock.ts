@@ -12,7 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
 import { shown } from './failure.js'
-import { codeOf, unlessMissing } from './system-error.js'
+import { codeOf, unlessMissing } from '../../src/errors/system-error.js'
 
 export interface Hold {
   /** Names the holder: what it leaves behind carries it, and is cleared away by the next. */

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SecretError } from '../../src/errors/secret-error.js'
 import { temporaryPath, type Hold } from './lock.js'
 import { shown } from './failure.js'
-import { codeOf, unlessMissing } from './system-error.js'
+import { codeOf, unlessMissing } from '../../src/errors/system-error.js'
 
 const mostLinks = 40
 /** Windows refuses to replace a file that somebody reads: tries, with a pause between. */

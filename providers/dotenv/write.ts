@@ -10,7 +10,7 @@ import { shown, writeFailure } from './failure.js'
 import type { Keys } from './keys.js'
 import { withLock, type Hold } from './lock.js'
 import { replaceFile, targetOf } from './replace.js'
-import { codeOf, unlessMissing } from './system-error.js'
+import { codeOf, unlessMissing } from '../../src/errors/system-error.js'
 
 /** How often what the files hold is read anew because somebody else, who knows of no lock, changed it before it was replaced. */
 const mostRounds = 20

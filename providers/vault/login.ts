@@ -1,10 +1,11 @@
 /** Each way to get a token: https://developer.hashicorp.com/vault/docs/auth. */
+import { readCredentialFile } from '../../src/credential-file.js'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { VaultClient } from './client.js'
 import { signIdentity } from './aws-identity.js'
-import { readCredential, takeCredential } from './credential.js'
+import { takeCredential } from './credential.js'
 import type { VaultAuth } from './options.js'
 import { encodePath } from './path.js'
 import { asRecord, textOf, VaultAnswerError, VaultResponseError, type Body } from './response.js'
@@ -40,7 +41,7 @@ const methods: { readonly [Method in VaultAuth['method']]: (auth: Of<Method>, co
       throw isWrapped && isSecretError(error, 'unauthenticated') ? distrust('held a secret id that does not log in') : error
     })
   },
-  kubernetes: async (auth, context) => post(auth, { role: auth.role, jwt: await readCredential(auth.tokenFile ?? serviceAccount, 'vault.auth.tokenFile') }, context),
+  kubernetes: async (auth, context) => post(auth, { role: auth.role, jwt: await readCredentialFile(auth.tokenFile ?? serviceAccount, 'vault.auth.tokenFile') }, context),
   jwt: async (auth, context) =>
     post(auth, { ...(auth.role === undefined ? {} : { role: auth.role }), jwt: await takeCredential(auth.token, auth.tokenFile, 'vault.auth.token') }, context),
   userpass: async (auth, context) =>
@@ -71,7 +72,7 @@ async function takeToken({ token, tokenFile }: Of<'token'>): Promise<string> {
   if (given !== undefined) return given
   try {
     // Where `vault login` and `bao login` keep it.
-    return await readCredential(join(homedir(), '.vault-token'), '~/.vault-token')
+    return await readCredentialFile(join(homedir(), '.vault-token'), '~/.vault-token')
   } catch {
     // The file is one of several ways, so its own error would lead astray.
     throw new SecretError({

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidConfig } from '../../src/errors/secret-error.js'
-import { codeOf } from './credential.js'
+import { codeOf, toldCodeOf } from '../../src/errors/system-error.js'
 import type { CheckedTls } from './options.js'
 
 export interface TlsMaterial {
@@ -59,6 +59,6 @@ async function read<Result>(option: keyof typeof variables, expected: string, ru
   try {
     return await run()
   } catch (error) {
-    throw invalidConfig(`vault.tls.${option} (${variables[option]})`, `cannot be read (${codeOf(error)})`, `${expected} that the user of this process may read`)
+    throw invalidConfig(`vault.tls.${option} (${variables[option]})`, `cannot be read (${toldCodeOf(error)})`, `${expected} that the user of this process may read`)
   }
 }

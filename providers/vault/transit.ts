@@ -1,4 +1,5 @@
 /** Encryption with keys that never leave Vault: https://developer.hashicorp.com/vault/api-docs/secret/transit. */
+import { boundedCall } from '../../src/bounded-call.js'
 import { systemClock } from '../../src/clock.js'
 import { checkDuration, checkFunction, checkList, checkObject, checkString } from '../../src/errors/check.js'
 import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secret-error.js'
@@ -160,20 +161,12 @@ class TransitClient implements Transit {
     return list.map((_, index) => outcomeOf(asRecord(given[index]), read))
   }
 
-  async #send(action: Action, body: Call['body'] & object, { signal }: TransitCall): Promise<Body> {
+  #send(action: Action, body: Call['body'] & object, { signal }: TransitCall): Promise<Body> {
     const { path, key, timeout } = this.#settings
-    const late = new AbortController()
-    const timer = systemClock.setTimer(() => late.abort(), timeout)
-    const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal])
-    try {
-      return await this.#session.send({ method: 'POST', path: `${path}/${action}/${key}`, body, mayHaveResults: 'batch_input' in body }, { signal: either, timeout })
-    } catch (error) {
-      if (signal?.aborted === true) throw signal.reason
-      if (late.signal.aborted) throw new SecretError({ code: 'timeout', fix: 'Vault did not answer in time: raise `transit.timeout`, or check the network' })
-      throw asSecretError(error)
-    } finally {
-      timer.clear()
-    }
+    const late = 'Vault did not answer in time: raise `transit.timeout`, or check the network'
+    return boundedCall({ signal, timeout, late, asSecretError }, (context) =>
+      this.#session.send({ method: 'POST', path: `${path}/${action}/${key}`, body, mayHaveResults: 'batch_input' in body }, context),
+    )
   }
 }
 

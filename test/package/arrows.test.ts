@@ -10,6 +10,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'file-trust': ['errors'],
   'provider-names': ['errors'],
   'wait-for': [],
+  exchange: [],
+  'bounded-call': ['provider', 'errors', 'clock'],
+  'credential-file': ['errors'],
   errors: ['duration'],
   provider: ['errors', 'clock', 'duration'],
   registry: ['provider', 'errors', 'clock', 'duration', 'register'],
@@ -43,7 +46,7 @@ const packagesOfCommandLine = ['commander', '@clack/prompts']
 const anywhere = ['errors', 'duration', 'clock', 'register', 'provider', 'registry', 'access', 'read', 'audit', 'redaction']
 
 /** What a provider may import from src/. */
-const ofProviders = ['provider', 'errors', 'clock', 'duration', 'provider-names', 'file-trust', 'wait-for']
+const ofProviders = ['provider', 'errors', 'clock', 'duration', 'provider-names', 'file-trust', 'wait-for', 'exchange', 'credential-file', 'bounded-call']
 
 const clients = /@aws-sdk|aws-sdk|node-vault|@azure\/|@google-cloud|@hashicorp|@smithy|@1password|infisical-node|doppler/i
 

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdir, rm, symlink } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createApp, type App } from './packed.js'
@@ -43,6 +46,20 @@ describe('the client of a provider', () => {
     await symlink(join(root, 'node_modules/node-vault'), join(app.directory, 'node_modules/node-vault'))
     await app.write('vault.mjs', source.replace("{ name: 'dotenv', processEnv: 'never' }", "{ name: 'vault', address: 'http://127.0.0.1:1', auth: { method: 'aws' } }"))
     expect(await app.node('vault.mjs')).toMatch(/^invalid-config .*"@aws-sdk\/client-sts" is not installed\. Run `npm install @aws-sdk\/client-sts`/)
+  })
+
+  it('is not needed where the service of AWS on this machine reads', async () => {
+    const local = createServer(({ url, headers }, response) => void response.end(JSON.stringify({ SecretString: `${url} ${headers['x-aws-parameters-secrets-token']}` })))
+    local.listen(0, '127.0.0.1')
+    await once(local, 'listening')
+    try {
+      const { port } = local.address() as AddressInfo
+      const provider = `{ name: 'aws', localProvider: { endpoint: 'http://127.0.0.1:${port}', token: 'not-a-real-token' } }`
+      await app.write('aws.mjs', source.replace("{ name: 'dotenv', processEnv: 'never' }", provider))
+      expect(await app.node('aws.mjs')).toBe('/secretsmanager/get?secretId=GREETING&refreshNow=true not-a-real-token\n')
+    } finally {
+      local.close()
+    }
   })
 
   it('that throws is said to be there', async () => {

@@ -8,6 +8,10 @@
   https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html
 - What is read without a version or a stage is AWSCURRENT, also where that label was moved:
   https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+- A rotation is made by a function, later, and another does not begin while a version waits under AWSPENDING:
+  https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html and
+  https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html. A function whose name begins with "failing" leaves an empty
+  version behind, any other makes its version the current one within half a second.
 - A session policy allows nothing that it does not say, whatever the role may:
   https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
 
@@ -16,11 +20,14 @@ Requests that name the key "root-of-the-tests" are let through: they set up what
 
 import json
 import re
+import threading
+import time
 
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import JsonRESTError
 from moto.iam import access_control
-from moto.secretsmanager.models import SecretsManagerBackend
+from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
+from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.server import main
 from moto.sts.models import sts_backends
@@ -79,6 +86,49 @@ def get_current_secret_value(self, secret_id, version_id, version_stage):
 
 
 SecretsManagerBackend.get_secret_value = get_current_secret_value
+
+
+def rotate_secret(
+    self, secret_id, client_request_token=None, rotation_lambda_arn=None, rotation_rules=None, rotate_immediately=True
+):
+    if not self._is_valid_identifier(secret_id):
+        raise SecretNotFoundException()
+    secret = self.secrets[secret_id]
+    function = rotation_lambda_arn or getattr(secret, "rotation_lambda_arn", "")
+    stages = [version["version_stages"] for version in secret.versions.values()]
+    if secret.is_deleted() or not function or any("AWSPENDING" in one and "AWSCURRENT" not in one for one in stages):
+        raise InvalidRequestException("canary of the server")
+    secret.rotation_requested = secret.rotation_enabled = True
+    secret.rotation_lambda_arn = function
+    rules = rotation_rules or {}
+    if rules:
+        secret.rotation_rules = rules
+        secret.next_rotation_date = int(time.time()) + 86400 * rules.get("AutomaticallyAfterDays", 1)
+    created = {"createdate": int(time.time()), "version_id": client_request_token, "version_stages": ["AWSPENDING"]}
+    secret.remove_version_stages_from_old_versions(["AWSPENDING"])
+    secret.versions[client_request_token] = created
+
+    def finish():
+        created["secret_string"] = f"rotated {client_request_token}"
+        secret.reset_default_version(created, client_request_token)
+        created["version_stages"] = ["AWSCURRENT"]
+        secret.last_rotation_date = int(time.time())
+
+    if not function.rpartition(":")[2].startswith("failing"):
+        threading.Timer(0.5, finish).start()
+    return secret.to_short_dict(version_id=client_request_token)
+
+
+SecretsManagerBackend.rotate_secret = rotate_secret
+to_dict = FakeSecret.to_dict
+
+
+def to_dict_with_rules(self):
+    told = to_dict(self)
+    return {**told, "RotationRules": self.rotation_rules} if hasattr(self, "rotation_rules") else told
+
+
+FakeSecret.to_dict = to_dict_with_rules
 
 
 def arn_of(response, secret_id):
