@@ -41,9 +41,17 @@ export class AgentSession {
   /** As the SDK asks for them: one login for all who wait. */
   readonly credentials = (): Promise<AwsCredentials> => {
     const held = this.#held
-    if (held !== undefined && held.expiration.getTime() - margin > this.#settings.setup.clock.now()) return Promise.resolve(held)
+    const { setup, expiresAt = Infinity } = this.#settings
+    const now = setup.clock.now()
+    if (held !== undefined && now < expiresAt && held.expiration.getTime() - margin > now) return Promise.resolve(this.#told(held))
     this.#login ??= this.#assume().finally(() => (this.#login = undefined))
     return this.#login
+  }
+
+  /** AWS ends no session within a quarter of an hour: where the grant ends earlier the SDK is told that these end with it, so that it asks again. */
+  #told(held: AwsCredentials & { expiration: Date }): AwsCredentials {
+    const { expiresAt = Infinity } = this.#settings
+    return held.expiration.getTime() <= expiresAt ? held : { ...held, expiration: new Date(expiresAt) }
   }
 
   async #assume(): Promise<AwsCredentials> {
@@ -59,7 +67,7 @@ export class AgentSession {
       setup.conceal(held.secretAccessKey, 'aws credential')
       setup.conceal(held.sessionToken, 'aws credential')
       this.#held = held
-      return held
+      return this.#told(held)
     } catch (error) {
       const told = refusal(error)
       outcome = isSecretError(told) ? told.code : (failure(told)?.code ?? 'unavailable')

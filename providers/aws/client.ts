@@ -1,6 +1,6 @@
 /** AWS Secrets Manager through its SDK, loaded when the first request is made. Its retries are off, and each call ends with its signal. */
 import { clientImportError } from '../../src/errors/client-import.js'
-import { invalidConfig } from '../../src/errors/secret-error.js'
+import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext } from '../../src/provider.js'
 import { waitFor } from '../../src/wait-for.js'
 import type { AwsCredentials, AwsSender, CheckedOptions } from './options.js'
@@ -32,6 +32,7 @@ export class AwsClient {
   readonly #options: ConnectionOptions
   #loading: Promise<Loaded> | undefined
   #own: { destroy(): void } | undefined
+  #isClosed = false
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -39,6 +40,8 @@ export class AwsClient {
 
   readonly send: Send = async (name, input, { signal }) => {
     signal.throwIfAborted()
+    // The SDK goes on with what was destroyed, and with keys that it keeps.
+    if (this.#isClosed) throw new SecretError({ code: 'closed' })
     const { sdk, sender } = await waitFor(this.#loaded(), signal)
     const command = new (sdk[name] as new (input: unknown) => object)(input)
     // The SDK hears of no signal while it looks for credentials, and forgets its reason.
@@ -95,6 +98,7 @@ export class AwsClient {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#own?.destroy()
   }
 }

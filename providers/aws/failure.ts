@@ -18,7 +18,8 @@ const names: ReadonlyMap<string, { readonly code: SecretErrorCode; readonly fix:
   ...(['KMSAccessDenied', 'KMSDisabled', 'KMSInvalidState', 'KMSNotFound', 'KMSOptInRequired'] as const).map(
     (reason) => [`${reason}Exception`, { code: 'denied', fix: kms, reason }] as const,
   ),
-  ...each(['ExpiredTokenException', 'ExpiredToken', 'RequestExpired'], { code: 'unauthenticated', fix: expired }),
+  ...each(['ExpiredTokenException', 'ExpiredToken'], { code: 'unauthenticated', fix: expired }),
+  ['RequestExpired', { code: 'unauthenticated', fix: `${expired}; or set the clock of this machine` }],
   ...each(
     [
       ...['UnrecognizedClientException', 'InvalidClientTokenId', 'InvalidAccessKeyId', 'SignatureDoesNotMatch', 'InvalidSignatureException', 'IncompleteSignature'],

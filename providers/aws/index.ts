@@ -9,7 +9,7 @@ import { createLocalProvider } from './local-provider.js'
 import { checkOptions, type AwsOptions, type CheckedOptions } from './options.js'
 import { isExpressible, mostCharacters, policyOf, type Place } from './policy.js'
 import { batchLimit, describeSecret, listSecrets, readBatch, readSecret } from './read.js'
-import { checkName, SecretIds } from './secret-id.js'
+import { checkName, parseArn, SecretIds } from './secret-id.js'
 import { deleteSecret, putSecret } from './write.js'
 
 export { rotation, type Promotion, type RotateCall, type Rotation, type RotationCall, type RotationOptions, type RotationSchedule } from './rotation.js'
@@ -37,7 +37,8 @@ function createProvider(options: CheckedOptions, client: AwsClient, setup: Provi
     get: (request, context) => readSecret(reading, request, context),
     batch: {
       limit: batchLimit,
-      accepts: ({ version, stage }) => version === undefined && stage === undefined,
+      // What AWS says of a batch says nothing of secrets of other accounts.
+      accepts: ({ id, version, stage }) => version === undefined && stage === undefined && parseArn(ids.canonical(id)) === undefined,
       get: (requests, context) => readBatch(reading, requests, context),
     },
     describe: (request, context) => describeSecret(reading, request, context),

@@ -409,7 +409,9 @@ export class Core {
       flight instanceof Promise
         ? flight.then(async (begun) => ({ ...(await begun.outcome), version: begun.version }))
         : flight.outcome.then((result) => ({ ...result, version: flight.version }))
-    const result = isBounded ? await landed : await Promise.race([landed, new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))])
+    const ends = isBounded ? [] : [new Promise<typeof late>((resolve) => read.atDeadline(() => resolve(late)))]
+    // In as many turns either way: reads that were answered together ask the next of a list together.
+    const result = await Promise.race([landed, ...ends])
     if (!result.ok || !this.store.places.isForeign(result.version, demand.owner)) return this.store.settled(candidate, demand, result, cache)
     // What came is leased to whoever asked first: this reader gets a lease of its own.
     const again = this.store.acquire(candidate, demand)

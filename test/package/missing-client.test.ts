@@ -49,7 +49,7 @@ describe('the client of a provider', () => {
   })
 
   it('is not needed where the service of AWS on this machine reads', async () => {
-    const local = createServer(({ url, headers }, response) => void response.end(JSON.stringify({ SecretString: `${url} ${headers['x-aws-parameters-secrets-token']}` })))
+    const local = createServer(({ url, headers }, response) => void response.end(JSON.stringify({ SecretString: [url, headers['x-aws-parameters-secrets-token']].join(' ') })))
     local.listen(0, '127.0.0.1')
     await once(local, 'listening')
     try {

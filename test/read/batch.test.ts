@@ -633,4 +633,17 @@ describe('a batch beside other reads', () => {
     expect({ ...(await secrets.getSecrets(['A', 'B', 'C', 'D'])) }).toEqual({ A: 'of first', B: 'of second', C: 'of second', D: 'of second' })
     expect([sizes(first), sizes(second)]).toEqual([[4], [3]])
   })
+
+  it('goes on so together whenever the clock ticks meanwhile', async () => {
+    for (let tick = 0; tick < 120; tick += 1) {
+      const first = createScriptable({ name: 'first', batchLimit: 20 })
+      const second = createScriptable({ name: 'second', batchLimit: 20 })
+      for (const name of ['B', 'C', 'D']) second.put(name, 'of second')
+      let looks = 0
+      const clock = { ...createFakeClock(), now: () => ((looks += 1) > tick ? 1_001 : 1_000) }
+      const secrets = createSecrets<string>({ provider: [first.factory, second.factory], clock })
+      await secrets.getSecrets(['B', 'C', 'D'])
+      expect([tick, sizes(first), sizes(second)]).toEqual([tick, [3], [3]])
+    }
+  })
 })

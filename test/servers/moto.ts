@@ -57,8 +57,8 @@ export class Moto {
   }
 
   /** What Secrets Manager answers: `demand('CreateSecret', { Name, SecretString })`. */
-  async demand(action: string, input: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
-    const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `secretsmanager.${action}` }
+  async demand(action: string, input: Readonly<Record<string, unknown>>, account = this.account): Promise<Readonly<Record<string, unknown>>> {
+    const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `secretsmanager.${action}`, 'x-moto-account-id': account }
     return JSON.parse(await this.#ask('secretsmanager', headers, JSON.stringify(input))) as Record<string, unknown>
   }
 

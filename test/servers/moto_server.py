@@ -12,6 +12,10 @@
   https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html and
   https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html. A function whose name begins with "failing" leaves an empty
   version behind, any other makes its version the current one within half a second.
+- A version was made when it was, and not when it is asked for:
+  https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
+- A secret of another account is found by its ARN, where the policy on the secret names the caller's account:
+  https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html
 - A session policy allows nothing that it does not say, whatever the role may:
   https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
 
@@ -27,7 +31,7 @@ from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import JsonRESTError
 from moto.iam import access_control
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
-from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
+from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.server import main
 from moto.sts.models import sts_backends
@@ -88,6 +92,19 @@ def get_current_secret_value(self, secret_id, version_id, version_stage):
 SecretsManagerBackend.get_secret_value = get_current_secret_value
 
 
+list_secret_version_ids = SecretsManagerBackend.list_secret_version_ids
+
+
+def list_dated_secret_version_ids(self, secret_id):
+    told = json.loads(list_secret_version_ids(self, secret_id))
+    for version in told["Versions"]:
+        version["CreatedDate"] = self.secrets[secret_id].versions[version["VersionId"]]["createdate"]
+    return json.dumps(told)
+
+
+SecretsManagerBackend.list_secret_version_ids = list_dated_secret_version_ids
+
+
 def rotate_secret(
     self, secret_id, client_request_token=None, rotation_lambda_arn=None, rotation_rules=None, rotate_immediately=True
 ):
@@ -137,6 +154,23 @@ def arn_of(response, secret_id):
     secret = response.backend.secrets.get(secret_id)
     # What is not there is asked for as what might be.
     return secret.arn if secret else f"arn:aws:secretsmanager:{response.region}:{response.current_account}:secret:{secret_id}-000000"
+
+
+def backend_of_secret(self):
+    own = secretsmanager_backends[self.current_account][self.region]
+    account = ((self._get_param("SecretId") or "").split(":") + [""] * 5)[4]
+    if account in ("", self.current_account):
+        return own
+    other = secretsmanager_backends[account][self.region]
+    secret = other.secrets.get(self._get_param("SecretId"))
+    statements = json.loads(getattr(secret, "policy", None) or '{"Statement": []}')["Statement"]
+    caller = {"AWS": f"arn:aws:iam::{self.current_account}:root"}
+    if not any(one["Effect"] == "Allow" and one["Principal"] == caller for one in statements):
+        raise JsonRefusal("AccessDeniedException", 400)
+    return other
+
+
+SecretsManagerResponse.backend = property(backend_of_secret)
 
 
 def determine_resource(self):

@@ -13,6 +13,9 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => Promise.all([server.stop(), proxy.stop()]))
 
-describe('AWS Secrets Manager conforms', () => {
-  conforms(() => createAwsHarness(server, proxy), ['empty string', 'lease', 'narrow expiry', 'watch'], 60_000)
+describe.each([
+  ['', false, ['narrow expiry']],
+  [', with a session for each agent,', true, []],
+] as const)('AWS Secrets Manager%s conforms', (_, hasAgents, absent) => {
+  conforms(() => createAwsHarness(server, proxy, hasAgents), ['empty string', 'lease', 'watch', ...absent], 60_000)
 })

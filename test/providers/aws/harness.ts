@@ -14,9 +14,12 @@ export const failing = (code: number, name: string, headers: Readonly<Record<str
     JSON.stringify({ __type: name, Message: 'canary of the server' }),
   )
 
-export async function createAwsHarness(server: Moto, proxy: FaultProxy): Promise<ConformanceHarness> {
+/** @param hasAgents Whether each agent has a session of its own. */
+export async function createAwsHarness(server: Moto, proxy: FaultProxy, hasAgents = false): Promise<ConformanceHarness> {
   await server.reset()
-  const { accessKeyId, secretAccessKey } = await server.createUser('kit', [everything])
+  const { arn, accessKeyId, secretAccessKey } = await server.createUser('kit', [everything, { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' }])
+  const roleArn = await server.createRole('kit-agents', arn, [everything])
+  const agents = hasAgents ? { agents: { roleArn, endpoint: server.address } } : {}
   const denied: string[] = []
   const kinds = {
     unavailable: failing(503, 'ServiceUnavailableException'),
@@ -25,7 +28,7 @@ export async function createAwsHarness(server: Moto, proxy: FaultProxy): Promise
     unauthenticated: failing(400, 'ExpiredTokenException'),
   } as const
   return {
-    provider: async () => aws({ region: server.region, endpoint: proxy.address, credentials: { accessKeyId, secretAccessKey } }),
+    provider: async () => aws({ region: server.region, endpoint: proxy.address, credentials: { accessKeyId, secretAccessKey }, ...agents }),
     seed: async (secrets) => {
       for (const [Name, SecretString] of Object.entries(secrets))
         await server.demand('CreateSecret', { Name, SecretString }).catch(() => server.demand('PutSecretValue', { SecretId: Name, SecretString }))

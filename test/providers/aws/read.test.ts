@@ -2,6 +2,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { aws, type AwsOptions } from '../../../providers/aws/index.js'
+import { createFakeClock } from '../../../src/testing/index.js'
 import { FaultProxy } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
 import { closeAfterEach } from '../opened.js'
@@ -128,8 +129,8 @@ it('a write to an ARN of another account changes no secret of this one that has 
   const arn = await create('kept')
   const { secrets } = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999').replaceAll(':', '%3A'), OWN: arn.replaceAll(':', '%3A') } })
   const other = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999').replaceAll(':', '%3A') } }).secrets
-  await expect(other.putSecret('FOREIGN', 'x')).rejects.toMatchObject({ code: 'not-found' })
-  await expect(other.deleteSecret('FOREIGN')).rejects.toMatchObject({ code: 'not-found' })
+  await expect(other.putSecret('FOREIGN', 'x')).rejects.toMatchObject({ code: 'denied' })
+  await expect(other.deleteSecret('FOREIGN')).rejects.toMatchObject({ code: 'denied' })
   await secrets.putSecret('OWN', 'by its ARN')
   expect(await open().secrets.getSecret('kept')).toBe('by its ARN')
 })
@@ -241,4 +242,67 @@ describe('the connection', () => {
     await secrets.getSecret('one').catch(() => undefined)
     expect(secrets.redact(`with ${user.secretAccessKey}`)).toBe('with [secret aws credential]')
   })
+})
+
+describe('a secret of another account', () => {
+  const other = '999999999999'
+  const reference = (arn: string): string => arn.replaceAll(':', '%3A')
+
+  it('is read by its ARN, where its policy lets this account in, and refused else', async () => {
+    const [shared, own] = await Promise.all(
+      ['partner', 'not-shared'].map(async (Name) => (await server.demand('CreateSecret', { Name, SecretString: `value of ${Name}` }, other))['ARN'] as string),
+    )
+    const Statement = [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${server.account}:root` }, Action: 'secretsmanager:GetSecretValue', Resource: '*' }]
+    await server.demand('PutResourcePolicy', { SecretId: shared, ResourcePolicy: JSON.stringify({ Version: '2012-10-17', Statement }) }, other)
+    await create('partner', 'of this account')
+    const { secrets } = open({ account: server.account }, { references: { PARTNER: reference(shared!), OTHERS: reference(own!) } })
+    expect(await secrets.getSecret('PARTNER')).toBe('value of partner')
+    expect(await secrets.getSecret('partner')).toBe('of this account')
+    await expect(secrets.getSecret('OTHERS')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend' })
+    expect(await secrets.getSecrets(['PARTNER', 'OTHERS', 'partner'], { partial: true })).toMatchObject({
+      PARTNER: { ok: true, value: 'value of partner' },
+      OTHERS: { ok: false, error: { code: 'denied' } },
+      partner: { ok: true, value: 'of this account' },
+    })
+  })
+})
+
+describe('watchSecret', () => {
+  it('asks DescribeSecret, and reads the secret once for each new version', { timeout: 20_000 }, async () => {
+    await create('watched', 'first')
+    const { secrets } = open({ endpoint: proxy.address }, { cache: { ttl: '1s' } })
+    const before = proxy.seen.length
+    const versions: string[] = []
+    for await (const description of secrets.watchSecret('watched')) {
+      versions.push(description.version!)
+      if (versions.length === 2) break
+      setTimeout(() => void server.demand('PutSecretValue', { SecretId: 'watched', SecretString: 'second' }), 1_500)
+    }
+    expect(new Set(versions).size).toBe(2)
+    const asked = calls().slice(before)
+    expect(asked.filter((call) => call === 'DescribeSecret').length).toBeGreaterThanOrEqual(3)
+    expect(asked).not.toContain('GetSecretValue')
+    expect(await secrets.getSecret('watched')).toBe('second')
+  })
+})
+
+it('nothing is cached past the date of the next rotation, where that is asked for', async () => {
+  await create('due', 'first')
+  const [clock, at] = [createFakeClock(Date.now()), Math.floor(Date.now() / 1_000) + 60]
+  const { secrets } = open({ endpoint: proxy.address, rotationDates: true }, { cache: { ttl: '1h' }, clock })
+  proxy.spoil(
+    async (_, response, answer) =>
+      void response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify({ ...JSON.parse(`${await answer()}`), NextRotationDate: at })),
+    ({ headers }) => String(headers['x-amz-target']).endsWith('DescribeSecret'),
+  )
+  try {
+    expect(await secrets.getSecret('due')).toBe('first')
+    await server.demand('PutSecretValue', { SecretId: 'due', SecretString: 'second' })
+    await clock.advanceAsync(50_000)
+    expect(await secrets.getSecret('due')).toBe('first')
+    await clock.advanceAsync(15_000)
+    expect(await secrets.getSecret('due')).toBe('second')
+  } finally {
+    proxy.spoil(undefined)
+  }
 })
