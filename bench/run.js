@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import { awsClients } from './aws.js'
+import { startAws } from './aws-server.js'
 import { peers, unit } from './peers.js'
 import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { redactionTable, table, vaultTable } from './table.js'
+import { awsTable, costTable, redactionTable, table, vaultTable } from './table.js'
 import { clients } from './vault.js'
 import { startVault } from './vault-server.js'
 
@@ -22,6 +24,7 @@ const coldProcesses = 5
 const memoryProcesses = 3
 const importProcesses = 15
 const vaultProcesses = 5
+const awsProcesses = 3
 
 /** One child after another: two at once would measure each other. */
 async function child(script, given, flags = [], directory = here) {
@@ -45,8 +48,9 @@ async function install() {
   await cp(join(root, 'dist'), join(installed, 'node_modules/keyward/dist'), { recursive: true })
   await cp(join(root, 'package.json'), join(installed, 'node_modules/keyward/package.json'))
   await cp(join(root, 'node_modules/dotenv'), join(installed, 'node_modules/dotenv'), { recursive: true, dereference: true })
-  // The client of Vault comes with many packages of its own.
-  await symlink(join(here, 'node_modules/node-vault'), join(installed, 'node_modules/node-vault'))
+  // Clients come with many packages of their own.
+  await mkdir(join(installed, 'node_modules/@aws-sdk'))
+  for (const client of ['node-vault', '@aws-sdk/client-secrets-manager']) await symlink(join(here, 'node_modules', client), join(installed, 'node_modules', client))
   await cp(join(here, 'import-time.js'), join(installed, 'import-time.js'))
   await bundleWithSeam(join(installed, 'with-seam.js'))
   await writeFile(join(installed, 'package.json'), '{ "type": "module", "private": true }\n')
@@ -117,6 +121,20 @@ async function measureVault(installed) {
   }
 }
 
+async function measureAws(installed) {
+  const server = await startAws()
+  try {
+    const figures = await interleaved(awsProcesses, Object.keys(awsClients), (kind) => child('aws.js', [kind, server.address, installed]))
+    return Object.keys(awsClients).map((kind) => {
+      const of = (field) => median(figures[kind].map((figure) => figure[field]))
+      const { label, isCached } = awsClients[kind]
+      return { kind, label, coldCalls: of('coldCalls'), cold: of('cold'), callersCalls: of('callersCalls'), callers: of('callers'), cached: isCached ? of('cached') : undefined }
+    })
+  } finally {
+    server.stop()
+  }
+}
+
 async function writeTable(text, name = 'table') {
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
@@ -138,7 +156,10 @@ try {
   await writeTable(redaction, 'redaction')
   const vault = vaultTable(await measureVault(installed))
   await writeTable(vault, 'vault')
-  process.stdout.write(`${text}\n${redaction}\n${vault}\n`)
+  const ofAws = await measureAws(installed)
+  const aws = `${awsTable(ofAws)}\n${costTable(ofAws)}`
+  await writeTable(aws, 'aws')
+  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n`)
 } finally {
   await rm(installed, { recursive: true, force: true })
 }

@@ -16,7 +16,7 @@ const settings = {
   format: 'esm',
   platform: 'node',
   logLevel: 'silent',
-  external: ['@opentelemetry/api', 'dotenv', 'node-vault'],
+  external: ['@opentelemetry/api', 'dotenv', 'node-vault', '@aws-sdk/*'],
 }
 
 function reached(graph, file, seen = new Set()) {

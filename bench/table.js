@@ -83,3 +83,43 @@ export function redactionTable(rows) {
 }
 
 const atLeast = (figure, target) => (target === undefined ? '' : `: ${figure >= target ? 'met' : '**not met**'} (≥ ${target})`)
+
+export function awsTable(rows) {
+  const cells = ({ label, coldCalls, cold, callersCalls, callers, cached }) => [
+    label,
+    `${coldCalls}`,
+    cold.toFixed(0),
+    `${callersCalls}`,
+    callers.toFixed(0),
+    cached === undefined ? 'none: a call each' : cached.toFixed(0),
+  ]
+  return [
+    '| H: AWS Secrets Manager | 100 cold names: calls | ms | 10,000 callers of one: calls | ms | a cached read, ns |',
+    '|---|---|---|---|---|---|',
+    ...rows.map((row) => `| ${cells(row).join(' | ')} |`),
+    '',
+  ].join('\n')
+}
+
+/** What AWS asks for ten thousand calls, and for a secret in a month, in dollars: https://aws.amazon.com/secrets-manager/pricing/. */
+const pricePerCall = 0.05 / 10_000
+const pricePerSecret = 0.4
+const fleet = { processes: 100, secrets: 20, everySeconds: 10, minutes: 5 }
+const secondsOfMonth = 30 * 86_400
+
+/** By what was measured: calls for a hundred names, and whether a second read makes one. */
+export function costTable(rows) {
+  const { processes, secrets, everySeconds, minutes } = fleet
+  const dollars = (amount) => `$${amount.toFixed(2)}`
+  const cells = ({ label, coldCalls, cached }) => {
+    const rounds = secondsOfMonth / (cached === undefined ? everySeconds : minutes * 60)
+    const calls = processes * rounds * secrets * (coldCalls / 100)
+    return [label, Math.round(calls).toLocaleString('en'), dollars(calls * pricePerCall), dollars(calls * pricePerCall + secrets * pricePerSecret)]
+  }
+  return [
+    `| a month of ${processes} processes that read ${secrets} secrets together every ${everySeconds} s, and keep them for ${minutes} min | calls | price of the calls | with that of the secrets |`,
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${cells(row).join(' | ')} |`),
+    '',
+  ].join('\n')
+}

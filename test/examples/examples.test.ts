@@ -7,7 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Where the values of a program stand, where that is another file. */
-const valuesOf: Readonly<Record<string, string>> = { 'read-a-secret.ts': '.env.example', 'vault-in-production/main.ts': 'vault-in-production/development.env' }
+const valuesOf: Readonly<Record<string, string>> = {
+  'read-a-secret.ts': '.env.example',
+  'vault-in-production/main.ts': 'vault-in-production/development.env',
+  'aws-in-production/main.ts': 'aws-in-production/development.env',
+}
 
 /** How every value in the examples begins, so that one that is printed can be found. */
 const valueMark = 'not-a-real-'
@@ -72,6 +76,10 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'production: search/api-key comes from env, reference SEARCH_SERVICE_KEY (32 characters)',
   ],
   'vault-in-production/main.ts': ['development: OPENAI_API_KEY comes from dotenv, reference OPENAI_API_KEY (26 characters)'],
+  'aws-in-production/main.ts': [
+    'development: researcher reads OPENAI_API_KEY from dotenv, reference OPENAI_API_KEY (26 characters), held to it by the process',
+    'development: billing reads STRIPE_KEY from dotenv, reference STRIPE_KEY (37 characters), held to it by the process',
+  ],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
   'rotate-by-hand.ts': [
     'memory: has all that the config asks for',

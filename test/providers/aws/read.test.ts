@@ -292,7 +292,9 @@ it('nothing is cached past the date of the next rotation, where that is asked fo
   const { secrets } = open({ endpoint: proxy.address, rotationDates: true }, { cache: { ttl: '1h' }, clock })
   proxy.spoil(
     async (_, response, answer) =>
-      void response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify({ ...JSON.parse(`${await answer()}`), NextRotationDate: at })),
+      void response
+        .writeHead(200, { 'content-type': 'application/x-amz-json-1.1' })
+        .end(JSON.stringify({ ...(JSON.parse((await answer()).toString()) as object), NextRotationDate: at })),
     ({ headers }) => String(headers['x-amz-target']).endsWith('DescribeSecret'),
   )
   try {
