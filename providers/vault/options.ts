@@ -11,31 +11,28 @@ import { defaultPolicyName } from './policy.js'
 /** A credential: itself, or a function that is asked at each login. */
 export type Credential = string | (() => string | Promise<string>)
 
+/** Exactly one of these members. */
+type OneOf<Members extends object> = { [Member in keyof Members]: Required<Pick<Members, Member>> & { [Other in Exclude<keyof Members, Member>]?: never } }[keyof Members]
+/** At most one of them. */
+type MaybeOneOf<Members extends object> = OneOf<Members> | { [Member in keyof Members]?: never }
+
 /**
  * How to log in. `mount` is where the method is enabled, by default under its own name. Files are read at each login.
  * https://developer.hashicorp.com/vault/docs/auth
  */
 export type VaultAuth =
   /** A token as it is: an option, or a file such as the sink of Vault Agent. */
-  | { method: 'token'; token?: Credential; tokenFile?: string }
+  | ({ method: 'token' } & MaybeOneOf<{ token: Credential; tokenFile: string }>)
   /**
    * The secret id directly, or in a wrapping token, which is looked up before it is unwrapped: one that was made for anything but a secret id of this mount is
    * refused, since who swaps it would log us in as somebody else.
    */
-  | {
-      method: 'approle'
-      roleId?: Credential
-      roleIdFile?: string
-      secretId?: Credential
-      secretIdFile?: string
-      wrappedSecretId?: Credential
-      wrappedSecretIdFile?: string
-      mount?: string
-    }
+  | ({ method: 'approle'; mount?: string } & OneOf<{ roleId: Credential; roleIdFile: string }> &
+      MaybeOneOf<{ secretId: Credential; secretIdFile: string; wrappedSecretId: Credential; wrappedSecretIdFile: string }>)
   /** `tokenFile` by default that of the pod's service account. */
   | { method: 'kubernetes'; role: string; tokenFile?: string; mount?: string }
-  | { method: 'jwt'; role?: string; token?: Credential; tokenFile?: string; mount?: string }
-  | { method: 'userpass'; username: string; password?: Credential; passwordFile?: string; mount?: string }
+  | ({ method: 'jwt'; role?: string; mount?: string } & OneOf<{ token: Credential; tokenFile: string }>)
+  | ({ method: 'userpass'; username: string; mount?: string } & OneOf<{ password: Credential; passwordFile: string }>)
   /**
    * As the AWS principal that this process is (method `iam` of Vault), with what the default chain of the AWS SDK finds; needs `@aws-sdk/client-sts`. `region` where
    * Vault's `sts_endpoint` is a regional one; `serverId` what Vault has as `iam_server_id_header_value`.
