@@ -1,6 +1,10 @@
 /** Waits for what others wait for too: who leaves ends nothing. */
 export async function waitFor<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  signal.throwIfAborted()
+  if (signal.aborted) {
+    // Begun already, and waited for by nobody: what it is rejected with must not end the process.
+    promise.catch(() => undefined)
+    throw signal.reason
+  }
   let leave: (() => void) | undefined
   const left = new Promise<never>((_, reject) => {
     leave = () => reject(signal.reason as Error)

@@ -8,7 +8,7 @@ export default defineConfig({
     development: { provider: { name: 'dotenv', files: ['development.env'], processEnv: 'never' } },
     // Production: AWS_REGION says where, the role of this machine who asks, and each agent gets a session that AWS itself holds to its grant.
     production: {
-      provider: { name: 'aws', agents: { roleArn: process.env['AGENTS_ROLE_ARN'] ?? 'AGENTS_ROLE_ARN is not set' } },
+      provider: { name: 'aws', agents: { roleArn: process.env['AGENTS_ROLE_ARN'] ?? '' } },
       references: { OPENAI_API_KEY: 'prod/agents/openai', STRIPE_KEY: 'prod/agents/stripe' },
     },
   },

@@ -9,18 +9,18 @@ import type { ProviderSetup, SecretErrorCode } from '../../src/provider.js'
 import { waitFor } from '../../src/wait-for.js'
 import { failure } from './failure.js'
 import type { AwsCredentials, CheckedAgents, CheckedOptions } from './options.js'
+import { isNamed } from './read.js'
 
 type Sts = typeof import('@aws-sdk/client-sts')
 
 export interface SessionSettings {
   readonly agents: CheckedAgents
   /** As whom the role is assumed. */
-  readonly connection: Pick<CheckedOptions, 'profile' | 'credentials'> & { readonly region: () => Promise<string> }
+  readonly connection: Pick<CheckedOptions, 'profile' | 'credentials'> & { readonly region: string }
   readonly agent: string
   /** Epoch milliseconds of the grant's end. */
   readonly expiresAt: number | undefined
-  /** Its text, once the region is known. */
-  policy(): Promise<string>
+  readonly policy: string
   readonly setup: ProviderSetup
 }
 
@@ -87,7 +87,7 @@ export class AgentSession {
       ...(profile === undefined ? {} : { profile }),
       ...(credentials === undefined ? {} : { credentials }),
       maxAttempts: 1,
-    })
+    } as NonNullable<ConstructorParameters<Sts['STSClient']>[0]>)
     const name = sessionName(agent)
     try {
       const { Credentials: given } = await client.send(
@@ -95,7 +95,7 @@ export class AgentSession {
           RoleArn: agents.roleArn,
           RoleSessionName: name,
           DurationSeconds: agents.duration,
-          Policy: await this.#settings.policy(),
+          Policy: this.#settings.policy,
           ...(agents.hasSourceIdentity ? { SourceIdentity: name } : {}),
           ...(agents.externalId === undefined ? {} : { ExternalId: agents.externalId }),
         }),
@@ -113,7 +113,8 @@ export class AgentSession {
 
 /** A session's name has 2 to 64 characters; one that is not the agent's own tells which it is by a digest. */
 export function sessionName(agent: string): string {
-  if (/^[\w+=,.@-]{2,64}$/.test(agent)) return agent
+  // One that looks like what others are made into could be theirs.
+  if (/^[\w+=,.@-]{2,64}$/.test(agent) && !/-[\da-f]{16}$/.test(agent)) return agent
   const digest = createHash('sha256').update(agent).digest('hex').slice(0, 16)
   return `${agent.replace(/[^\w+=,.@-]+/g, '-').slice(0, 47)}-${digest}`
 }
@@ -121,7 +122,18 @@ export function sessionName(agent: string): string {
 /** A refusal to assume the role is none of the secret, and must not look as if that were missing. */
 function refusal(error: unknown): unknown {
   if (isSecretError(error)) return error
+  if (isNamed(error, 'PackedPolicyTooLarge', 'PackedPolicyTooLargeException'))
+    return new SecretError({
+      code: 'unsupported',
+      reason: 'PackedPolicyTooLarge',
+      fix: 'The policy of this agent is larger than a session of AWS can carry: grant prefixes, or tag the secrets and let the policy of the role compare the tags with those of the principal (attribute-based access control)',
+    })
   const known = failure(error)
+  if (known?.code === 'unavailable')
+    return new SecretError({
+      ...known,
+      fix: 'STS, which gives out the sessions of agents, cannot be reached or failed: check `aws.agents.endpoint` (AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL) and the network',
+    })
   if (known === undefined || !['denied', 'unsupported', 'not-found'].includes(known.code)) return error
   const { status, requestId } = known
   return new SecretError({

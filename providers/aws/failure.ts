@@ -1,19 +1,24 @@
 import { connectionFailure, guarded, retryAfterOf } from '../../src/errors/connection.js'
+import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { Failure, SecretErrorCode } from '../../src/provider.js'
 
 const credentials = 'AWS does not take these credentials: check `aws.profile` (AWS_PROFILE), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of this machine'
 const expired = 'The credentials of AWS have expired: log in again (`aws sso login`), or let a role give them out anew'
-const grant = 'The identity may not do this: see `aws sts get-caller-identity`, and allow the action on this secret (and kms:Decrypt on its key) in a policy of IAM'
-const kms = 'Secrets Manager may not use the key of KMS that the secret is encrypted with: allow kms:Decrypt on it, and check that the key is enabled'
+const grant = 'see `aws sts get-caller-identity`, and allow it in a policy of IAM, with kms:Decrypt where the secret has a key of your own'
+const kms =
+  'Secrets Manager may not use the key of KMS that the secret is encrypted with: allow kms:Decrypt on it (and kms:GenerateDataKey to write), and check that the key is enabled'
 const later = 'Secrets Manager failed: see https://health.aws.amazon.com'
 
 /** By the name that the service gives an error: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and the errors of each action. */
 const names: ReadonlyMap<string, { readonly code: SecretErrorCode; readonly fix: string; readonly reason?: string }> = new Map([
   [
     'ResourceNotFoundException',
-    { code: 'not-found', fix: 'There is no such secret, version or stage in this region and account: check the reference, and `aws.region` (AWS_REGION)' },
+    {
+      code: 'not-found',
+      fix: 'There is no such secret in this region and account, or it has no such version or stage: check the reference, and `aws.region` (AWS_REGION)',
+    },
   ],
-  ...each(['AccessDeniedException', 'AccessDenied', 'NotAuthorizedException', 'UnauthorizedOperation'], { code: 'denied', fix: grant }),
+  ...each(['AccessDeniedException', 'AccessDenied', 'NotAuthorizedException', 'UnauthorizedOperation'], { code: 'denied', fix: `The identity may not do this: ${grant}` }),
   ...each(['DecryptionFailure', 'EncryptionFailure'], { code: 'denied', fix: kms }, 'own'),
   ...(['KMSAccessDenied', 'KMSDisabled', 'KMSInvalidState', 'KMSNotFound', 'KMSOptInRequired'] as const).map(
     (reason) => [`${reason}Exception`, { code: 'denied', fix: kms, reason }] as const,
@@ -31,7 +36,7 @@ const names: ReadonlyMap<string, { readonly code: SecretErrorCode; readonly fix:
   ),
   ...each(['CredentialsProviderError', 'ProviderError', 'TokenProviderError'], {
     code: 'unauthenticated',
-    fix: 'There are no credentials of AWS: give this process a role, or set `aws.profile` (AWS_PROFILE), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+    fix: 'There are no credentials of AWS: check that the profile (`aws.profile`, AWS_PROFILE) is in the files of the AWS command, or set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this process a role',
   }),
   ...each(
     [
@@ -56,7 +61,10 @@ const names: ReadonlyMap<string, { readonly code: SecretErrorCode; readonly fix:
   ['MalformedPolicyDocumentException', { code: 'invalid-config', reason: 'MalformedPolicyDocumentException', fix: 'AWS cannot read the policy' }],
   ...each(
     ['InvalidParameterException', 'ValidationException', 'InvalidRequestException'],
-    { code: 'unsupported', fix: 'AWS does not take the request for this secret: check the reference, its version and its stage' },
+    {
+      code: 'unsupported',
+      fix: 'AWS does not take the request for this secret: check the reference, its version and its stage; it may wait for its deletion, which an identity with secretsmanager:DescribeSecret is told',
+    },
     'own',
   ),
 ])
@@ -69,24 +77,48 @@ function each(
   return list.map((name) => [name, { ...known, ...(reason === 'own' ? { reason: name } : {}) }])
 }
 
-const connection = 'No connection to AWS: check `aws.region` (AWS_REGION), `aws.endpoint` and the network'
+const connection = 'No connection to AWS: check `aws.region` (AWS_REGION), `aws.endpoint` (AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL) and the network'
 const certificate =
   'The TLS connection to AWS failed: where a proxy of your own looks into it, give its certificate to Node with NODE_EXTRA_CA_CERTS; else check `aws.endpoint` and the clock of this machine'
 const strange = {
   code: 'unavailable',
-  fix: 'What answered is not Secrets Manager, or its answer was cut: check `aws.endpoint` and the proxies on the way',
+  fix: 'What answered is not Secrets Manager, or its answer was cut: check `aws.endpoint` (AWS_ENDPOINT_URL) and the proxies on the way',
 } as const
+
+/** More than any answer of the service has. */
+export class AnswerTooLargeError extends Error {
+  override readonly name = 'AnswerTooLargeError'
+
+  constructor() {
+    super('the answer is too large')
+  }
+}
 
 /** What an item of a batch, or a request of another service, failed with: AWS says a name. */
 export class AwsNamedError extends Error {
   override readonly name: string
-  readonly $metadata: { readonly httpStatusCode?: number }
+  readonly $metadata: { readonly httpStatusCode?: number; readonly requestId?: string }
 
-  constructor(name: string, status?: number) {
+  constructor(name: string, status?: number, requestId?: string) {
     super('AWS says that this failed')
     this.name = name
-    this.$metadata = status === undefined ? {} : { httpStatusCode: status }
+    this.$metadata = { ...(status === undefined ? {} : { httpStatusCode: status }), ...(requestId === undefined ? {} : { requestId }) }
   }
+}
+
+/** What was asked when an error came. */
+const actions = new WeakMap<object, string>()
+
+export function noteAction(error: unknown, action: string): void {
+  if (typeof error === 'object' && error !== null) actions.set(error, action)
+}
+
+/** What the action makes of what AWS names alike. */
+function ofAction(code: SecretErrorCode, name: string, action: string | undefined): Pick<Failure, 'fix'> {
+  if (code === 'denied' && /^(?:Access|NotAuth|Unauth)/.test(name))
+    return { fix: `The identity may not do ${action === undefined ? 'this' : `secretsmanager:${action}`}: ${grant}` }
+  if (name !== 'ResourceExistsException') return {}
+  return { fix: action === 'CreateSecret' ? 'There is a secret of this name already' : 'The idempotency key was used before, with another value' }
 }
 
 function known(error: unknown): Failure | undefined {
@@ -98,12 +130,21 @@ function known(error: unknown): Failure | undefined {
     ...(typeof $metadata?.requestId === 'string' ? { requestId: $metadata.requestId } : {}),
   }
   const named = names.get(error.name)
-  if (named !== undefined) return { ...named, ...told, ...waitOf(error) }
+  // A proxy may repeat what it was told, and has more to say itself.
+  if (named !== undefined && status !== undefined && status >= 500 && named.code !== 'throttled' && named.code !== 'unavailable')
+    return { code: 'unavailable', fix: later, ...told, ...waitOf(error) }
+  if (named !== undefined) return { ...named, ...ofAction(named.code, error.name, actions.get(error)), ...told, ...waitOf(error) }
+  if (error instanceof AnswerTooLargeError) return { code: 'unavailable', reason: 'too-large', fix: strange.fix }
   if (error.name === 'TimeoutError') return { code: 'unavailable', reason: 'TimeoutError', fix: connection }
   const ofConnection = connectionFailure(code, { connection, certificate, answer: strange.fix })
   if (ofConnection !== undefined) return ofConnection
   if (status === undefined) return undefined
   if (status === 429) return { code: 'throttled', ...told, ...waitOf(error) }
+  // Of a name that is new: nothing may be served in its place but by what is known of it.
+  if (/^(?!SyntaxError|TypeError|UnknownError)\w{1,64}(?:Exception|Failure|Error)$/.test(error.name) && '$fault' in error) {
+    const isOfService = status >= 500
+    return { code: isOfService ? 'unavailable' : 'unsupported', reason: error.name, fix: isOfService ? later : 'AWS refuses the request: the reason is its name for why', ...told }
+  }
   // No error of the service is without a name: a proxy, a page, or what was cut.
   return { ...strange, ...told, reason: 'not-json' }
 }
@@ -112,6 +153,26 @@ function waitOf(error: Error): Pick<Failure, 'retryAfter'> {
   const wait = retryAfterOf((error as { $response?: { headers?: Record<string, unknown> } }).$response?.headers?.['retry-after'])
   return wait === undefined ? {} : { retryAfter: `${Math.ceil(wait)}ms` }
 }
+
+/** What a login failed with, which is none of a secret: AWS names it as it names refusals of those. */
+export function loginFailure(error: unknown): unknown {
+  if (isSecretError(error)) return error
+  const failed = failure(error)
+  if (failed === undefined || ['unauthenticated', 'unavailable', 'throttled', 'timeout', 'invalid-config'].includes(failed.code))
+    return failed === undefined ? unknownLogin(error) : error
+  return new SecretError({
+    ...failed,
+    code: 'unauthenticated',
+    fix: 'AWS does not give out credentials for this process: check `aws.profile` (AWS_PROFILE), the role that it names, and what that role trusts',
+  })
+}
+
+const unknownLogin = (error: unknown): SecretError =>
+  new SecretError({
+    code: 'unauthenticated',
+    ...(error instanceof Error && /^\w{1,64}$/.test(error.name) ? { reason: error.name } : {}),
+    fix: 'The credentials of AWS could not be had: check `aws.profile` (AWS_PROFILE), the files of the AWS command, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of this machine',
+  })
 
 /** By name, code and status. Nothing of what the SDK says is kept: where an answer is no JSON it quotes it. */
 export const failure = guarded(known)

@@ -5,19 +5,20 @@
 import { Agent } from 'node:http'
 import { readCredentialFile } from '../../src/credential-file.js'
 import { connectionFailure, guarded } from '../../src/errors/connection.js'
-import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
+import { SecretError } from '../../src/errors/secret-error.js'
 import { exchange, ExchangeError, parseObject } from '../../src/exchange.js'
 import type { CallContext, Failure, ProviderSetup, SecretErrorCode, SecretProvider, SecretRequest } from '../../src/provider.js'
 import { AwsNamedError, failure } from './failure.js'
-import type { CheckedLocalProvider } from './options.js'
+import { checkToken, type CheckedLocalProvider } from './options.js'
 import { demandPossible, versionOf, type Answer } from './read.js'
-import { checkName, type SecretIds } from './secret-id.js'
+import { nameOf, type SecretIds } from './secret-id.js'
 
 const tokenHeader = 'x-aws-parameters-secrets-token'
 /** Bytes: a secret of AWS has 64 KiB at most, and JSON writes a byte with six at most. */
 const largestAnswer = 1_048_576
 
 const fixes: Readonly<Partial<Record<SecretErrorCode, string>>> = {
+  'not-found': 'There is no such secret, or it has no such version or stage, in the region and account of the Workload Credentials Provider: check the reference',
   unauthenticated: 'AWS does not take the credentials of the Workload Credentials Provider: see its log, and give its role out anew',
   denied: 'The identity of the Workload Credentials Provider may not do this: allow secretsmanager:GetSecretValue on this secret (and kms:Decrypt on its key) to its role',
 }
@@ -32,13 +33,14 @@ export function createLocalProvider(options: CheckedLocalProvider, ids: SecretId
     // It takes 800 connections at most, of all processes.
     concurrency: 32,
     async get(request, context) {
+      ids.demand(request.id)
       demandPossible(request)
       const answer = await client.get({ ...request, id: ids.canonical(request.id) }, context)
-      ids.demand(request.id, answer.ARN)
+      ids.demandAnswer(request.id, answer)
       return versionOf(answer)
     },
     check: (context) => client.check(context),
-    locate: (name) => ({ id: checkName(name) }),
+    locate: (name) => ({ id: nameOf(name) }),
     canonical: (id) => ids.canonical(id),
     failure: localFailure,
     async close() {
@@ -103,11 +105,7 @@ class LocalClient {
 
 const tokenOption = 'aws.localProvider.tokenFile (AWS_TOKEN)'
 
-async function readToken(file: string): Promise<string> {
-  const token = await readCredentialFile(file, tokenOption)
-  if (!/^[\x21-\x7e]+$/.test(token)) throw invalidConfig(tokenOption, 'holds what is no token', 'the file that the Workload Credentials Provider made when it was installed')
-  return token
-}
+const readToken = async (file: string): Promise<string> => checkToken(await readCredentialFile(file, tokenOption), tokenOption)
 
 /** Members that are not what they have to be are left out, and a secret without a value is none. */
 function answerOf(body: Readonly<Record<string, unknown>>): Answer {

@@ -22,6 +22,12 @@ interface Statement {
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 
+/** Of services, where it is another: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service. */
+const domains: ReadonlyMap<string, string> = new Map([
+  ['aws-cn', 'amazonaws.com.cn'],
+  ['aws-eusc', 'amazonaws.eu'],
+])
+
 const reading = ['secretsmanager:GetSecretValue', 'secretsmanager:DescribeSecret', 'secretsmanager:ListSecretVersionIds']
 
 /** In one line: a session policy has little room. */
@@ -36,7 +42,7 @@ export function policyOf(grant: ProviderGrant, place: Place, kmsKeys: readonly s
       Effect: 'Allow',
       Action: 'kms:Decrypt',
       Resource: kmsKeys.length === 0 ? '*' : kmsKeys,
-      Condition: { StringEquals: { 'kms:ViaService': `secretsmanager.${place.region}.amazonaws.com${place.partition === 'aws-cn' ? '.cn' : ''}` } },
+      Condition: { StringEquals: { 'kms:ViaService': `secretsmanager.${place.region}.${domains.get(place.partition) ?? 'amazonaws.com'}` } },
     },
   ]
   if (denied.length > 0) statements.push({ Effect: 'Deny', Action: 'secretsmanager:*', Resource: denied })
@@ -45,9 +51,10 @@ export function policyOf(grant: ProviderGrant, place: Place, kmsKeys: readonly s
 
 function resourceOf(id: string, { partition, region, account }: Place): string {
   demandExpressible(id)
-  if (id.startsWith('arn:')) return id
+  if (id.startsWith('arn:')) return id.endsWith('*') ? `${id}-??????` : id
   const beginning = `arn:${partition}:secretsmanager:${region}:${account}:secret:`
-  return id.endsWith('*') ? `${beginning}${id}` : `${beginning}${id}-??????`
+  // The hyphen and six characters behind a prefix too: `prod/db-*` alone would let in `prod/db`, whose ARN goes on with a hyphen.
+  return `${beginning}${id}-??????`
 }
 
 /** Can a policy say it? Its `*`, `?` and `$` stand for something else, and no name of AWS has them. */

@@ -31,15 +31,17 @@ export interface Reading {
   readonly hasRotationDates: boolean
 }
 
-export async function readSecret({ send, ids, hasRotationDates }: Reading, { id, version, stage }: SecretRequest, context: CallContext): Promise<SecretVersion> {
+export async function readSecret(reading: Reading, { id, version, stage }: SecretRequest, context: CallContext): Promise<SecretVersion> {
+  const { send, ids, hasRotationDates } = reading
+  ids.demand(id)
   demandPossible({ version })
   const asked = ids.canonical(id)
   const input = { SecretId: asked, ...(version === undefined ? {} : { VersionId: version }), ...(stage === undefined ? {} : { VersionStage: stage }) }
   const [answer, dates] = await Promise.all([
-    send('GetSecretValueCommand', input, context).catch((error: unknown) => orExplained({ send, ids }, id, error, context)),
+    send('GetSecretValueCommand', input, context).catch((error: unknown) => orByArn(reading, input, id, error, context)),
     hasRotationDates ? rotationOf(send, asked, context) : undefined,
   ])
-  ids.demand(id, answer.ARN)
+  ids.demandAnswer(id, answer)
   return { ...versionOf(answer), ...dates }
 }
 
@@ -75,12 +77,14 @@ export async function orDeleted(send: Send, id: string, error: unknown, context:
   throw deleted(described.DeletedDate)
 }
 
-/** What is known beside the error of a read: whether it waits for its deletion, or was looked for in an account that is a guess. */
-function orExplained({ send, ids }: Pick<Reading, 'send' | 'ids'>, id: string, error: unknown, context: CallContext): Promise<never> {
-  const fix = ids.fixOf(id)
-  if (fix !== undefined && isNamed(error, 'ResourceNotFoundException')) throw new SecretNotFoundError({ code: 'not-found', fix })
-  return orDeleted(send, ids.canonical(id), error, context)
+/** There is no secret of this name here: so its ARN, if that is what was asked for, can only be of another account. */
+async function orByArn({ send, ids }: Reading, input: { VersionId?: string; VersionStage?: string }, id: string, error: unknown, context: CallContext): Promise<Answer> {
+  if (!ids.mayBeForeign(id) || !isNamed(error, 'ResourceNotFoundException')) return orDeleted(send, ids.canonical(id), error, context)
+  return send('GetSecretValueCommand', { ...input, SecretId: id }, context)
 }
+
+// Where it is not AWS that answers, a list may hold anything.
+const isRecord = (value: unknown): boolean => typeof value === 'object' && value !== null
 
 export const deleted = (at: Date): SecretNotFoundError =>
   new SecretNotFoundError({ code: 'not-found', reason: 'deleted', at, fix: 'The secret waits for its deletion: `aws secretsmanager restore-secret` brings it back' })
@@ -92,25 +96,28 @@ export async function readBatch(reading: Reading, requests: readonly SecretReque
   const { send, ids } = reading
   const asked = requests.map(({ id }) => ids.canonical(id))
   const found = new Map<string, Answer>()
-  const failed = new Map<string, string>()
+  const failed = new Map<string, AwsNamedError>()
   let token: string | undefined
   for (let page = 0; page === 0 || token !== undefined; page += 1) {
     if (page === mostPages) throw new AwsNamedError('InternalServiceError')
     const input = { SecretIdList: [...new Set(asked)], ...(token === undefined ? {} : { NextToken: token }) }
-    const { SecretValues: values = [], Errors: errors = [], NextToken: next } = await send('BatchGetSecretValueCommand', input, context)
-    for (const value of values) for (const key of [value.Name, value.ARN]) if (key !== undefined) found.set(key, value)
-    for (const { SecretId: id, ErrorCode: code } of errors) if (id !== undefined) failed.set(id, code ?? 'InternalServiceError')
+    const { SecretValues: values = [], Errors: errors = [], NextToken: next, $metadata: about } = await send('BatchGetSecretValueCommand', input, context)
+    // By name alone: secrets of other accounts are in no batch.
+    for (const value of values.filter(isRecord)) if (value.Name !== undefined) found.set(value.Name, value)
+    for (const { SecretId: id, ErrorCode: code } of errors.filter(isRecord))
+      if (id !== undefined) failed.set(id, new AwsNamedError(code ?? 'InternalServiceError', undefined, about.requestId))
     token = next === '' ? undefined : next
   }
   return Promise.all(
     requests.map(async ({ id }, index): Promise<RequestOutcome> => {
       const key = asked[index]!
       try {
-        const answer = found.get(key)
+        ids.demand(id)
+        const answer = failed.has(key) ? undefined : found.get(key)
         // What neither came nor failed was left out by whoever answered.
-        if (answer === undefined) return await orExplained(reading, id, new AwsNamedError(failed.get(key) ?? failed.get(id) ?? 'InternalServiceError'), context)
-        ids.demand(id, answer.ARN)
-        const secret = versionOf(answer)
+        const answered = answer ?? (await orByArn(reading, {}, id, failed.get(key) ?? new AwsNamedError('InternalServiceError'), context))
+        ids.demandAnswer(id, answered)
+        const secret = versionOf(answered)
         return { ok: true, secret: reading.hasRotationDates ? { ...secret, ...(await rotationOf(send, key, context)) } : secret }
       } catch (error) {
         return { ok: false, error }
@@ -119,10 +126,11 @@ export async function readBatch(reading: Reading, requests: readonly SecretReque
   )
 }
 
-export async function describeSecret({ send, ids }: Omit<Reading, 'hasRotationDates'>, { id, version, stage }: SecretRequest, context: CallContext): Promise<Description> {
+export async function describeSecret({ send, ids }: Reading, { id, version, stage }: SecretRequest, context: CallContext): Promise<Description> {
+  ids.demand(id)
   const asked = ids.canonical(id)
   const [described, dates] = await Promise.all([send('DescribeSecretCommand', { SecretId: asked }, context), datesOf(send, asked, context)])
-  ids.demand(id, described.ARN)
+  ids.demandAnswer(id, described)
   if (isDate(described.DeletedDate)) throw deleted(described.DeletedDate)
   const versions = Object.entries(described.VersionIdsToStages ?? {})
   const [number, stages] = versions.find(([one, labels]) => (version === undefined || one === version) && (version !== undefined || labels.includes(stage ?? current))) ?? []

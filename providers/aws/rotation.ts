@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RotationRulesType } from '@aws-sdk/client-secrets-manager'
 import { boundedCall } from '../../src/bounded-call.js'
-import { checkDuration, checkObject, checkString } from '../../src/errors/check.js'
-import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secret-error.js'
+import { checkDuration, checkFunction, checkObject, checkString } from '../../src/errors/check.js'
+import { createError, failureOf, invalidConfig, isSecretError, SecretError, type ErrorContext } from '../../src/errors/secret-error.js'
 import type { CallContext, Duration } from '../../src/provider.js'
 import { AwsClient, type Send } from './client.js'
 import { failure } from './failure.js'
@@ -24,6 +24,8 @@ type Versions = Readonly<Record<string, readonly string[]>>
 export interface RotationOptions extends Pick<AwsOptions, 'region' | 'endpoint' | 'profile' | 'credentials' | 'client'> {
   /** Of one call, without the wait of `rotate`. Default `'10s'`. */
   timeout?: Duration
+  /** Hears of the keys that are used, so that they can be redacted: `(value, name) => conceal(secrets, value, name)`. */
+  conceal?: (value: string, label: string) => void
 }
 
 export interface RotationCall {
@@ -64,7 +66,7 @@ export interface Promotion {
   readonly previous: string | undefined
 }
 
-/** Ids are names or ARNs of secrets. Each throws a SecretError, or the signal's reason. What a process holds of the secret it is to be told of by `invalidate`. */
+/** Ids are names or ARNs of secrets, as AWS has them. Each throws a SecretError, or the signal's reason. What a process holds of the secret it is to be told of by `invalidate`. */
 export interface Rotation {
   /**
    * Has the rotation function make a new version, and waits until it is the current one.
@@ -91,8 +93,12 @@ export interface Rotation {
 
 /** @throws SecretError `invalid-config` for options that are none. */
 export function rotation(options: RotationOptions = {}): Rotation {
-  const { timeout, ...connection } = checkObject(options, 'rotation', ['region', 'endpoint', 'profile', 'credentials', 'client', 'timeout'])
-  return new SecretRotation(new AwsClient(checkOptions(connection)), timeout === undefined ? 10_000 : checkDuration(timeout, 'rotation.timeout'))
+  const { timeout, conceal, ...connection } = checkObject(options, 'rotation', ['region', 'endpoint', 'profile', 'credentials', 'client', 'timeout', 'conceal'])
+  const hear = conceal === undefined ? () => undefined : (checkFunction(conceal, 'rotation.conceal') as (value: string, label: string) => unknown)
+  return new SecretRotation(
+    new AwsClient({ ...checkOptions(connection), conceal: (key) => void hear(key, 'aws credential') }),
+    timeout === undefined ? 10_000 : checkDuration(timeout, 'rotation.timeout'),
+  )
 }
 
 class SecretRotation implements Rotation {
@@ -106,17 +112,18 @@ class SecretRotation implements Rotation {
     this.#timeout = timeout
   }
 
-  async rotate(id: string, call: RotateCall = {}): Promise<{ version: string }> {
+  async rotate(id: string, given: RotateCall = {}): Promise<{ version: string }> {
+    const call = checkCall<RotateCall>(given, ['wait', 'functionArn', 'every', 'expression', 'window'])
     const { wait: patience = '5m', functionArn } = call
     const milliseconds = patience === false ? undefined : checkDuration(patience, 'wait')
     const rules = rulesOf(call)
     const input = {
       SecretId: checkString(id, 'id'),
       ClientRequestToken: randomUUID(),
-      ...(functionArn === undefined ? {} : { RotationLambdaARN: checkString(functionArn, 'functionArn') }),
+      ...(functionArn === undefined ? {} : { RotationLambdaARN: checkFunctionArn(functionArn) }),
       ...(rules === undefined ? {} : { RotationRules: rules }),
     }
-    const version = await this.#bounded(call, async (context) => {
+    const version = await this.#bounded(id, call, 'rotated', async (context) => {
       const { VersionId: made } = await this.#send('RotateSecretCommand', input, context).catch((error: unknown) => this.#refused(id, error, context))
       return made ?? input.ClientRequestToken
     })
@@ -124,30 +131,33 @@ class SecretRotation implements Rotation {
     return { version }
   }
 
-  promote(id: string, call: RotationCall & { version?: string } = {}): Promise<Promotion> {
-    const named = call.version === undefined ? undefined : checkString(call.version, 'version')
-    return this.#moveCurrent(
-      id,
-      call,
-      (versions) => named ?? holderOf(versions, pending),
-      'No version of the secret waits under AWSPENDING: put one with `stage`, or name a version',
-    )
+  async promote(id: string, given: RotationCall & { version?: string } = {}): Promise<Promotion> {
+    const call = checkCall<RotationCall & { version?: string }>(given, ['version'])
+    if (call.version === undefined)
+      return this.#moveCurrent(id, call, 'promoted', pending, 'No version of the secret waits under AWSPENDING: put one with `stage`, or name a version')
+    const version = checkString(call.version, 'version')
+    return this.#bounded(id, call, 'promoted', async (context) => {
+      const versions = await this.#versions(id, context)
+      if (!Object.hasOwn(versions, version)) throw missing('The secret has no such version')
+      return this.#makeCurrent(id, version, versions, context)
+    })
   }
 
-  rollBack(id: string, call: RotationCall = {}): Promise<Promotion> {
-    return this.#moveCurrent(id, call, (versions) => holderOf(versions, previous), 'The secret has no version under AWSPREVIOUS: promote one by its version')
+  async rollBack(id: string, given: RotationCall = {}): Promise<Promotion> {
+    return this.#moveCurrent(id, checkCall(given), 'rolled back', previous, 'The secret has no version under AWSPREVIOUS: promote one by its version')
   }
 
-  discard(id: string, call: RotationCall = {}): Promise<void> {
-    return this.#bounded(call, async (context) => {
+  async discard(id: string, given: RotationCall = {}): Promise<void> {
+    return this.#bounded(id, checkCall(given), 'changed', async (context) => {
       const version = holderOf(await this.#versions(id, context), pending)
       if (version !== undefined) await this.#move(id, pending, { RemoveFromVersionId: version }, context)
     })
   }
 
-  schedule(id: string, call: RotationCall = {}): Promise<RotationSchedule> {
-    return this.#bounded(call, async (context) => {
-      const described = await this.#send('DescribeSecretCommand', { SecretId: checkString(id, 'id') }, context)
+  async schedule(id: string, given: RotationCall = {}): Promise<RotationSchedule> {
+    return this.#bounded(id, checkCall(given), 'described', async (context) => {
+      const described = await this.#send('DescribeSecretCommand', { SecretId: id }, context)
+      if (isDate(described.DeletedDate)) throw deleted(described.DeletedDate)
       const { RotationEnabled: isEnabled = false, RotationLambdaARN: functionArn = '', RotationRules: rules = {}, VersionIdsToStages: versions = {} } = described
       const { LastRotatedDate: lastRotatedAt, NextRotationDate: nextRotationAt } = described
       const { AutomaticallyAfterDays: everyDays = 0, ScheduleExpression: expression, Duration: window } = rules
@@ -164,27 +174,37 @@ class SecretRotation implements Rotation {
     })
   }
 
-  restore(id: string, call: RotationCall = {}): Promise<void> {
-    return this.#bounded(call, async (context) => void (await this.#send('RestoreSecretCommand', { SecretId: checkString(id, 'id') }, context)))
+  async restore(id: string, given: RotationCall = {}): Promise<void> {
+    return this.#bounded(id, checkCall(given), 'restored', async (context) => void (await this.#send('RestoreSecretCommand', { SecretId: id }, context)))
   }
 
   async close(): Promise<void> {
     this.#client.close()
   }
 
-  #moveCurrent(id: string, call: RotationCall, choose: (versions: Versions) => string | undefined, missing: string): Promise<Promotion> {
-    return this.#bounded(call, async (context) => {
+  /** Of the version under this stage, whose label is taken first: AWS compares one label alone, and by then somebody else may have moved it. */
+  #moveCurrent(id: string, call: RotationCall, verb: Verb, stage: string, none: string): Promise<Promotion> {
+    return this.#bounded(id, call, verb, async (context) => {
       const versions = await this.#versions(id, context)
-      const version = choose(versions)
-      if (version === undefined || versions[version] === undefined) throw new SecretError({ code: 'not-found', reason: 'no-such-version', fix: missing })
-      const before = holderOf(versions, current)
-      if (before === version) return { version, previous: holderOf(versions, previous) }
-      const from = before === undefined ? {} : { RemoveFromVersionId: before }
-      await this.#move(id, current, { MoveToVersionId: version, ...from }, context)
-      // Left there it would look like a rotation that has not ended.
-      if (versions[version].includes(pending)) await this.#move(id, pending, { RemoveFromVersionId: version }, context).catch(() => undefined)
-      return { version, previous: before }
+      const version = holderOf(versions, stage)
+      if (version === undefined) throw missing(none)
+      if (holderOf(versions, current) === version) return { version, previous: holderOf(versions, previous) }
+      await this.#move(id, stage, { RemoveFromVersionId: version }, context)
+      try {
+        return await this.#makeCurrent(id, version, versions, context)
+      } catch (error) {
+        // As it was, for whoever tries again.
+        await this.#move(id, stage, { MoveToVersionId: version }, { ...context, signal: AbortSignal.timeout(this.#timeout) }).catch(() => undefined)
+        throw error
+      }
     })
+  }
+
+  async #makeCurrent(id: string, version: string, versions: Versions, context: CallContext): Promise<Promotion> {
+    const before = holderOf(versions, current)
+    if (before === version) return { version, previous: holderOf(versions, previous) }
+    await this.#move(id, current, { MoveToVersionId: version, ...(before === undefined ? {} : { RemoveFromVersionId: before }) }, context)
+    return { version, previous: before }
   }
 
   /** AWS compares: a label that is elsewhere by now is not moved. */
@@ -198,7 +218,7 @@ class SecretRotation implements Rotation {
   }
 
   async #versions(id: string, context: CallContext): Promise<Versions> {
-    const { VersionIdsToStages: versions = {}, DeletedDate: at } = await this.#send('DescribeSecretCommand', { SecretId: checkString(id, 'id') }, context)
+    const { VersionIdsToStages: versions = {}, DeletedDate: at } = await this.#send('DescribeSecretCommand', { SecretId: id }, context)
     if (isDate(at)) throw deleted(at)
     return versions
   }
@@ -221,18 +241,19 @@ class SecretRotation implements Rotation {
 
   async #settled(id: string, version: string, patience: number, { signal }: RotationCall): Promise<void> {
     const late = 'The rotation has not ended: raise `wait`, and see the log of the rotation function; `discard` takes away what it left'
-    await boundedCall({ signal, timeout: patience, late, asSecretError }, async (context) => {
+    await boundedCall({ signal, timeout: patience, late: lateOf(id, 'rotated', late), asSecretError: asErrorOf(id, 'rotated') }, async (context) => {
       for (let gap = 250; ; gap = Math.min(gap * 2, 10_000)) {
-        if (await this.#isCurrent(id, version, context)) return
+        if (await this.#isRotated(id, version, context)) return
         await wait(gap, undefined, { signal: context.signal, ref: false })
       }
     })
   }
 
-  async #isCurrent(id: string, version: string, context: CallContext): Promise<boolean> {
+  /** Also where another has taken its place since. */
+  async #isRotated(id: string, version: string, context: CallContext): Promise<boolean> {
     try {
-      const versions = await this.#versions(id, context)
-      return versions[version]?.includes(current) === true
+      const stages = (await this.#versions(id, context))[version]
+      return stages?.includes(current) === true || stages?.includes(previous) === true
     } catch (error) {
       const code = isSecretError(error) ? error.code : failure(error)?.code
       // One look that fails says nothing of the rotation.
@@ -241,12 +262,36 @@ class SecretRotation implements Rotation {
     }
   }
 
-  #bounded<Result>({ signal }: RotationCall, run: (context: CallContext) => Promise<Result>): Promise<Result> {
-    return boundedCall({ signal, timeout: this.#timeout, late: 'AWS did not answer in time: raise `rotation.timeout`, or check the network', asSecretError }, run)
+  #bounded<Result>(id: string, { signal }: RotationCall, verb: Verb, run: (context: CallContext) => Promise<Result>): Promise<Result> {
+    checkString(id, 'id')
+    const late = lateOf(id, verb, 'AWS did not answer in time: raise `rotation.timeout`, or check the network')
+    return boundedCall({ signal, timeout: this.#timeout, late, asSecretError: asErrorOf(id, verb) }, run)
   }
 }
 
-const asSecretError = (error: unknown): SecretError => (isSecretError(error) ? error : new SecretError(failure(error) ?? { code: 'unavailable' }))
+type Verb = NonNullable<ErrorContext['verb']>
+
+const contextOf = (id: string, verb: Verb): ErrorContext => ({ secret: id, provider: 'aws', verb, deniedBy: 'backend' })
+const lateOf = (id: string, verb: Verb, fix: string): SecretError => createError({ code: 'timeout', fix }, contextOf(id, verb))
+const asErrorOf =
+  (id: string, verb: Verb) =>
+  (error: unknown): SecretError =>
+    createError(isSecretError(error) ? failureOf(error) : (failure(error) ?? { code: 'unavailable' }), contextOf(id, verb))
+
+const missing = (fix: string): SecretError => new SecretError({ code: 'not-found', reason: 'no-such-version', fix })
+
+/** A misspelt option must not be left out of what is done. */
+function checkCall<Call extends RotationCall>(given: Call, more: readonly string[] = []): Call {
+  const { signal } = checkObject(given, 'options', ['signal', ...more])
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidConfig('options.signal', 'is no AbortSignal', 'that of an AbortController')
+  return given
+}
+
+function checkFunctionArn(value: unknown): string {
+  const text = checkString(value, 'functionArn')
+  if (!/^arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w:.$-]+$/.test(text)) throw invalidConfig('functionArn', 'is malformed', 'the ARN of a function of Lambda')
+  return text
+}
 
 /** The version that has a label. */
 const holderOf = (versions: Versions, stage: string): string | undefined => Object.entries(versions).find(([, stages]) => stages.includes(stage))?.[0]
@@ -265,12 +310,12 @@ function rulesOf({ every, expression, window }: RotateCall): RotationRulesType |
 
 function checkWhole(value: unknown, option: string, unit: number, most: number, expected: string): number {
   const count = checkDuration(value, option) / unit
-  if (!Number.isInteger(count) || count < 1 || count > most) throw invalidConfig(option, 'is none of AWS', expected)
+  if (!Number.isInteger(count) || count < 1 || count > most) throw invalidConfig(option, 'is not one that AWS takes', expected)
   return count
 }
 
 function checkExpression(value: unknown): string {
   const text = checkString(value, 'expression')
-  if (!/^(?:rate|cron)\([\w *,#/?-]{1,240}\)$/.test(text)) throw invalidConfig('expression', 'is none of AWS', 'cron(…) or rate(…)')
+  if (!/^(?:rate|cron)\([\w *,#/?-]{1,240}\)$/.test(text)) throw invalidConfig('expression', 'is not one that AWS takes', 'cron(…) or rate(…)')
   return text
 }

@@ -1,10 +1,10 @@
 /** Writing and deleting secrets: https://docs.aws.amazon.com/secretsmanager/latest/userguide/manage_create-secret.html. */
 import { createHash, randomUUID } from 'node:crypto'
-import { SecretError } from '../../src/errors/secret-error.js'
+import { SecretError, SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, SecretRequest, SecretWrite } from '../../src/provider.js'
 import type { Send } from './client.js'
 import { current, deleted, isDate, isNamed, orDeleted } from './read.js'
-import { checkName } from './secret-id.js'
+import { nameOf, parseArn } from './secret-id.js'
 
 interface Content {
   readonly SecretString?: string
@@ -49,7 +49,9 @@ async function putVersion(send: Send, id: string, content: Content, stages: read
 }
 
 async function createSecret(send: Send, id: string, content: Content, context: CallContext): Promise<string> {
-  const { VersionId: version } = await send('CreateSecretCommand', { Name: checkName(id), ...content }, context).catch((error: unknown) => orDeleted(send, id, error, context))
+  if (parseArn(id) !== undefined)
+    throw new SecretNotFoundError({ code: 'not-found', fix: 'There is no secret of this ARN, and AWS makes ARNs itself: refer to it by its name to create it' })
+  const { VersionId: version } = await send('CreateSecretCommand', { Name: nameOf(id), ...content }, context).catch((error: unknown) => orDeleted(send, id, error, context))
   return version ?? content.ClientRequestToken
 }
 
@@ -58,6 +60,7 @@ async function createSecret(send: Send, id: string, content: Content, context: C
  * moved to it from the version that was named. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
  */
 async function putOver(send: Send, id: string, content: Content, { ifVersion, stage }: { ifVersion: string; stage: string }, context: CallContext): Promise<string> {
+  await demandHolder(send, id, { ifVersion, stage, own: content.ClientRequestToken }, context)
   const label = `keyward-${content.ClientRequestToken.slice(0, 32)}`
   const version = await putVersion(send, id, content, [label], context)
   const move = async (name: string, versions: { MoveToVersionId?: string; RemoveFromVersionId?: string }): Promise<void> =>
@@ -75,6 +78,20 @@ async function putOver(send: Send, id: string, content: Content, { ifVersion, st
     // A version without a label is one that AWS forgets in time.
     await move(label, { RemoveFromVersionId: version }).catch(() => undefined)
   }
+}
+
+/**
+ * What is not put cannot be left behind: a version that is refused stays where it is, without a label, until AWS forgets it. Where the identity may not ask, that is what
+ * happens, as it does where somebody writes in between.
+ */
+async function demandHolder(send: Send, id: string, { ifVersion, stage, own }: { ifVersion: string; stage: string; own: string }, context: CallContext): Promise<void> {
+  const described = await send('DescribeSecretCommand', { SecretId: id }, context).catch(() => undefined)
+  context.signal.throwIfAborted()
+  if (described === undefined) return
+  if (isDate(described.DeletedDate)) throw deleted(described.DeletedDate)
+  const has = (version: string): boolean => described.VersionIdsToStages?.[version]?.includes(stage) === true
+  // A second attempt with the same idempotency key finds that the first has landed.
+  if (!has(ifVersion) && !has(own)) throw new SecretError({ code: 'conflict' })
 }
 
 /** @param window Days in which it can be restored; 0: it cannot. */

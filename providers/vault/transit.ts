@@ -163,7 +163,7 @@ class TransitClient implements Transit {
 
   #send(action: Action, body: Call['body'] & object, { signal }: TransitCall): Promise<Body> {
     const { path, key, timeout } = this.#settings
-    const late = 'Vault did not answer in time: raise `transit.timeout`, or check the network'
+    const late = new SecretError({ code: 'timeout', fix: 'Vault did not answer in time: raise `transit.timeout`, or check the network' })
     return boundedCall({ signal, timeout, late, asSecretError }, (context) =>
       this.#session.send({ method: 'POST', path: `${path}/${action}/${key}`, body, mayHaveResults: 'batch_input' in body }, context),
     )

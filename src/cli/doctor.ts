@@ -22,7 +22,7 @@ export function addDoctor(program: Command): Command {
         const hasProblem = findings.some(({ level }) => level === 'problem')
         const lines = findings.map(({ level, about, subject, message, fix }) => {
           const [style, mark] = marks[level]
-          const text = message.startsWith(subject) ? message : `${subject}: ${message}`
+          const text = message.startsWith(`${subject} `) || message === subject ? message : `${subject}: ${message}`
           return `${output.paint(style, mark)}  ${about.padEnd(8)}  ${text}\n${fix === undefined ? '' : `${' '.repeat(19)}${output.paint('dim', fix)}\n`}`
         })
         output.result({ ...call.source, ok: !hasProblem, findings }, lines.join(''))

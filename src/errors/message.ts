@@ -33,7 +33,8 @@ const deniedFixes: Readonly<Record<string, string>> = {
   'denied-location': 'It lives where `deny` of the scope refuses: take that out of `deny`, or read a field that is not denied',
   pinned: 'Its reference pins version, stage or field: leave the option out, or change the reference',
   versions: 'Set `versions` to true in the grant, if this agent may choose `version` and `stage`',
-  enforcement: 'The backend cannot enforce this grant: grant whole secrets of a provider that can, with references for patterns, or leave `enforcement` out',
+  enforcement:
+    'The backend cannot enforce this grant: name the `agent`, set `agents` of the provider, grant whole secrets, with references for patterns, or leave `enforcement` out',
   revoked: 'The scope was revoked: make a new one',
   expired: 'The scope has expired: make a new one, or a longer `expiresIn`',
   tool: "To write, delete, list or check is no tool's to do: do it outside of tools, or in a callback that was bound there with bindScope() of keyward/agents",

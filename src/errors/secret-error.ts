@@ -17,7 +17,7 @@ export interface ErrorContext {
   attempts?: number | undefined
   errors?: readonly SecretError[] | undefined
   /** What was to be done with the secret. Default: `read`. */
-  verb?: 'written' | 'deleted' | 'listed' | 'checked' | undefined
+  verb?: 'written' | 'deleted' | 'listed' | 'checked' | 'described' | 'changed' | 'rotated' | 'promoted' | 'rolled back' | 'restored' | undefined
   /** A text of ours that stands in place of the one that belongs to the code. */
   message?: string | undefined
 }

@@ -1,6 +1,6 @@
 /** Looks at all that has to hold for the secrets of a project, and changes nothing. */
 import { basename, resolve } from 'node:path'
-import { examineAccess, examineRotation } from './examine-access.js'
+import { examineAccess, examineAgents, examineRotation } from './examine-access.js'
 import { describeDeclared, readLocal } from './described.js'
 import { environmentFilesOf, examineFile, examineGit } from './examine-files.js'
 import { findingOf, type Finding } from './finding.js'
@@ -31,7 +31,8 @@ export async function examine(directory: string, open: () => Promise<Project>): 
 async function examineProject(project: Project): Promise<readonly Finding[]> {
   const ofProviders = await examineProviders(project)
   const described = await describeDeclared(project)
-  return [...ofProviders, ...(await examineEmpty(project, described)), ...examineAccess(project, described), ...(await examineRotation(project))]
+  const ofAgents = await examineAgents(project, described)
+  return [...ofProviders, ...(await examineEmpty(project, described)), ...examineAccess(project, described), ...ofAgents, ...(await examineRotation(project))]
 }
 
 /** Where the dotenv providers of the environment look. */

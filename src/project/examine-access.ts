@@ -3,7 +3,7 @@ import { NameSet, prefixOf } from '../access/name.js'
 import { durationMilliseconds } from '../duration.js'
 import { isSecretError } from '../errors/secret-error.js'
 import type { SecretDescription } from '../read/types.js'
-import type { Finding } from './finding.js'
+import { findingOf, type Finding } from './finding.js'
 import type { Project } from './open.js'
 
 /** @param described Where each declared secret lives, where that is known. */
@@ -37,6 +37,25 @@ export function examineAccess({ config, declared }: Project, described: Readonly
       message: `${others.length === 0 ? '' : `(also ${others.join(', ')}) `}is granted to ${readers.map((reader) => reader.name).join(' and ')}`,
       fix: 'Give each agent a secret of its own, so that one can be replaced, and held to account, without the other; or leave it, if sharing is meant',
     })
+  }
+  return findings
+}
+
+/** What each agent sees of the first secret that it is granted and that is there: its own identity may not get it, or the backend may not hold it to its grant. */
+export async function examineAgents({ secrets, config, declared }: Project, described: ReadonlyMap<string, SecretDescription>): Promise<readonly Finding[]> {
+  const findings: Finding[] = []
+  for (const [agent, { allow, deny = [] }] of Object.entries(config.agents ?? {})) {
+    const [granted, denied] = [new NameSet(allow), new NameSet(deny)]
+    const name = declared.find((one) => described.has(one) && granted.has(one) && !denied.has(one))
+    if (name === undefined) continue
+    const scope = secrets.agent(agent)
+    try {
+      await scope.describeSecret(name)
+    } catch (error) {
+      findings.push(findingOf(error, 'access', agent))
+    } finally {
+      await scope.revoke()
+    }
   }
   return findings
 }

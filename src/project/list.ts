@@ -32,7 +32,7 @@ async function collect(listing: AsyncIterable<SecretDescription>, found: Map<str
     for await (const description of listing) found.set(description.name, { name: description.name, description })
     return undefined
   } catch (error) {
-    if (isSecretError(error, 'unsupported')) return error
+    if (isSecretError(error, 'unsupported') || isSecretError(error, 'denied')) return error
     throw error
   }
 }

@@ -23,7 +23,7 @@ ${listed.join('\n')}
 
   // Where the secrets live. KEYWARD_ENV says which of these; one alone needs no saying.
   environments: {
-    development: { provider: '${provider}' },
+    development: { provider: '${provider}' },${hintOf(provider)}
   },
 })
 export default config
@@ -35,6 +35,16 @@ declare module 'keyward' {
   }
 }
 `
+}
+
+const hints: Readonly<Record<string, string>> = {
+  vault: "VAULT_ADDR and VAULT_TOKEN say where and who; else options: { name: 'vault', address, auth: { method: 'approle', … }, agents }",
+  aws: "AWS_REGION and the credentials of this machine say where and who; else options: { name: 'aws', region, profile, agents: { roleArn } }",
+}
+
+function hintOf(provider: string): string {
+  const hint = hints[provider]
+  return hint === undefined ? '' : `\n    // ${hint}`
 }
 
 /** The same without comments, which JSON has none of. */

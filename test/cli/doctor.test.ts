@@ -183,6 +183,30 @@ describe('keyward doctor finds, with its fix,', () => {
     expect(JSON.stringify(findings)).not.toContain('not-a-real-key')
   })
 
+  it('an agent that reads nothing of what it is granted', async () => {
+    const project = await command.project({
+      'keyward.config.json': JSON.stringify({
+        secrets: { A_KEY: {} },
+        agents: { m: { allow: ['A_KEY'], enforcement: 'backend' }, may: { allow: ['A_KEY'] } },
+        environments: { only: { provider: 'dotenv' } },
+      }),
+      '.env': 'A_KEY=not-a-real-key\n',
+    })
+    const { findings, exitCode } = await findingsOf(project)
+    expect(exitCode).toBe(1)
+    expect(findings.filter(({ level }) => level === 'problem')).toEqual([
+      {
+        level: 'problem',
+        about: 'access',
+        subject: 'm',
+        message: expect.stringContaining('[enforcement]') as string,
+        fix: expect.stringContaining('`agents` of the provider') as string,
+      },
+    ])
+    // A name that a message begins with is told all the same.
+    expect(visible((await project.run(['doctor'])).output)).toMatch(/access +m: may read A_KEY/)
+  })
+
   it('who may read what, names that several agents are granted, and secrets that are due', async () => {
     const project = await command.project(storeFiles)
     const { findings, exitCode } = await findingsOf(project)

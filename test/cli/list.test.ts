@@ -73,6 +73,23 @@ describe('keyward list', () => {
     expect(JSON.parse((await own.run(['list', '--json'])).output)).toMatchObject({ complete: false })
   })
 
+  it('lists what the config declares where the identity may list nothing, and says so', async () => {
+    const refusing = `import { SecretError } from 'keyward'
+const provider = () => ({
+  name: 'strict',
+  get: async ({ id }) => ({ value: 'not-a-real-' + id, version: '1' }),
+  list: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new SecretError({ code: 'denied' })) }) }),
+  failure: () => undefined,
+})
+export default { secrets: { A_KEY: {} }, environments: { only: { provider } } }
+`
+    const own = await command.project({ 'keyward.config.mjs': refusing })
+    const { output, errors, exitCode } = await own.run(['list'])
+    expect(exitCode).toBe(0)
+    expect(output).toContain('strict://A_KEY')
+    expect(errors).toContain('cannot be listed')
+  })
+
   it('is unsupported where there is nothing to go by', async () => {
     const own = await command.project({ 'keyward.config.json': '{ "environments": { "only": { "provider": "env" } } }' })
     expect(await own.run(['list'])).toMatchObject({ output: '', exitCode: 9 })

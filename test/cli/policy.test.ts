@@ -106,6 +106,6 @@ it('keyward policy prints what IAM takes, and nothing beside it', async () => {
   expect(errors).toContain('aws: policy keyward-researcher')
   const { Statement: statements } = JSON.parse(output) as { Statement: readonly { Effect: string; Resource: unknown }[] }
   const within = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:'
-  expect(statements[0]).toMatchObject({ Effect: 'Allow', Resource: [`${within}A-??????`, `${within}prod/search/*`] })
-  expect(statements.at(-1)).toMatchObject({ Effect: 'Deny', Resource: [`${within}prod/search/private*`] })
+  expect(statements[0]).toMatchObject({ Effect: 'Allow', Resource: [`${within}A-??????`, `${within}prod/search/*-??????`] })
+  expect(statements.at(-1)).toMatchObject({ Effect: 'Deny', Resource: [`${within}prod/search/private*-??????`] })
 })

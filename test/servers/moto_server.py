@@ -6,8 +6,9 @@
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
 - Refusals of a service that speaks JSON are JSON:
   https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html
-- What is read without a version or a stage is AWSCURRENT, also where that label was moved:
-  https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+- What is read without a version or a stage is AWSCURRENT, also where that label was moved, and what is put then takes it from there:
+  https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html and
+  https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
 - A rotation is made by a function, later, and another does not begin while a version waits under AWSPENDING:
   https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html and
   https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html. A function whose name begins with "failing" leaves an empty
@@ -103,6 +104,18 @@ def list_dated_secret_version_ids(self, secret_id):
 
 
 SecretsManagerBackend.list_secret_version_ids = list_dated_secret_version_ids
+
+update_secret_version_stage = SecretsManagerBackend.update_secret_version_stage
+
+
+def update_current_secret_version_stage(self, secret_id, version_stage, remove_from_version_id, move_to_version_id):
+    told = update_secret_version_stage(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+    if version_stage == "AWSCURRENT" and move_to_version_id:
+        self.secrets[secret_id].set_default_version_id(move_to_version_id)
+    return told
+
+
+SecretsManagerBackend.update_secret_version_stage = update_current_secret_version_stage
 
 
 def rotate_secret(

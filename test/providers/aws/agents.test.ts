@@ -1,8 +1,11 @@
 /** Each agent has a session of its own, which AWS itself holds to the grant. */
+import { inspect } from 'node:util'
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { aws, type AwsOptions } from '../../../providers/aws/index.js'
 import type { ProviderGrant } from '../../../src/provider.js'
-import { FaultProxy } from '../../servers/fault-proxy.js'
+import { sessionName } from '../../../providers/aws/agent-session.js'
+import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
 import { context, make } from '../setup.js'
 import { closeAfterEach } from '../opened.js'
@@ -73,6 +76,19 @@ describe('the policy of a grant', () => {
     expect(await readable((await policyOf(grantOf(['A', 'search/*'], ['search/private/*']))).text, all)).toEqual(['A', 'search/key'])
     expect(await readable((await policyOf(grantOf(['*'], ['B']))).text, all)).toEqual(['A', 'A-longer', 'search/key', 'search/private/key'])
     expect(await readable((await policyOf(grantOf([]))).text, all)).toEqual([])
+  })
+
+  it('of a prefix lets in no secret that the prefix goes past, although its ARN begins so', async () => {
+    for (const name of ['db', 'db-one', 'db-']) await server.demand('CreateSecret', { Name: `prod/${name}`, SecretString: `value of prod/${name}` })
+    const names = ['prod/db', 'prod/db-one', 'prod/db-']
+    expect(await readable((await policyOf(grantOf(['prod/db-*']))).text, names)).toEqual(['prod/db-one', 'prod/db-'])
+    expect(await readable((await policyOf(grantOf(['prod/*'], ['prod/db-*']))).text, names)).toEqual(['prod/db'])
+  })
+
+  it('is of the account of the role, and of the domain of the region', async () => {
+    const { text } = await policyOf(grantOf(['A']), { region: 'cn-north-1', account: '111111111111', agents: { roleArn: 'arn:aws-cn:iam::222222222222:role/agents' } })
+    expect(text).toContain('arn:aws-cn:secretsmanager:cn-north-1:222222222222:secret:A-??????')
+    expect(text).toContain('secretsmanager.cn-north-1.amazonaws.com.cn')
   })
 
   it('names each secret by its exact ARN, and the key through Secrets Manager alone', async () => {
@@ -149,6 +165,59 @@ describe('the session of an agent', () => {
       expect(events).toContainEqual(expect.objectContaining({ type: 'login', outcome: 'denied' }))
     }
     await server.setUserPolicy('app', [{ Effect: 'Allow', Action: ['secretsmanager:*', 'sts:AssumeRole'], Resource: '*' }])
+  })
+
+  it('is one for all reads of an agent whose grant ends soon', async () => {
+    const { secrets } = open({ agents: { roleArn, endpoint: proxy.address } })
+    const before = proxy.bodies.length
+    const scope = secrets.scope({ agent: 'brief', allow: ['A', 'search/*'], expiresIn: '1m' })
+    await Promise.all((['A', 'search/key'] as const).map((name) => scope.getSecret(name)))
+    for (let read = 0; read < 3; read += 1) expect(await scope.getSecret('A')).toBe('value of A')
+    expect(proxy.bodies.slice(before).filter((body) => body.includes('Action=AssumeRole'))).toHaveLength(1)
+  })
+
+  it.each([
+    ['a failure', status(503, { 'content-type': 'text/xml' }, '<canary/>'), { code: 'unavailable' }],
+    ['a page of HTML', faults.html, { code: 'unavailable' }],
+    ['a connection that is reset', faults.reset, { code: 'unavailable', message: expect.stringContaining('AWS_ENDPOINT_URL_STS') as string }],
+    ['nothing', faults.hang, { code: 'timeout' }],
+    ['an answer without keys', status(200, { 'content-type': 'text/xml' }, '<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>'), { code: 'unavailable' }],
+    [
+      'that the policy is too large',
+      status(400, { 'content-type': 'text/xml' }, '<ErrorResponse><Error><Code>PackedPolicyTooLarge</Code><Message>canary</Message></Error></ErrorResponse>'),
+      { code: 'unsupported', reason: 'PackedPolicyTooLarge', message: expect.stringContaining('attribute-based') as string },
+    ],
+  ])('fails with its code where STS answers %s, in one attempt, and is made anew', { timeout: 30_000 }, async (_, fault, expected) => {
+    const { secrets } = open({ endpoint: server.address, agents: { roleArn, endpoint: proxy.address } }, { timeout: '1s' })
+    const scope = secrets.scope({ agent: 'unlucky', allow: ['A'] })
+    const before = proxy.seen.length
+    proxy.spoil(fault)
+    const error: unknown = await scope.getSecret('A').catch((reason: unknown) => reason)
+    proxy.spoil(undefined)
+    expect(error).toMatchObject(expected)
+    expect(inspect(error, { depth: 5, showHidden: true })).not.toContain('canary')
+    expect(proxy.seen.length - before).toBe(1)
+    await expect.poll(() => scope.getSecret('A').catch(({ code }: { code: string }) => code), { timeout: 20_000, interval: 200 }).toBe('value of A')
+  })
+
+  it('goes the way of a client that was handed in', async () => {
+    const client = new SecretsManagerClient({ region: server.region, endpoint: proxy.address, credentials: app, maxAttempts: 1 })
+    const { secrets } = open({ client, endpoint: undefined, agents: { roleArn, endpoint: server.address } })
+    const before = proxy.seen.length
+    expect(await secrets.scope({ agent: 'guest', allow: ['A'], enforcement: 'backend' }).getSecret('A')).toBe('value of A')
+    expect(proxy.seen.slice(before).every(({ headers }) => headers['x-amz-security-token'] !== undefined)).toBe(true)
+    expect(proxy.seen.length).toBeGreaterThan(before)
+    await secrets.close()
+    expect(await client.send(new GetSecretValueCommand({ SecretId: 'A' }))).toMatchObject({ SecretString: 'value of A' })
+    client.destroy()
+  })
+
+  it('has a name of its own, also where an agent is called as another is told', async () => {
+    expect(sessionName('researcher')).toBe('researcher')
+    const made = sessionName('a/b c')
+    expect(sessionName(made)).not.toBe(made)
+    expect(new Set(['a/b c', 'a b/c', made, 'x'.repeat(80), 'x'.repeat(81)].map(sessionName)).size).toBe(5)
+    for (const agent of ['a/b c', 'é', 'x'.repeat(200), made]) expect(sessionName(agent)).toMatch(/^[\w+=,.@-]{2,64}$/)
   })
 
   it('is not made for a grant that is too long to say, which is told with what there is instead', async () => {

@@ -1,4 +1,7 @@
 /** A service that fails in every way: the right code, in bounded time, with no key or value anywhere, and all is well once the service is. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { aws } from '../../../providers/aws/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
@@ -59,6 +62,7 @@ const cases: readonly FaultCase[] = [
   ['JSON that is cut', faults.cutText, { code: 'unavailable' }],
   ['a connection that is cut', faults.cutConnection, { code: 'unavailable' }],
   ['a connection that is reset', faults.reset, { code: 'unavailable' }],
+  ['without end', faults.endless, { code: 'unavailable', reason: 'too-large' }],
   ['nothing', faults.hang, { code: 'timeout' }],
   ['a byte a second', faults.slow, { code: 'timeout' }],
 ]
@@ -116,7 +120,114 @@ it('the date of the next rotation is asked for where that is wanted, and nowhere
   }
 })
 
+it('a value and a refusal of one name are a refusal, and who it was that refused is told', async () => {
+  const secrets = open({ cache: false })
+  await secrets.getSecret('key')
+  const answer = {
+    SecretValues: [{ Name: 'key', ARN: 'held', SecretString: 'first' }, null, { Name: 'held', SecretString: 'canary' }],
+    Errors: [{ SecretId: 'held', ErrorCode: 'AccessDeniedException', Message: 'canary' }, null],
+  }
+  proxy.spoil(status(200, { 'content-type': 'application/x-amz-json-1.1', 'x-amzn-requestid': 'request-of-the-tests' }, JSON.stringify(answer)))
+  expect(await secrets.getSecrets(['key', 'held'], { partial: true })).toMatchObject({
+    key: { ok: true, value: 'first' },
+    held: { ok: false, error: { code: 'denied', requestId: 'request-of-the-tests' } },
+  })
+})
+
+it('pages of a batch that never end are given up', { timeout: 30_000 }, async () => {
+  const secrets = open({ cache: false, timeout: '20s' })
+  await secrets.getSecret('key')
+  let pages = 0
+  proxy.spoil(
+    (_, response) => void response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify({ SecretValues: [], NextToken: `${(pages += 1)}` })),
+  )
+  const outcomes = await secrets.getSecrets(['key', 'held'], { partial: true })
+  expect(outcomes).toMatchObject({ key: { ok: false, error: { code: 'unavailable' } } })
+  expect(pages).toBe(100)
+})
+
+describe('a call that is given up a moment after it began', () => {
+  it('leaves no rejection behind that nobody hears', async () => {
+    const unheard: unknown[] = []
+    const hear = (reason: unknown): void => void unheard.push(reason)
+    process.on('unhandledRejection', hear)
+    try {
+      for (let turns = 0; turns < 16; turns += 1) {
+        const secrets = open({ cache: false })
+        await secrets.getSecret('key')
+        const read = secrets.getSecret('held').catch(() => undefined)
+        for (let turn = 0; turn < turns; turn += 1) await null
+        await secrets.close()
+        await read
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      expect(unheard).toEqual([])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+
+  it('ends the request as well', async () => {
+    const closed = new Promise<void>((resolve) => proxy.spoil((request) => void request.socket.on('close', () => resolve())))
+    const provider = await make(aws({ region: server.region, endpoint: proxy.address, credentials: user }))
+    const controller = new AbortController()
+    const read = provider.get({ id: 'key' }, { signal: controller.signal, timeout: 10_000 }).catch(() => undefined)
+    setTimeout(() => controller.abort(), 300)
+    await Promise.all([read, closed])
+    await provider.close?.()
+  })
+})
+
 describe('credentials', () => {
+  it('are redacted wherever they come from', async () => {
+    const session = { ...user, sessionToken: 'canary-session-token' }
+    const ofFunction = open({}, { credentials: async () => session })
+    await ofFunction.getSecret('key').catch(() => undefined)
+    expect(ofFunction.redact(`${user.secretAccessKey} canary-session-token`)).toBe('[secret aws credential]'.repeat(2).replace('][', '] ['))
+    vi.stubEnv('AWS_ACCESS_KEY_ID', user.accessKeyId)
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.secretAccessKey)
+    const ofChain = open({}, { credentials: undefined })
+    expect(await ofChain.getSecret('key')).toBe(value)
+    expect(ofChain.redact(user.secretAccessKey)).toBe('[secret aws credential]')
+  })
+
+  it('that a function does not give are no answer of the service', async () => {
+    const missing = Object.assign(new Error('canary'), { name: 'ResourceNotFoundException', $fault: 'client', $metadata: { httpStatusCode: 400 } })
+    for (const give of [() => Promise.reject(missing), () => Promise.reject(new Error('canary')), async () => undefined as never, async () => ({}) as never]) {
+      const secrets = open({}, { credentials: give })
+      expect(await errorOf(secrets.getSecret('key', { default: 'of the caller' }))).toMatchObject({
+        code: 'unauthenticated',
+        message: expect.stringContaining('`aws.credentials`') as string,
+      })
+    }
+  })
+
+  it('are those of the profile, with its region', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'keyward-test-'))
+    const section = `aws_access_key_id = ${user.accessKeyId}\naws_secret_access_key = ${user.secretAccessKey}\n`
+    await writeFile(join(directory, 'credentials'), `[other]\naws_access_key_id = AKIANOBODYATALL00000\naws_secret_access_key = canary\n[named]\n${section}`)
+    await writeFile(join(directory, 'config'), `[profile named]\nregion = ${server.region}\n[profile other]\nregion = us-east-1\n`)
+    for (const name of Object.keys(process.env).filter((one) => one.startsWith('AWS_'))) vi.stubEnv(name, undefined)
+    vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(directory, 'credentials'))
+    vi.stubEnv('AWS_CONFIG_FILE', join(directory, 'config'))
+    try {
+      const own = { credentials: undefined, region: undefined }
+      const named = open({}, { ...own, profile: 'named' })
+      expect(await named.getSecret('key')).toBe(value)
+      expect(named.redact(user.secretAccessKey)).toBe('[secret aws credential]')
+      expect(await errorOf(open({}, { ...own, profile: 'other' }).getSecret('key'))).toMatchObject({ code: 'unauthenticated' })
+      vi.stubEnv('AWS_PROFILE', 'named')
+      expect(await open({}, own).getSecret('key')).toBe(value)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  it('may be an identity that the SDK has seen', async () => {
+    const credentials = { ...user, $source: { CREDENTIALS_CODE: 'e' }, accountId: server.account } as never
+    expect(await open({}, { credentials }).getSecret('key')).toBe(value)
+  })
+
   it('that never come are not waited for by a call that was given up', async () => {
     const provider = await make(aws({ region: server.region, endpoint: proxy.address, credentials: () => new Promise<never>(() => undefined) }))
     const reason = new Error('enough')
@@ -149,8 +260,18 @@ describe('credentials', () => {
       code: 'invalid-config',
       message: expect.stringContaining('aws.region (AWS_REGION) is missing') as string,
     })
+    for (const name of ['AWS_DEFAULT_REGION', 'AWS_REGION']) {
+      vi.stubEnv(name, server.region)
+      expect(await open({}, { region: undefined }).getSecret('key')).toBe(value)
+      vi.stubEnv(name, 'nowhere')
+      expect(() => aws()).toThrow(`${name === 'AWS_REGION' ? 'aws.region (AWS_REGION)' : name} is malformed`)
+    }
     vi.stubEnv('AWS_REGION', server.region)
-    expect(await open({}, { region: undefined as never }).getSecret('key')).toBe(value)
+    for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER']) {
+      vi.stubEnv(name, 'localhost')
+      expect(() => aws()).toThrow(`${name} is no URL`)
+      vi.stubEnv(name, undefined)
+    }
   })
 
   it('that AWS does not know, or whose signature is wrong, are unauthenticated', async () => {
@@ -165,15 +286,16 @@ describe('credentials', () => {
 describe('an option that is none', () => {
   it.each<[string, object]>([
     ['aws.regoin is not an option; did you mean "region"?', { regoin: 'x' }],
-    ['aws.region (AWS_REGION) is none', { region: 'Ireland' }],
+    ['aws.region (AWS_REGION) is malformed', { region: 'Ireland' }],
     ['aws.endpoint is no URL', { endpoint: 'localhost' }],
+    ['aws.credentials.secretAccess is not an option', { credentials: { accessKeyId: 'canary', secretAccess: 'canary' } }],
     ['aws.endpoint holds a user', { endpoint: 'https://user:canary@localhost' }],
-    ['aws.account (AWS_ACCOUNT_ID) is none', { account: '12' }],
+    ['aws.account (AWS_ACCOUNT_ID) is malformed', { account: '12' }],
     ['aws.recoveryWindow is no window of AWS', { recoveryWindow: '3d' }],
     ['aws.recoveryWindow is a bare number', { recoveryWindow: 7 }],
-    ['aws.kmsKeys[0] is none', { kmsKeys: ['alias/x'] }],
-    ['aws.agents.roleArn is not a string', { agents: {} }],
-    ['aws.agents.roleArn is none', { agents: { roleArn: 'agents' } }],
+    ['aws.kmsKeys[0] is malformed', { kmsKeys: ['alias/x'] }],
+    ['aws.agents.roleArn is missing', { agents: {} }],
+    ['aws.agents.roleArn is malformed', { agents: { roleArn: 'agents' } }],
     ['aws.profile stands beside `aws.credentials`', { profile: 'x', credentials: { accessKeyId: 'canary', secretAccessKey: 'canary' } }],
     ['aws.region stands beside `aws.client`', { region: 'eu-west-1', client: { send: () => undefined } }],
     ['aws.client has no `send`', { client: {} }],

@@ -1,9 +1,12 @@
 /** Secrets through the Workload Credentials Provider of the machine, which reads them of moto. */
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { aws, type AwsLocalProvider } from '../../../providers/aws/index.js'
+import { checkOptions } from '../../../providers/aws/options.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { freePort } from '../../servers/free-port.js'
@@ -67,11 +70,27 @@ describe('a secret', () => {
     const { ARN } = await server.demand('CreateSecret', { Name: 'staged', SecretString: 'first' })
     await server.demand('PutSecretValue', { SecretId: 'staged', SecretString: 'second' })
     const roleArn = 'arn:aws:iam::999999999999:role/reader'
-    const secrets = open({ references: { BY_ARN: encodeURIComponent(ARN as string), BEFORE: 'staged?stage=AWSPREVIOUS' } }, { roleArn })
+    const secrets = open({ references: { BY_ARN: ARN as string, BEFORE: 'staged?stage=AWSPREVIOUS' } }, { roleArn })
     expect(await secrets.getSecret('BY_ARN')).toBe('second')
     expect(await secrets.getSecret('BEFORE')).toBe('first')
     expect(await secrets.getSecret('staged', { stage: 'AWSPREVIOUS' })).toBe('first')
     expect(local.asked[1]).toEqual({ secretId: 'staged', versionStage: 'AWSPREVIOUS', refreshNow: 'true', roleArn })
+  })
+
+  it('is read by the version that is asked for', async () => {
+    const { VersionId: first } = await server.demand('CreateSecret', { Name: 'versioned', SecretString: 'first' })
+    await server.demand('PutSecretValue', { SecretId: 'versioned', SecretString: 'second' })
+    expect(await open().getSecret('versioned', { version: first as string })).toBe('first')
+  })
+
+  it('whose ARN is none of it, or of another region, is not handed over', async () => {
+    const { ARN } = await server.demand('CreateSecret', { Name: 'of-an-arn', SecretString: value })
+    const arn = ARN as string
+    const provider = aws({ region: server.region, account: server.account, localProvider: { endpoint: proxy.address, tokenFile } })
+    const references = { STALE: arn.replace(/.{6}$/, 'zzzzzz'), REMOTE: arn.replace(server.region, 'us-east-1'), PART: arn.replace(/-.{6}$/, '') }
+    const secrets = kept(createSecrets<string>({ provider, cache: false, references }))
+    for (const [name, code] of Object.entries({ STALE: /invalid-config|not-found/, REMOTE: /invalid-config/, PART: /unsupported/ }))
+      expect((await errorOf(secrets.getSecret(name))).code).toMatch(code)
   })
 
   it('is read of AWS each time, unless its own cache may answer', async () => {
@@ -145,6 +164,10 @@ describe('the token', () => {
     expect(await errorOf(open().getSecret('key'))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining('is no token') as string })
     await writeFile(tokenFile, '')
     expect(await errorOf(open().getSecret('key'))).toMatchObject({ code: 'invalid-config' })
+    // What never ends, or never begins, holds up nobody.
+    for (const file of ['/dev/zero', directory]) expect(await errorOf(open({}, { tokenFile: file }).getSecret('key'))).toMatchObject({ code: 'invalid-config' })
+    await promisify(execFile)('mkfifo', [join(directory, 'pipe')])
+    expect(await errorOf(open({}, { tokenFile: join(directory, 'pipe') }).getSecret('key'))).toMatchObject({ code: 'invalid-config' })
   })
 
   it('is looked at by a check', async () => {
@@ -184,6 +207,11 @@ const cases: readonly FaultCase[] = [
 
 survivesFaults('the local provider', cases, { value, open, spoil: (fault) => proxy.spoil(fault), errorOf })
 
+it('is where AWS says that it is, unless it is told otherwise', async () => {
+  const checked = checkOptions({ localProvider: true })
+  expect([checked.localProvider?.endpoint.href, checked.localProvider?.tokenFile]).toEqual(['http://localhost:2773/', '/var/run/awssmatoken'])
+})
+
 it('that does not run is told as such', async () => {
   const secrets = open({}, { endpoint: `http://127.0.0.1:${await freePort()}` })
   expect(await errorOf(secrets.getSecret('key'))).toMatchObject({
@@ -200,9 +228,12 @@ describe('an option that is none', () => {
     ['aws.localProvider.endpoint is not of this machine', { localProvider: { endpoint: 'http://localhost.canary.example' } }],
     ['aws.localProvider.endpoint is no URL', { localProvider: { endpoint: 'localhost' } }],
     ['aws.localProvider.tokenFile stands beside `aws.localProvider.token`', { localProvider: { token: 'canary', tokenFile: '/canary' } }],
-    ['aws.localProvider.roleArn is none', { localProvider: { roleArn: 'reader' } }],
+    ['aws.localProvider.roleArn is malformed', { localProvider: { roleArn: 'reader' } }],
     ['aws.localProvider.tokn is not an option; did you mean "token"?', { localProvider: { tokn: 'canary' } }],
-    ['aws.region stands beside `aws.localProvider`', { region: 'eu-west-1', localProvider: true }],
+    ['aws.localProvider.endpoint is https', { localProvider: { endpoint: 'https://localhost:2773' } }],
+    ['aws.localProvider.endpoint has a path', { localProvider: { endpoint: 'http://localhost:2773/canary' } }],
+    ['aws.localProvider.token (AWS_TOKEN) holds what is no token', { localProvider: { token: 'canary\r\nx: y' } }],
+    ['aws.endpoint stands beside `aws.localProvider`', { endpoint: 'http://localhost', localProvider: true }],
     ['aws.agents stands beside `aws.localProvider`', { agents: { roleArn: 'arn:aws:iam::123456789012:role/a' }, localProvider: true }],
     ['aws.client stands beside `aws.localProvider`', { client: { send: () => undefined }, localProvider: true }],
   ])('%s', (told, options) => {

@@ -88,7 +88,7 @@ describe('a secret', () => {
 describe('an ARN and a name', () => {
   it('of one secret are one: one call, and what is denied by the one is denied by the other', async () => {
     const arn = await create('both')
-    const { secrets } = open({ endpoint: proxy.address }, { references: { ARN: arn.replaceAll(':', '%3A'), NAME: 'both' }, cache: {} })
+    const { secrets } = open({ endpoint: proxy.address }, { references: { ARN: arn, NAME: 'both' }, cache: {} })
     const before = proxy.seen.length
     expect(await secrets.getSecrets(['ARN', 'NAME'])).toEqual({ ARN: 'value of both', NAME: 'value of both' })
     expect(proxy.seen.length - before).toBe(1)
@@ -98,15 +98,56 @@ describe('an ARN and a name', () => {
   it('of another account stay apart, and an ARN that is not that of the name hands over nothing', async () => {
     const arn = await create('twice')
     const foreign = arn.replace(server.account, '999999999999')
-    const references = { OWN: 'twice', FOREIGN: foreign.replaceAll(':', '%3A'), STALE: arn.replace(/.{6}$/, 'zzzzzz').replaceAll(':', '%3A') }
+    const references = { OWN: 'twice', FOREIGN: foreign, STALE: arn.replace(/.{6}$/, 'zzzzzz') }
     const known = open({ account: server.account }, { references, cache: {} }).secrets
     expect(await known.getSecret('OWN')).toBe('value of twice')
     await expect(known.getSecret('FOREIGN')).rejects.toMatchObject({ code: expect.stringMatching(/not-found|denied/) as string })
-    await expect(known.getSecret('STALE', { fresh: true })).rejects.toMatchObject({ code: 'not-found' })
-    const guessing = open({}, { references: { FOREIGN: references.FOREIGN } }).secrets
-    await expect(guessing.getSecret('FOREIGN')).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('`aws.account` (AWS_ACCOUNT_ID)') as string })
-    const absent = open({}, { references: { ABSENT: foreign.replace('twice', 'thrice').replaceAll(':', '%3A') } }).secrets
-    await expect(absent.getSecret('ABSENT')).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('`aws.account` (AWS_ACCOUNT_ID)') as string })
+    await expect(known.getSecret('STALE', { fresh: true })).rejects.toMatchObject({ code: 'invalid-config', reason: 'arn' })
+    expect(await known.getSecret('OWN')).toBe('value of twice')
+    const toldAccount = { code: 'invalid-config', reason: 'account', message: expect.stringContaining('`aws.account` (AWS_ACCOUNT_ID)') as string }
+    const untold = open({}, { references: { FOREIGN: references.FOREIGN }, cache: {} }).secrets
+    await expect(untold.getSecret('FOREIGN')).rejects.toMatchObject(toldAccount)
+    // Nor is what the name stands for handed to anybody before that is told.
+    await expect(untold.getSecret('twice')).rejects.toMatchObject(toldAccount)
+    await expect(untold.getSecrets(['twice', 'FOREIGN'], { partial: true })).resolves.toMatchObject({ twice: { ok: false }, FOREIGN: { ok: false } })
+    const both = open({}, { references: { OWN: arn, FOREIGN: references.FOREIGN }, cache: {} }).secrets
+    expect(await both.getSecret('OWN')).toBe('value of twice')
+    await expect(both.getSecret('FOREIGN')).rejects.toMatchObject(toldAccount)
+  })
+
+  it.each([
+    ['is no whole ARN', 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:both'],
+    ['is no whole ARN', 'arn:aws:secretmanager:eu-west-1:123456789012:secret:both-AbCdEf'],
+    ['is no whole ARN', 'arn:aws:iam::123456789012:role/both'],
+    ['is no name of AWS', 'a name'],
+  ])('that %s is refused before anything is sent', async (told, id) => {
+    const { secrets } = open({ endpoint: proxy.address }, { references: { ID: id } })
+    const before = proxy.seen.length
+    const expected = { code: 'unsupported', reason: 'name', message: expect.stringContaining(told) as string }
+    await expect(secrets.getSecret('ID')).rejects.toMatchObject(expected)
+    await expect(secrets.describeSecret('ID')).rejects.toMatchObject(expected)
+    await expect(secrets.putSecret('ID', 'x')).rejects.toMatchObject(expected)
+    await expect(secrets.deleteSecret('ID')).rejects.toMatchObject(expected)
+    expect(proxy.seen.length).toBe(before)
+  })
+
+  it('of another region is told as such, and never served as the secret of this one', async () => {
+    const arn = (await create('regional')).replace('eu-west-1', 'us-east-1')
+    const { secrets } = open({ account: server.account }, { references: { REMOTE: arn }, cache: {} })
+    expect(await secrets.getSecret('regional')).toBe('value of regional')
+    await expect(secrets.getSecret('REMOTE')).rejects.toMatchObject({
+      code: 'invalid-config',
+      reason: 'region',
+      message: expect.stringContaining('us-east-1, and eu-west-1') as string,
+    })
+    await expect(secrets.putSecret('REMOTE', 'x')).rejects.toMatchObject({ code: 'invalid-config', reason: 'region' })
+  })
+
+  it('that is none of a name is no name', async () => {
+    await expect(open().secrets.getSecret('arn:aws:secretsmanager:eu-west-1:123456789012:secret:both-AbCdEf')).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('in `references`') as string,
+    })
   })
 })
 
@@ -122,17 +163,40 @@ it('the account that names are in is told by an option, by AWS_ACCOUNT_ID, or by
   await withVariables(variables('', role), async () => {
     expect([await canonical({}, '333333333333'), await canonical({}, '222222222222')]).toEqual(['name', arnOf('222222222222')])
   })
-  await withVariables(variables('none', undefined), () => expect(() => aws({ region: 'eu-west-1' })).toThrow('aws.account (AWS_ACCOUNT_ID) is none'))
+  await withVariables(variables('none', undefined), () => expect(() => aws({ region: 'eu-west-1' })).toThrow('aws.account (AWS_ACCOUNT_ID) is malformed'))
 })
 
 it('a write to an ARN of another account changes no secret of this one that has the same name', async () => {
   const arn = await create('kept')
-  const { secrets } = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999').replaceAll(':', '%3A'), OWN: arn.replaceAll(':', '%3A') } })
-  const other = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999').replaceAll(':', '%3A') } }).secrets
+  const { secrets } = open({ account: server.account }, { references: { FOREIGN: arn.replace(server.account, '999999999999'), OWN: arn } })
+  const other = open({}, { references: { FOREIGN: arn.replace(server.account, '999999999999') } }).secrets
   await expect(other.putSecret('FOREIGN', 'x')).rejects.toMatchObject({ code: 'denied' })
   await expect(other.deleteSecret('FOREIGN')).rejects.toMatchObject({ code: 'denied' })
+  await expect(secrets.putSecret('FOREIGN', 'x')).rejects.toMatchObject({ code: 'denied' })
   await secrets.putSecret('OWN', 'by its ARN')
   expect(await open().secrets.getSecret('kept')).toBe('by its ARN')
+})
+
+describe('a list', () => {
+  it('is of every page, of what begins so, and of nothing that waits for its deletion', async () => {
+    for (let number = 0; number < 130; number += 1) await create(`listed/${number}`)
+    for (const name of ['other-listed/x', 'listed-not']) await create(name)
+    await server.demand('DeleteSecret', { SecretId: 'listed/7' })
+    const { secrets } = open({ endpoint: proxy.address })
+    const before = proxy.seen.length
+    const found: string[] = []
+    for await (const { name, version, stages } of secrets.listSecrets({ prefix: 'listed/' })) {
+      found.push(name)
+      expect([typeof version, stages]).toEqual(['string', ['AWSCURRENT']])
+    }
+    expect(found.toSorted()).toEqual(
+      Array.from({ length: 130 }, (_, number) => `listed/${number}`)
+        .filter((name) => name !== 'listed/7')
+        .toSorted(),
+    )
+    expect(calls().slice(before)).toEqual(['ListSecrets', 'ListSecrets'])
+    expect(JSON.parse(proxy.bodies.at(-2)!)).toMatchObject({ Filters: [{ Key: 'name', Values: ['listed/'] }] })
+  })
 })
 
 describe('several at once', () => {
@@ -235,6 +299,8 @@ describe('the connection', () => {
   it('may be anything that sends', async () => {
     const client = { send: async () => ({ Name: 'any', ARN: 'arn', VersionId: 'v', SecretString: 'of another' }) }
     expect(await open({ client }).secrets.getSecret('any')).toBe('of another')
+    // What was not asked for is handed to nobody.
+    await expect(open({ client }).secrets.getSecret('other')).rejects.toMatchObject({ code: 'unavailable' })
   })
 
   it('conceals the keys that it is given', async () => {
@@ -246,7 +312,16 @@ describe('the connection', () => {
 
 describe('a secret of another account', () => {
   const other = '999999999999'
-  const reference = (arn: string): string => arn.replaceAll(':', '%3A')
+
+  it('is found by its ARN where nothing says which account this is, since this one has none of its name', async () => {
+    const arn = (await server.demand('CreateSecret', { Name: 'only-there', SecretString: 'of another' }, other))['ARN'] as string
+    const Statement = [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${server.account}:root` }, Action: 'secretsmanager:GetSecretValue', Resource: '*' }]
+    await server.demand('PutResourcePolicy', { SecretId: arn, ResourcePolicy: JSON.stringify({ Version: '2012-10-17', Statement }) }, other)
+    await create('beside')
+    const { secrets } = open({}, { references: { THERE: arn }, cache: {} })
+    expect(await secrets.getSecret('THERE')).toBe('of another')
+    expect(await secrets.getSecrets(['THERE', 'beside'])).toEqual({ THERE: 'of another', beside: 'value of beside' })
+  })
 
   it('is read by its ARN, where its policy lets this account in, and refused else', async () => {
     const [shared, own] = await Promise.all(
@@ -255,7 +330,7 @@ describe('a secret of another account', () => {
     const Statement = [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${server.account}:root` }, Action: 'secretsmanager:GetSecretValue', Resource: '*' }]
     await server.demand('PutResourcePolicy', { SecretId: shared, ResourcePolicy: JSON.stringify({ Version: '2012-10-17', Statement }) }, other)
     await create('partner', 'of this account')
-    const { secrets } = open({ account: server.account }, { references: { PARTNER: reference(shared!), OTHERS: reference(own!) } })
+    const { secrets } = open({ account: server.account }, { references: { PARTNER: shared!, OTHERS: own! } })
     expect(await secrets.getSecret('PARTNER')).toBe('value of partner')
     expect(await secrets.getSecret('partner')).toBe('of this account')
     await expect(secrets.getSecret('OTHERS')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend' })
@@ -268,7 +343,7 @@ describe('a secret of another account', () => {
 })
 
 describe('watchSecret', () => {
-  it('asks DescribeSecret, and reads the secret once for each new version', { timeout: 20_000 }, async () => {
+  it('asks DescribeSecret, and reads no value', { timeout: 20_000 }, async () => {
     await create('watched', 'first')
     const { secrets } = open({ endpoint: proxy.address }, { cache: { ttl: '1s' } })
     const before = proxy.seen.length

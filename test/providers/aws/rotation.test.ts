@@ -71,6 +71,18 @@ describe('a rotation', () => {
     expect((await open().rotate(id, { functionArn: functionOf('rotate') })).version).not.toBe(version)
   })
 
+  it('tells which secret could not be rotated, and by whom', async () => {
+    const error = await errorOf(open().rotate('absent'))
+    expect(error).toMatchObject({ code: 'not-found', secret: 'absent', provider: 'aws', message: expect.stringContaining('secret "absent"') as string })
+    expect((await errorOf(open().rotate((await create()).id, { functionArn: functionOf('failing'), wait: '1ms' }))).message).toContain('could not be rotated in time')
+  })
+
+  it('tells the keys that it uses, so that they can be redacted', async () => {
+    const heard: string[] = []
+    await open({ conceal: (key) => void heard.push(key) }).schedule((await create()).id)
+    expect(heard).toContain(user.secretAccessKey)
+  })
+
   it('needs a function, and a secret that is there', async () => {
     const { id } = await create()
     expect(await errorOf(open().rotate(id))).toMatchObject({ code: 'unsupported', message: expect.stringContaining('`functionArn`') as string })
@@ -132,6 +144,58 @@ describe('a stage', () => {
   })
 })
 
+describe('a label that is moved meanwhile', () => {
+  it('is promoted by nobody, and rolled back by nobody', async () => {
+    const { id, version: first } = await create()
+    const second = await put(id, 'value-two', 'AWSPENDING')
+    // Between the look and the first move.
+    const meanwhile = (run: () => Promise<unknown>): void =>
+      proxy.spoil(async (_, response, answer) => {
+        const body = await answer()
+        proxy.spoil(undefined)
+        await run()
+        response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(body)
+      })
+    meanwhile(() => put(id, 'value-three', 'AWSPENDING'))
+    expect(await errorOf(open().promote(id))).toMatchObject({ code: 'conflict', secret: id, provider: 'aws' })
+    expect((await open().schedule(id)).versions[first]).toEqual(['AWSCURRENT'])
+    meanwhile(() => open().discard(id))
+    expect(await errorOf(open().promote(id))).toMatchObject({ code: 'conflict' })
+    await open().promote(id, { version: second })
+    meanwhile(() => put(id, 'value-four'))
+    expect(await errorOf(open().rollBack(id))).toMatchObject({ code: 'conflict' })
+  })
+
+  it('is put back where the move behind it fails', async () => {
+    const { id } = await create()
+    const second = await put(id, 'value-two', 'AWSPENDING')
+    let moves = 0
+    proxy.spoil(failing(400, 'AccessDeniedException'), ({ headers }) => String(headers['x-amz-target']).endsWith('UpdateSecretVersionStage') && (moves += 1) === 2)
+    expect(await errorOf(open().promote(id))).toMatchObject({ code: 'denied', deniedBy: 'backend', message: expect.stringContaining('UpdateSecretVersionStage') as string })
+    expect((await open().schedule(id)).versions[second]).toEqual(['AWSPENDING'])
+  })
+})
+
+it('a rotation that another has taken the place of has ended', async () => {
+  const { id, version: first } = await create()
+  let rotated = ''
+  proxy.spoil(
+    async (_, response, answer) => {
+      const body = await answer()
+      const { VersionIdsToStages: stages } = JSON.parse(body.toString()) as { VersionIdsToStages: Record<string, string[]> }
+      // Nobody looks before the next one is there.
+      rotated = Object.keys(stages).find((version) => version !== first && stages[version]?.includes('AWSCURRENT') === true) ?? ''
+      if (rotated !== '') {
+        proxy.spoil(undefined)
+        await put(id, 'value-after')
+      }
+      response.writeHead(200, { 'content-type': 'application/x-amz-json-1.1' }).end(rotated === '' ? body : '{"VersionIdsToStages":{}}')
+    },
+    ({ headers }) => String(headers['x-amz-target']).endsWith('DescribeSecret'),
+  )
+  expect((await open().rotate(id, { functionArn: functionOf('rotate'), wait: '20s' })).version).toBe(rotated)
+})
+
 it('a schedule is read out', async () => {
   const { id, version } = await create()
   expect(await open().schedule(id)).toEqual({ isEnabled: false, versions: { [version]: ['AWSCURRENT'] } })
@@ -159,18 +223,31 @@ it('a call ends with its time and with its signal, and nothing of AWS is in its 
   expect(await errorOf(open().restore(id))).toMatchObject({ code: 'unavailable' })
 })
 
-describe('what is none of AWS', () => {
+describe('what is not one that AWS takes', () => {
   it.each<[string, object]>([
     ['every is a bare number', { every: 30 }],
-    ['every is none of AWS', { every: '36h' }],
+    ['every is not one that AWS takes', { every: '36h' }],
     ['expression stands beside `every`', { every: '30d', expression: 'rate(30 days)' }],
-    ['expression is none of AWS', { expression: 'canary' }],
+    ['expression is not one that AWS takes', { expression: 'canary' }],
     ['window is of no schedule', { window: '3h' }],
-    ['window is none of AWS', { every: '30d', window: '90m' }],
+    ['window is not one that AWS takes', { every: '30d', window: '90m' }],
     ['wait is not a duration', { wait: 'canary' }],
     ['functionArn is empty', { functionArn: '' }],
+    ['functionArn is malformed', { functionArn: 'canary' }],
+    ['options.waits is not an option; did you mean "wait"?', { waits: '5m' }],
+    ['options is not an object', null as never],
+    ['options.signal is no AbortSignal', { signal: {} }],
   ])('%s', async (told, call) => {
     expect(await errorOf(open().rotate('id', call))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining(`keyward: ${told}`) as string })
+  })
+
+  it('is not left out of what is done', async () => {
+    const { id } = await create()
+    await put(id, 'value-two', 'AWSPENDING')
+    expect(await errorOf(open().promote(id, { versoin: 'x' } as never))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining('"version"') as string })
+    for (const version of ['constructor', '__proto__', randomUUID()])
+      expect(await errorOf(open().promote(id, { version }))).toMatchObject({ code: 'not-found', reason: 'no-such-version' })
+    expect(Object.values((await open().schedule(id)).versions)).toEqual(expect.arrayContaining([['AWSPENDING'], ['AWSCURRENT']]))
   })
 
   it('is an option of another thing', () => {
