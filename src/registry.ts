@@ -1,5 +1,6 @@
 /** Kind to module: literal imports, so that every bundler carries the provider that an app uses and none that it does not. */
 import type { AwsOptions } from '../providers/aws/options.js'
+import type { AzureOptions } from '../providers/azure/options.js'
 import type { VaultOptions } from '../providers/vault/options.js'
 import type { ProviderFactory, SecretProvider } from './provider.js'
 
@@ -10,7 +11,7 @@ export interface BuiltInProviders {
   dotenv: { directory?: string; files?: readonly string[]; environment?: string; expand?: boolean; processEnv?: 'first' | 'last' | 'never' }
   vault: VaultOptions
   aws: AwsOptions
-  azure: { vaultUrl?: string }
+  azure: AzureOptions
 }
 export type ProviderKind = keyof BuiltInProviders
 export type ProviderChoice = SecretProvider | ProviderFactory | ProviderKind | { [Kind in ProviderKind]: { name: Kind } & BuiltInProviders[Kind] }[ProviderKind]
@@ -18,13 +19,13 @@ export type ProviderChoice = SecretProvider | ProviderFactory | ProviderKind | {
 /** What exports the factory under the kind's own name, and the names of its options, for the check at the door: the module itself is loaded at the first read. */
 type Registered<Kind extends ProviderKind> = readonly [load: () => Promise<Readonly<Record<Kind, (options: never) => ProviderFactory>>>, options: string]
 
-/** Azure is declared, and not part of this version. */
-const registry: { readonly [Kind in Exclude<ProviderKind, 'azure'>]: Registered<Kind> } = {
+const registry: { readonly [Kind in ProviderKind]: Registered<Kind> } = {
   memory: [() => import('../providers/memory/index.js'), 'secrets'],
   env: [() => import('../providers/env/index.js'), 'prefix'],
   dotenv: [() => import('../providers/dotenv/index.js'), 'directory files environment expand processEnv'],
   vault: [() => import('../providers/vault/index.js'), 'address namespace mount token auth tls parameters agents client'],
   aws: [() => import('../providers/aws/index.js'), 'region endpoint profile credentials account recoveryWindow rotationDates kmsKeys agents localProvider client'],
+  azure: [() => import('../providers/azure/index.js'), 'vaultUrl credential agents tags serviceVersion allowInsecureEmulator'],
 }
 
 export const availableKinds = Object.keys(registry)

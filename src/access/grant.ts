@@ -38,12 +38,12 @@ export interface CheckedGrant {
   readonly labels: Readonly<Record<string, string>> | undefined
 }
 
-const grantKeys = ['agent', 'tool', 'allow', 'deny', 'versions', 'expiresIn', 'maxReads', 'enforcement', 'labels'] as const
+const grantKeys = 'agent tool allow deny versions expiresIn maxReads enforcement labels'.split(' ')
 
 /** @throws SecretError `invalid-config` that names the key and what is expected. */
 export function checkGrant(value: unknown, option = 'grant'): CheckedGrant {
   const grant = checkObject(value, option, grantKeys)
-  const { agent, tool, allow, deny, versions, expiresIn, maxReads, enforcement, labels } = grant as { [Key in (typeof grantKeys)[number]]?: unknown }
+  const { agent, tool, allow, deny, versions, expiresIn, maxReads, enforcement, labels } = grant as { [Key in keyof Grant]?: unknown }
   if (enforcement !== undefined && enforcement !== 'backend') throw invalidConfig(`${option}.enforcement`, 'is not understood', "'backend', or none")
   return {
     agent: agent === undefined ? undefined : checkLabel(agent, `${option}.agent`),

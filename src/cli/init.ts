@@ -16,9 +16,8 @@ const backends = {
   env: 'environment variables, which something else sets',
   vault: 'HashiCorp Vault or OpenBao',
   aws: 'AWS Secrets Manager',
+  azure: 'Azure Key Vault',
 } as const
-
-const clients: Readonly<Partial<Record<keyof typeof backends, string>>> = { vault: 'node-vault', aws: '@aws-sdk/client-secrets-manager' }
 
 export function addInit(program: Command): Command {
   return program
@@ -48,8 +47,8 @@ export function addInit(program: Command): Command {
         if (isForced && files.some(({ path, action }) => path.endsWith('.json') && action !== 'kept')) output.warn('this runtime loads no TypeScript, so the config is JSON.')
         if (isForced && files.some(({ path }) => /\.m?ts$/.test(path)))
           output.warn('this runtime loads no TypeScript, and the config that is here needs it: use Node 22.18 or later, or replace it by one in JSON.')
-        const client = clients[provider as keyof typeof clients]
-        if (client !== undefined) output.note(`this backend needs its client beside keyward: \`npm install ${client}\`.`)
+        if (!['dotenv', 'env'].includes(provider))
+          output.note('this backend needs a client of its own beside keyward: docs/providers.md names it, and so does the first read without it.')
         if (!isInstalled) output.warn('the config imports keyward, which is not installed here: `npm install keyward`.')
         return exitCodes.ok
       }),

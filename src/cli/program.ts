@@ -1,6 +1,6 @@
 /** All verbs, and what holds for each of them. */
 import { Command, CommanderError } from 'commander'
-import { suggest } from '../errors/check.js'
+import { nearest } from '../errors/nearest.js'
 import { addGlobalOptions } from './call.js'
 import { addCompletion } from './completion.js'
 import { addDelete } from './delete.js'
@@ -58,7 +58,8 @@ function createProgram(version: string): Command {
 function demandVerb(program: Command, verb: string | undefined): void {
   const verbs = program.commands.map((command) => command.name())
   if (verb === undefined || verbs.includes(verb)) return
-  throw new CommandError('usage', `there is no such verb; ${suggest(verb, verbs)}there are ${verbs.join(', ')}.`)
+  const meant = nearest(verb, verbs)
+  throw new CommandError('usage', `there is no such verb; ${meant === undefined ? '' : `did you mean "${meant}"? `}there are ${verbs.join(', ')}.`)
 }
 
 function asUsage({ message }: CommanderError): CommandError {

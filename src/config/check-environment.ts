@@ -19,11 +19,6 @@ const misplaced = {
   clock: ['is not part of a config', 'createSecrets() where a clock is injected'],
 } as const
 
-/** Of kinds that are declared and not part of this version: an environment that is not the chosen one may name them. */
-const optionsOfLater: Readonly<Record<string, readonly string[]>> = { azure: ['vaultUrl'] }
-
-const kinds = [...availableKinds, ...Object.keys(optionsOfLater)]
-
 /** Checks and copies. Instances, factories and audit sinks stay what they are. */
 export function checkEnvironments(value: unknown, path: string, declared: Plain | undefined): Readonly<Record<string, EnvironmentOptions>> {
   const environments = checkPlain(value, path)
@@ -39,7 +34,7 @@ export function checkEnvironments(value: unknown, path: string, declared: Plain 
 function checkEnvironment(value: unknown, path: string, declared: Plain | undefined): EnvironmentOptions {
   const options = checkKnown(value, path, environmentKeys, misplaced)
   if (!Object.hasOwn(options, 'provider'))
-    throw invalidConfig(`${path}.provider`, 'is missing', `${oneOf(undefined, kinds)}, an object with such a \`name\` and its options, a factory or a provider`)
+    throw invalidConfig(`${path}.provider`, 'is missing', `${oneOf(undefined, availableKinds)}, an object with such a \`name\` and its options, a factory or a provider`)
   const checks: Record<string, (of: unknown, at: string) => unknown> = {
     provider: checkProviders,
     providers: (of, at) =>
@@ -71,17 +66,17 @@ function checkChoice(value: unknown, path: string): unknown {
   if (typeof value === 'string') return checkKind(value, path)
   if (typeof value === 'object' && value !== null && 'get' in value && typeof value.get === 'function') return value
   if (!isPlain(value))
-    throw invalidConfig(path, 'is not a provider', `${oneOf(undefined, kinds)}, an object with such a \`name\` and its options, a factory or an object with \`get\``)
+    throw invalidConfig(path, 'is not a provider', `${oneOf(undefined, availableKinds)}, an object with such a \`name\` and its options, a factory or an object with \`get\``)
   const { name, ...given } = checkPlain(value, path)
-  if (name === undefined) throw invalidConfig(`${path}.name`, 'is missing', oneOf(undefined, kinds))
+  if (name === undefined) throw invalidConfig(`${path}.name`, 'is missing', oneOf(undefined, availableKinds))
   const kind = checkKind(name, `${path}.name`)
-  checkKeys(given, path, ['name', ...(registered(kind)?.options ?? optionsOfLater[kind] ?? [])])
+  checkKeys(given, path, ['name', ...(registered(kind)?.options ?? [])])
   return table([['name', kind], ...Object.entries(given).flatMap(([key, of]) => (of === undefined ? [] : [[key, copyData(of)] as const]))])
 }
 
 function checkKind(value: unknown, path: string): string {
-  if (typeof value === 'string' && kinds.includes(value)) return value
-  throw invalidConfig(path, 'is not a kind of provider', oneOf(typeof value === 'string' ? value : undefined, kinds))
+  if (typeof value === 'string' && availableKinds.includes(value)) return value
+  throw invalidConfig(path, 'is not a kind of provider', oneOf(typeof value === 'string' ? value : undefined, availableKinds))
 }
 
 function checkReferences(value: unknown, path: string, declared: Plain | undefined): Plain {

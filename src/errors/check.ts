@@ -62,9 +62,10 @@ export function checkList(value: unknown, option: string): readonly unknown[] {
   return [...(value as unknown[])]
 }
 
+/** What stands before what is expected, where something known is near. */
 export function suggest(given: string, known: Iterable<string>): string {
   const match = nearest(given, known)
-  return match === undefined ? '' : `did you mean "${match}"? `
+  return match === undefined ? '' : `did you mean "${match}"? Expected `
 }
 
 /** A key as a message may show it: short, and free of what moves a terminal or hides text. */

@@ -20,7 +20,7 @@ export const codes: ReadonlySet<unknown> = new Set(Object.keys(said))
 const fixes: Readonly<Partial<Record<SecretErrorCode, string>>> = {
   'not-found': 'Check the name, the `references` of this environment and KEYWARD_ENV, or give `default`',
   unauthenticated: "Check the provider's credentials in its options and environment variables",
-  throttled: 'Raise `cache.ttl`, or ask the backend for a higher quota',
+  throttled: 'Raise `cache.ttl`, or the quota of the backend',
   unavailable: 'Check that the backend can be reached from here; `cache.staleIfError` bounds how long an outage is survived',
   timeout: 'Raise `timeout`, or check the network between here and the backend',
   closed: 'Call close() last, or make new ones with createSecrets()',
@@ -39,7 +39,7 @@ const deniedFixes: Readonly<Record<string, string>> = {
   expired: 'The scope has expired: make a new one, or a longer `expiresIn`',
   tool: "To write, delete, list or check is no tool's to do: do it outside of tools, or in a callback that was bound there with bindScope() of keyward/agents",
   'tool-ended': 'The call of the tool in which this began has ended: await what the tool starts, or bind what outlives it outside of tools with bindScope() of keyward/agents',
-  'outside-tools': "`outsideTools: 'deny'` refuses reads outside of tools: read inside a tool, or in a callback that was bound with bindScope() of keyward/agents",
+  'outside-tools': "`outsideTools: 'deny'` refuses reads outside of tools: read inside a tool, or in a callback that was bound there with bindScope() of keyward/agents",
   'reads-used-up': 'The reads of the scope are used up: make a new one, or a larger `maxReads`',
 }
 

@@ -97,9 +97,7 @@ export function createError(failure: Failure | CleanFailure, context: ErrorConte
 
 /** An option, name, reference or grant that is not what it has to be. Says which, what was wrong and what is expected, never what was given. */
 export function invalidConfig(option: string, wrong: string, expected?: string): SecretError {
-  const hint = /^(did you mean "[^"]*"\?) (.*)$/s.exec(expected ?? '')
-  const wanted = hint === null ? `expected ${expected}` : `${hint[1]} Expected ${hint[2]}`
-  const text = `${option} ${wrong}${expected === undefined ? '' : `; ${wanted}`}.`
+  const text = `${option} ${wrong}${expected === undefined ? '' : `; ${expected.startsWith('did you') ? '' : 'expected '}${expected}`}.`
   // The text is the fix as well, so that it is not lost where a read tells the error again with its name.
   return createError({ code: 'invalid-config', fix: text }, { message: `keyward: ${text}` })
 }

@@ -3,8 +3,8 @@ import { checkCount, checkDuration, checkObject } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { CachePolicy } from './cache.js'
 
-const durations = ['ttl', 'staleWhileRevalidate', 'staleIfError', 'negativeTtl'] as const
 const defaults: CachePolicy = { ttl: 300_000, staleWhileRevalidate: 0, staleIfError: 3_600_000, negativeTtl: 5_000 }
+const durations = Object.keys(defaults) as readonly (keyof CachePolicy)[]
 
 export interface CacheSettings {
   /** False: nothing is kept; reads still join calls in flight. */

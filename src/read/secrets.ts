@@ -32,8 +32,8 @@ export interface RootContext {
   origin?: string | undefined
 }
 
-const optionKeys = ['provider', 'providers', 'references', 'secrets', 'cache', 'timeout', 'retry', 'audit', 'authorize', 'outsideTools', 'environment', 'clock']
-const policyKeys = ['description', 'origins', 'methods', 'paths', 'inject', 'rotateEvery', 'cache']
+const optionKeys = 'provider providers references secrets cache timeout retry audit authorize outsideTools environment clock'.split(' ')
+const policyKeys = 'description origins methods paths inject rotateEvery cache'.split(' ')
 
 /**
  * Secrets from one provider or several. Nothing is loaded or called before the first read.

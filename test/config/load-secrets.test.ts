@@ -95,13 +95,6 @@ describe('loadSecrets', () => {
     expect(secrets.environment).toBe('local')
   })
 
-  it('minds a provider that is not part of this version in the chosen environment alone', async () => {
-    const later: KeywardConfig = { environments: { production: { provider: 'azure' }, development: { provider: 'env' } } }
-    await using secrets = await loadSecrets({ config: later, environment: 'development' })
-    expect(secrets.environment).toBe('development')
-    await expect(loadSecrets({ config: later, environment: 'production' })).rejects.toThrow(/^keyward: config: environments\.production\.provider/)
-  })
-
   it.each([
     ['a misspelt option', { enviroment: canary }, 'loadSecrets: enviroment is not an option; did you mean "environment"?'],
     ['an environment of no type', { environment: [canary] }, 'loadSecrets: environment is not a string'],

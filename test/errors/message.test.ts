@@ -165,7 +165,7 @@ describe('the message of a mistake in the options names the option and what is e
     ['an environment', { provider, environment: '' }, ['environment']],
     ['who is asked', { provider, authorize: true }, ['authorize', 'a function']],
     ['where may be read', { provider, outsideTools: 'refuse' }, ['outsideTools', "'allow' or 'deny'"]],
-    ['a later provider', { provider: 'azure' }, ['of this version', 'memory, env, dotenv, vault']],
+    ['a provider that there is not', { provider: 'gcp' }, ['of this version', 'memory, env, dotenv, vault, aws, azure']],
   ])('%s', async (_what, options, said) => {
     const error = await errorOf(() => createSecrets<string>(options as SecretsOptions))
     expect(error.code).toBe('invalid-config')

@@ -11,6 +11,7 @@ const valuesOf: Readonly<Record<string, string>> = {
   'read-a-secret.ts': '.env.example',
   'vault-in-production/main.ts': 'vault-in-production/development.env',
   'aws-in-production/main.ts': 'aws-in-production/development.env',
+  'one-agent-four-backends/agent.ts': 'one-agent-four-backends/development.env',
 }
 
 /** How every value in the examples begins, so that one that is printed can be found. */
@@ -80,6 +81,7 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'development: researcher reads OPENAI_API_KEY from dotenv, reference OPENAI_API_KEY (26 characters), held to it by the process',
     'development: billing reads STRIPE_KEY from dotenv, reference STRIPE_KEY (37 characters), held to it by the process',
   ],
+  'one-agent-four-backends/agent.ts': ['the researcher has a key of 21 characters for the model, and one of 21 to search with', 'and is refused the one for payments: denied'],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
   'rotate-by-hand.ts': [
     'memory: has all that the config asks for',

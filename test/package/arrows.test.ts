@@ -37,7 +37,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 const doors: Readonly<Record<string, string>> = { 'src/redaction/index.ts': 'redaction-door' }
 
 /** Types that a room may use of one that is above it. */
-const typesFromAbove: Readonly<Record<string, readonly string[]>> = { redaction: ['src/read/types.ts'], registry: ['providers/aws/options.ts', 'providers/vault/options.ts'] }
+const typesFromAbove: Readonly<Record<string, readonly string[]>> = {
+  redaction: ['src/read/types.ts'],
+  registry: ['providers/aws/options.ts', 'providers/azure/options.ts', 'providers/vault/options.ts'],
+}
 
 /** What parses, and what asks. */
 const packagesOfCommandLine = ['commander', '@clack/prompts']

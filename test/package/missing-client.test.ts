@@ -42,6 +42,17 @@ describe('the client of a provider', () => {
     expect(output).not.toContain('not-a-real-token')
   })
 
+  it.each([
+    ['@aws-sdk/client-secrets-manager', `{ name: 'aws', region: 'eu-west-1', credentials: { accessKeyId: 'not-a-real-token', secretAccessKey: 'not-a-real-token' } }`],
+    ['@azure/keyvault-secrets', `{ name: 'azure', vaultUrl: 'https://localhost:1', credential: { method: 'azure-cli' } }`],
+  ])('that is missing is named: %s', async (client, provider) => {
+    await app.write('cloud.mjs', source.replace("{ name: 'dotenv', processEnv: 'never' }", provider))
+    const output = await app.node('cloud.mjs')
+    expect(output).toMatch(/^invalid-config /)
+    expect(output).toContain(`"${client}" is not installed. Run \`npm install ${client}\``)
+    expect(output).not.toContain('not-a-real-token')
+  })
+
   it('that one way to log in needs is named when it is used', async () => {
     await symlink(join(root, 'node_modules/node-vault'), join(app.directory, 'node_modules/node-vault'))
     await app.write('vault.mjs', source.replace("{ name: 'dotenv', processEnv: 'never' }", "{ name: 'vault', address: 'http://127.0.0.1:1', auth: { method: 'aws' } }"))

@@ -16,7 +16,7 @@ it('the core stays below its ceiling', async () => {
     minify: true,
     format: 'esm',
     platform: 'node',
-    external: ['dotenv', 'node-vault', '@aws-sdk/client-secrets-manager', '@aws-sdk/client-sts', '@opentelemetry/api'],
+    external: ['dotenv', 'node-vault', '@aws-sdk/client-secrets-manager', '@aws-sdk/client-sts', '@azure/identity', '@azure/keyvault-secrets', '@opentelemetry/api'],
     outdir: join(root, 'out'),
     absWorkingDir: root,
     write: false,

@@ -45,7 +45,9 @@ export const writes: CaseTable = {
     if (!(await canPut(trial, { value: createCanary((core) => core.padEnd(65_536, '.')).value }))) return
     const { id } = trial.locate(trial.name('PUT_LARGE'))
     const { value } = createCanary((core) => core.padEnd(65_536, 'keyward 64 KiB '))
-    await expectStored(trial, id, value, (await write(trial, id, value)).version)
+    // A backend may keep less, and then says so.
+    const put = await unlessRefused(trial.provider, write(trial, id, value), 'a put of 64 KiB', refusals)
+    if (put !== undefined) await expectStored(trial, id, value, put.result.version)
   },
 
   async 'put bytes'(trial) {

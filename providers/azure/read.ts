@@ -1,0 +1,109 @@
+/** Reading secrets: https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret. */
+import type { SecretProperties } from '@azure/keyvault-secrets'
+import { SecretNotFoundError } from '../../src/errors/secret-error.js'
+import type { CallContext, Clock, SecretRequest, SecretValue, SecretVersion } from '../../src/provider.js'
+import type { VaultClient } from './client.js'
+import { VaultAnswerError } from './failure.js'
+import { checkId, isVersion } from './name.js'
+
+export type Description = Omit<SecretVersion, 'value'>
+
+/** What bytes are written with: the service keeps texts alone. */
+export const bytesType = 'application/octet-stream;base64'
+
+export async function readSecret(client: VaultClient, clock: Clock, { id, version }: SecretRequest, context: CallContext): Promise<SecretVersion> {
+  const name = checkId(id)
+  demandVersion(version)
+  const ask = client.run(context, (vault, options) => vault.getSecret(name, version === undefined ? options : { ...options, version }))
+  const { value, properties } = await ask.catch((error: unknown) => orDeleted(client, name, error, context))
+  // A vault that answers with another one is none.
+  if (value === undefined || properties.name.toLowerCase() !== name.toLowerCase() || (version !== undefined && properties.version?.toLowerCase() !== version.toLowerCase()))
+    throw new VaultAnswerError(400, {})
+  demandValid(properties, clock)
+  return { value: valueOf(value, properties.contentType), ...describe(properties) }
+}
+
+/** @throws SecretNotFoundError for a version that cannot be, which the service refuses as a request that is none. */
+export function demandVersion(version: string | undefined): void {
+  if (version !== undefined && !isVersion(version)) throw new SecretNotFoundError({ code: 'not-found', fix: 'Versions of Key Vault have 32 hexadecimal digits' })
+}
+
+/** The service hands over what is over or has not begun: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations. */
+function demandValid({ expiresOn, notBefore, enabled }: SecretProperties, clock: Clock): void {
+  const now = clock.now()
+  if (enabled === false) throw new SecretNotFoundError({ code: 'not-found', reason: 'disabled', fix: 'This version is disabled: enable it, or write a new one' })
+  if (expiresOn !== undefined && expiresOn.getTime() <= now) throw new SecretNotFoundError({ code: 'not-found', reason: 'expired', at: expiresOn, fix: 'Write a new version' })
+  if (notBefore !== undefined && notBefore.getTime() > now)
+    throw new SecretNotFoundError({ code: 'not-found', reason: 'not-yet-valid', at: notBefore, fix: 'It begins later: check its activation date, and the clock of this machine' })
+}
+
+function valueOf(text: string, contentType: string | undefined): SecretValue {
+  const isBytes = contentType?.replaceAll(' ', '').toLowerCase() === bytesType && /^(?:[\w+/]{4})*(?:[\w+/]{2}==|[\w+/]{3}=)?$/.test(text)
+  return isBytes ? new Uint8Array(Buffer.from(text, 'base64')) : text
+}
+
+function describe({ version, contentType, createdOn, expiresOn }: SecretProperties): Description {
+  return {
+    ...(version === undefined ? {} : { version }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(createdOn === undefined ? {} : { createdAt: createdOn }),
+    ...(expiresOn === undefined ? {} : { expiresAt: expiresOn }),
+  }
+}
+
+/**
+ * What is deleted is not found, and is asked for once among what is deleted, where the identity may.
+ * @throws SecretNotFoundError with when it was, else what was given.
+ */
+async function orDeleted(client: VaultClient, name: string, error: unknown, context: CallContext): Promise<never> {
+  if (!(error instanceof VaultAnswerError) || error.status !== 404 || error.code === undefined) throw error
+  const deleted = await client.run(context, (vault, options) => vault.getDeletedSecret(name, options)).catch(() => undefined)
+  context.signal.throwIfAborted()
+  if (deleted?.deletedOn === undefined) throw error
+  throw new SecretNotFoundError({
+    code: 'not-found',
+    reason: 'deleted',
+    at: deleted.deletedOn,
+    fix: 'The secret was deleted: `versions(…).recover` of keyward/providers/azure brings it back',
+  })
+}
+
+/** All of them, in no certain order. */
+export function versionsOf(client: VaultClient, name: string, context: CallContext): Promise<readonly SecretProperties[]> {
+  return client.run(context, async (vault, options) => {
+    const found: SecretProperties[] = []
+    for await (const one of vault.listPropertiesOfSecretVersions(name, options)) found.push(one)
+    return found
+  })
+}
+
+/** By the list of its versions, which needs no value. */
+export async function describeSecret(client: VaultClient, clock: Clock, request: SecretRequest, context: CallContext): Promise<Description> {
+  const name = checkId(request.id)
+  demandVersion(request.version)
+  const versions = await versionsOf(client, name, context).catch((error: unknown) => orDeleted(client, name, error, context))
+  const newest = Math.max(...versions.map(({ createdOn }) => createdOn?.getTime() ?? 0))
+  const candidates = versions.filter(({ version, createdOn }) => (request.version === undefined ? (createdOn?.getTime() ?? 0) === newest : version === request.version))
+  const [only, another] = candidates
+  if (only === undefined) throw new SecretNotFoundError({ code: 'not-found', fix: 'The secret has no such version' })
+  // Their times have whole seconds: of two of one second only a read tells which is served.
+  if (another !== undefined) {
+    const { value: _, ...description } = await readSecret(client, clock, request, context)
+    return description
+  }
+  demandValid(only, clock)
+  return describe(only)
+}
+
+/** All whose names begin so, page by page. */
+export async function* listSecrets(client: VaultClient, prefix: string, context: CallContext): AsyncGenerator<Description & { id: string }> {
+  const pages = await client.run(context, async (vault, options) => vault.listPropertiesOfSecrets(options).byPage())
+  for (;;) {
+    const { done, value: page } = await client.run(context, () => pages.next())
+    if (done === true) return
+    for (const properties of page) {
+      const { version: _, ...description } = describe(properties)
+      if (properties.name.toLowerCase().startsWith(prefix.toLowerCase())) yield { id: properties.name, ...description }
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/** A vault that fails in every way: the right code, in bounded time, with no token or value anywhere, and all is well once the vault is. */
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { azure } from '../../../providers/azure/index.js'
+import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { faults, status, type Fault } from '../../servers/fault-proxy.js'
+import { errorWithout, survivesFaults, type FaultCase } from '../faulty.js'
+import { closeAfterEach } from '../opened.js'
+import { startVault, type Started } from './setup.js'
+
+const value = 'canary-value-4f9d2b7a81c6'
+let started: Started
+beforeAll(async () => {
+  started = await startVault()
+  for (const name of ['key', 'held', 'other']) started.vault.secrets.make(name).put(value, {})
+}, 60_000)
+afterAll(() => started.stop())
+
+const kept = closeAfterEach()
+const events: AuditEvent[] = []
+afterEach(() => {
+  started.vault.spoil(undefined)
+  events.length = 0
+})
+const open = (more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> =>
+  kept(createSecrets<string>({ provider: azure(started.options), retry: false, timeout: '2s', audit: (event) => void events.push(event), ...more }))
+const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([started.app.secret, value, 'canary', 'sign in to', 'eyJ'], promise, events)
+
+/** As https://learn.microsoft.com/azure/key-vault/general/rest-error-codes words a failure. */
+const failing = (code: number, name: string, inner?: string, headers: Readonly<Record<string, string>> = {}): Fault =>
+  status(
+    code,
+    { 'x-ms-request-id': 'request-of-the-tests', ...headers },
+    JSON.stringify({ error: { code: name, message: 'canary of the server', ...(inner === undefined ? {} : { innererror: { code: inner } }) } }),
+  )
+
+const cases: readonly FaultCase[] = [
+  ['429', failing(429, 'Throttled', undefined, { 'retry-after': '7' }), { code: 'throttled', status: 429, retryAfter: 7_000, requestId: 'request-of-the-tests' }],
+  ['429 of a proxy', status(429, { 'retry-after': '7' }, 'slow down'), { code: 'throttled', status: 429, retryAfter: 7_000 }],
+  ['500', failing(500, 'InternalServerError'), { code: 'unavailable', status: 500 }],
+  ['503', failing(503, 'ServiceUnavailable'), { code: 'unavailable', status: 503 }],
+  ['503 with nothing', status(503, {}, ''), { code: 'unavailable', status: 503 }],
+  ['403 by its roles', failing(403, 'Forbidden', 'ForbiddenByRbac'), { code: 'denied', reason: 'ForbiddenByRbac', deniedBy: 'backend' }],
+  ['403 by a policy', failing(403, 'Forbidden', 'AccessDenied'), { code: 'denied', reason: 'AccessDenied' }],
+  [
+    '403 of its firewall',
+    failing(403, 'Forbidden', 'ForbiddenByFirewall'),
+    { code: 'denied', reason: 'ForbiddenByFirewall', message: expect.stringContaining('firewall') as string },
+  ],
+  ['403 of its network', failing(403, 'Forbidden', 'ForbiddenByConnection'), { code: 'denied', reason: 'ForbiddenByConnection' }],
+  ['401 once more', failing(401, 'Unauthorized'), { code: 'unauthenticated', status: 401 }],
+  ['400', failing(400, 'BadParameter'), { code: 'unsupported', status: 400 }],
+  ['409', failing(409, 'Conflict', 'ObjectIsBeingDeleted'), { code: 'conflict', reason: 'ObjectIsBeingDeleted' }],
+  ['somewhere else', status(307, { location: 'https://localhost:1/canary' }), { code: 'unavailable', reason: 'redirected' }],
+  ['a page of HTML', faults.html, { code: 'unavailable', reason: 'not-json' }],
+  ['a page of HTML with 403', status(403, { 'content-type': 'text/html' }, '<html>sign in to the network</html>'), { code: 'unavailable', reason: 'not-json' }],
+  ['JSON of somebody else with 404', status(404, {}, '{"message":"canary"}'), { code: 'unavailable', reason: 'not-json' }],
+  ['404 with nothing that calls itself JSON', status(404, {}, ''), { code: 'unavailable', reason: 'not-json' }],
+  ['an error with 200', failing(200, 'BadParameter'), { code: 'unavailable', reason: 'not-json' }],
+  [
+    'another secret',
+    async (_, response, answer) =>
+      void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end((await answer()).toString().replace('/secrets/key/', '/secrets/other/').replace('/secrets/held/', '/secrets/other/')),
+    { code: 'unavailable' },
+  ],
+  ['nothing at all', status(200, {}, ''), { code: 'unavailable' }],
+  ['JSON that is cut', faults.cutText, { code: 'unavailable' }],
+  ['a connection that is cut', faults.cutConnection, { code: 'unavailable' }],
+  ['a connection that is reset', faults.reset, { code: 'unavailable' }],
+  ['nothing', faults.hang, { code: 'timeout' }],
+  ['a byte a second', faults.slow, { code: 'timeout' }],
+]
+
+survivesFaults('a vault', cases, { value, open, spoil: (fault) => started.vault.spoil(fault), errorOf })
+
+it('one call is one request, whatever it fails with', async () => {
+  const secrets = open({ cache: false })
+  await secrets.getSecret('key')
+  for (const fault of [failing(503, 'ServiceUnavailable'), failing(429, 'Throttled', undefined, { 'retry-after': '1' }), faults.reset]) {
+    await expect.poll(() => secrets.getSecret('key').catch(() => undefined), { timeout: 10_000 }).toBe(value)
+    const before = started.vault.seen.length
+    started.vault.spoil(fault)
+    await errorOf(secrets.getSecret('key'))
+    started.vault.spoil(undefined)
+    expect(started.vault.seen.length - before).toBe(1)
+  }
+})
+
+it('a call that is given up ends its request, and leaves no rejection behind', async () => {
+  const unheard: unknown[] = []
+  const hear = (reason: unknown): void => void unheard.push(reason)
+  process.on('unhandledRejection', hear)
+  try {
+    for (let turns = 0; turns < 12; turns += 1) {
+      const secrets = open({ cache: false })
+      await secrets.getSecret('key')
+      const read = secrets.getSecret('held').catch(() => undefined)
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+      await secrets.close()
+      await read
+    }
+    const closed = new Promise<void>((resolve) => started.vault.spoil((request) => void request.socket.on('close', () => resolve())))
+    const controller = new AbortController()
+    const read = open({ cache: false })
+      .getSecret('key', { signal: controller.signal })
+      .catch(() => undefined)
+    setTimeout(() => controller.abort(), 300)
+    await Promise.all([read, closed])
+    expect(unheard).toEqual([])
+  } finally {
+    process.off('unhandledRejection', hear)
+  }
+})
+
+it('a certificate that nobody vouches for is told as such', async () => {
+  const other = await startVault()
+  const { options } = other
+  await other.authority.close()
+  const { getCACertificates, setDefaultCACertificates } = await import('node:tls')
+  const before = getCACertificates()
+  setDefaultCACertificates(before.filter((one) => !one.includes(other.authority.certificate.trim().split('\n')[5]!)))
+  try {
+    const secrets = kept(createSecrets<string>({ provider: azure(options), retry: false }))
+    expect(await errorOf(secrets.getSecret('key'))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining('NODE_EXTRA_CA_CERTS') as string })
+  } finally {
+    setDefaultCACertificates(before)
+    await other.vault.stop()
+  }
+})

@@ -1,0 +1,226 @@
+/** Reading, listing and writing secrets of Key Vault, with the real SDK over TLS. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { azure, versions, type AzureOptions } from '../../../providers/azure/index.js'
+import { createSecrets, type AuditEvent, type RootSecrets } from '../../../src/index.js'
+import { closeAfterEach } from '../opened.js'
+import { startVault, type Started } from './setup.js'
+
+let started: Started
+beforeAll(async () => {
+  started = await startVault()
+}, 60_000)
+afterAll(() => started.stop())
+
+const kept = closeAfterEach()
+const events: AuditEvent[] = []
+afterEach(() => {
+  started.vault.spoil(undefined)
+  events.length = 0
+})
+function open(options: AzureOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
+  return kept(createSecrets<string>({ provider: azure({ ...started.options, ...options }), cache: false, retry: false, audit: (event) => void events.push(event), ...more }))
+}
+const put = (name: string, value: string, more: Parameters<ReturnType<typeof started.vault.secrets.make>['put']>[1] = {}): string => {
+  const { secrets } = started.vault
+  return (secrets.find(name) ?? secrets.make(name)).put(value, more).version
+}
+const requests = (): readonly string[] => started.vault.seen.map(({ method, path }) => `${method} ${path.split('?')[0]}`)
+
+describe('a secret', () => {
+  it('is text or bytes, with its version, its type and its dates', async () => {
+    const version = put('text', 'value of text', { contentType: 'text/plain', attributes: { exp: Math.floor(Date.now() / 1_000) + 3_600 } })
+    const secrets = open()
+    expect(await secrets.getSecret('text')).toBe('value of text')
+    expect(await secrets.describeSecret('text')).toMatchObject({ version, createdAt: expect.any(Date) as Date, expiresAt: expect.any(Date) as Date })
+    await secrets.putSecret('bytes', Uint8Array.from([0, 255, 7]))
+    expect(started.vault.secrets.find('bytes')?.versions[0]).toMatchObject({ value: 'AP8H', contentType: 'application/octet-stream;base64' })
+    expect(await secrets.getSecret('bytes', { as: 'bytes' })).toEqual(Uint8Array.from([0, 255, 7]))
+    // Of a certificate the service hands out base64 as text.
+    put('certificate', 'AP8H', { contentType: 'application/x-pkcs12' })
+    expect(await secrets.getSecret('certificate')).toBe('AP8H')
+  })
+
+  it('is read by a version, and by no other', async () => {
+    const first = put('versioned', 'first')
+    put('versioned', 'second')
+    const secrets = open({}, { references: { PINNED: `versioned?version=${first}` } })
+    expect(await secrets.getSecret('versioned')).toBe('second')
+    expect(await secrets.getSecret('versioned', { version: first })).toBe('first')
+    expect(await secrets.getSecret('PINNED')).toBe('first')
+    for (const version of ['0'.repeat(32), 'short', '../other']) await expect(secrets.getSecret('versioned', { version })).rejects.toMatchObject({ code: 'not-found' })
+    await expect(secrets.getSecret('versioned', { stage: 'current' })).rejects.toMatchObject({ code: 'unsupported' })
+  })
+
+  it('is found by a name with other marks, and by ids without case', async () => {
+    put('search-google-key', 'found')
+    const secrets = open({}, { references: { UPPER: 'SEARCH-GOOGLE-KEY', LOWER: 'search-google-key' }, cache: {} })
+    expect(await secrets.getSecret('search/google_key')).toBe('found')
+    const before = started.vault.seen.length
+    expect(await secrets.getSecrets(['UPPER', 'LOWER'])).toEqual({ UPPER: 'found', LOWER: 'found' })
+    expect(started.vault.seen.length).toBe(before)
+    await expect(secrets.scope({ allow: ['*'], deny: ['LOWER'] }).getSecret('UPPER')).rejects.toMatchObject({ code: 'denied', deniedBy: 'scope' })
+  })
+
+  it('whose name cannot be one is refused before anything is sent', async () => {
+    const secrets = open({}, { references: { DOTTED: 'a.b', LONG: 'x'.repeat(128), SLASHED: 'a/b' } })
+    const before = started.vault.seen.length
+    for (const name of ['a b', 'ä', 'a.b', 'x'.repeat(128), 'DOTTED', 'LONG', 'SLASHED']) {
+      await expect(secrets.getSecret(name)).rejects.toMatchObject({ code: 'unsupported', reason: 'name' })
+      await expect(secrets.putSecret(name, 'x')).rejects.toMatchObject({ code: 'unsupported' })
+    }
+    expect(started.vault.seen.length).toBe(before)
+    put('x'.repeat(127), 'longest')
+    expect(await secrets.getSecret('x'.repeat(127))).toBe('longest')
+  })
+
+  it('that is not there, disabled, over, not yet begun or deleted is not found, and told why', async () => {
+    const now = Math.floor(Date.now() / 1_000)
+    put('disabled', 'x', { attributes: { enabled: false } })
+    put('over', 'x', { attributes: { exp: now - 60 } })
+    put('later', 'x', { attributes: { nbf: now + 600 } })
+    put('gone', 'x')
+    const secrets = open()
+    await secrets.deleteSecret('gone')
+    for (const [name, expected] of Object.entries({
+      absent: { reason: undefined },
+      disabled: { reason: 'disabled' },
+      over: { reason: 'expired', at: new Date((now - 60) * 1_000) },
+      later: { reason: 'not-yet-valid', at: new Date((now + 600) * 1_000) },
+      gone: { reason: 'deleted', at: expect.any(Date) as Date },
+    })) {
+      await expect(secrets.getSecret(name)).rejects.toMatchObject({ name: 'SecretNotFoundError', code: 'not-found', ...expected })
+      await expect(secrets.describeSecret(name)).rejects.toMatchObject({ code: 'not-found', ...expected })
+    }
+  })
+
+  it('that the identity may not read is denied, with the name of why', async () => {
+    put('other', 'x')
+    started.vault.grant(started.app.clientId, { get: ['text'] })
+    try {
+      const secrets = open()
+      await expect(secrets.getSecret('other')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend', reason: 'ForbiddenByRbac', requestId: expect.any(String) as string })
+      await expect(secrets.putSecret('other', 'x')).rejects.toMatchObject({ code: 'denied' })
+      expect(await secrets.check()).toMatchObject({ azure: { ok: true } })
+    } finally {
+      started.vault.grant(started.app.clientId, { get: true, list: true, set: true, delete: true, recover: true, purge: true })
+    }
+  })
+})
+
+describe('a list', () => {
+  it('is of every page, and of what begins so', async () => {
+    for (let number = 0; number < 60; number += 1) put(`listed-${number}`, 'x')
+    put('other-listed', 'x')
+    const secrets = open()
+    const found: string[] = []
+    for await (const { name } of secrets.listSecrets({ prefix: 'listed-' })) found.push(name)
+    expect(found.toSorted()).toEqual(Array.from({ length: 60 }, (_, number) => `listed-${number}`).toSorted())
+  })
+
+  it('whose next page is somewhere else is not followed', async () => {
+    const elsewhere = await startVault()
+    try {
+      started.vault.spoil(
+        (_, response) =>
+          void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ value: [], nextLink: `${elsewhere.vault.address}/secrets?api-version=7.6` })),
+      )
+      await expect(open().listSecrets()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'unavailable' })
+      expect(elsewhere.vault.seen).toEqual([])
+    } finally {
+      await elsewhere.stop()
+    }
+  })
+})
+
+describe('a write', () => {
+  it('is a new version, with its type, its end and the tags of the app', async () => {
+    const secrets = open({ tags: { app: 'agents' } })
+    const expiresAt = new Date(Math.floor(Date.now() / 1_000) * 1_000 + 86_400_000)
+    const { version } = await secrets.putSecret('written', 'one', { expiresAt, contentType: 'text/plain' })
+    const { version: next } = await secrets.putSecret('written', { a: 1 })
+    expect(next).not.toBe(version)
+    const [first, second] = started.vault.secrets.find('written')!.versions
+    expect(first).toMatchObject({ version, value: 'one', contentType: 'text/plain', tags: { app: 'agents' }, attributes: { exp: expiresAt.getTime() / 1_000, enabled: true } })
+    expect(second).toMatchObject({ value: '{"a":1}', contentType: 'application/json' })
+    expect(await secrets.getSecret('written', { field: 'a' })).toBe('1')
+  })
+
+  it('of what Key Vault cannot hold, or do, is refused and changes nothing', async () => {
+    put('kept', 'kept')
+    const secrets = open()
+    await expect(secrets.putSecret('kept', 'x', { expiresAt: new Date('2038-01-19T03:14:08Z') })).rejects.toMatchObject({ code: 'unsupported', reason: 'expiresAt' })
+    await expect(secrets.putSecret('kept', 'x'.repeat(25_601))).rejects.toMatchObject({ code: 'unsupported', reason: 'too-large' })
+    await expect(secrets.putSecret('kept', 'x', { ifVersion: null })).rejects.toMatchObject({ code: 'unsupported', reason: 'ifVersion' })
+    await expect(secrets.putSecret('kept', 'x', { idempotencyKey: 'once' })).rejects.toMatchObject({ code: 'unsupported', reason: 'idempotencyKey' })
+    await expect(secrets.putSecret('kept', 'x', { stage: 'current' })).rejects.toMatchObject({ code: 'unsupported' })
+    expect(started.vault.secrets.find('kept')!.versions).toHaveLength(1)
+    const { version } = await secrets.putSecret('kept', 'x'.repeat(25_600), { expiresAt: new Date('2038-01-19T03:14:07Z') })
+    expect(started.vault.secrets.find('kept')!.find(version!)?.attributes.exp).toBe(2 ** 31 - 1)
+  })
+
+  it('never leaves the process before the vault has said what a token has to be for', async () => {
+    const secrets = open()
+    await Promise.all(Array.from({ length: 10 }, (_, number) => secrets.putSecret(`first-${number}`, `canary ${number}`)))
+    const bare = started.vault.seen.filter(({ path, isAuthenticated }) => path.includes('/first-') && !isAuthenticated)
+    expect(bare.map(({ body }) => body)).toEqual([''])
+  })
+
+  it('to a name that waits for its purge is a conflict, which recovery ends', async () => {
+    put('buried', 'x')
+    const secrets = open()
+    await secrets.deleteSecret('buried')
+    await expect(secrets.putSecret('buried', 'y')).rejects.toMatchObject({
+      code: 'conflict',
+      reason: 'ObjectIsDeletedButRecoverable',
+      message: expect.stringContaining('recover') as string,
+    })
+    const life = kept(versions(started.options as never))
+    await life.recover('buried')
+    expect(await secrets.getSecret('buried')).toBe('x')
+    await secrets.deleteSecret('buried')
+    await life.purge('buried')
+    await secrets.putSecret('buried', 'z')
+    expect(await secrets.getSecret('buried')).toBe('z')
+    await expect(secrets.deleteSecret('absent')).rejects.toMatchObject({ code: 'not-found' })
+  })
+})
+
+describe('versions', () => {
+  it('are listed, disabled, enabled and tagged', async () => {
+    const first = put('lived', 'first')
+    const second = put('lived', 'second')
+    const { credential, vaultUrl, allowInsecureEmulator } = started.options
+    const life = kept(versions({ credential: credential!, vaultUrl: vaultUrl!, allowInsecureEmulator: allowInsecureEmulator! }))
+    expect(new Map((await life.list('lived')).map(({ version, isEnabled }) => [version, isEnabled]))).toEqual(
+      new Map([
+        [first, true],
+        [second, true],
+      ]),
+    )
+    await life.disable('lived', second)
+    await life.setTags('lived', first, { stage: 'previous' })
+    const secrets = open()
+    await expect(secrets.getSecret('lived')).rejects.toMatchObject({ code: 'not-found', reason: 'disabled' })
+    expect(await secrets.getSecret('lived', { version: first })).toBe('first')
+    expect((await life.list('lived')).find(({ version }) => version === first)).toMatchObject({ tags: { stage: 'previous' } })
+    await life.enable('lived', second)
+    expect(await secrets.getSecret('lived')).toBe('second')
+    await expect(life.disable('lived', '0'.repeat(32))).rejects.toMatchObject({ code: 'not-found', secret: 'lived', provider: 'azure' })
+    await expect(life.disable('lived', first, { signl: 1 } as never)).rejects.toMatchObject({ code: 'invalid-config' })
+  })
+})
+
+it('watchSecret asks for the versions, and for no value', { timeout: 20_000 }, async () => {
+  put('watched', 'first')
+  const secrets = open({}, { cache: { ttl: '1s' } })
+  const before = started.vault.seen.length
+  const seen: string[] = []
+  for await (const { version } of secrets.watchSecret('watched')) {
+    seen.push(version!)
+    if (seen.length === 2) break
+    // Times have whole seconds.
+    setTimeout(() => put('watched', 'second'), 1_500)
+  }
+  expect(new Set(seen).size).toBe(2)
+  expect(new Set(requests().slice(before))).toEqual(new Set(['GET /secrets/watched/versions']))
+})
