@@ -67,6 +67,8 @@ export interface SecretProvider {
   readonly name: string
   /** What is not named here the core itself answers with `unsupported`. */
   readonly supports?: { version?: true; stage?: true }
+  /** Is what it has in this process or its files, so that reading asks nobody? Its values are then known to redaction before a tool runs. */
+  readonly local?: true
   get(request: SecretRequest, context: CallContext): Promise<SecretVersion>
   /** The core gathers what is asked for in one microtask, leaves out duplicates and what is not accepted, and cuts by `limit`. Same length and order. */
   readonly batch?: {

@@ -9,7 +9,7 @@ import { Tool } from './read/tool.js'
 import type { Secrets } from './read/types.js'
 import { shown } from './read/shown.js'
 import { requireView } from './read/require-view.js'
-import { openView } from './read/view.js'
+import { openView, type View } from './read/view.js'
 
 export type GetSecret = Secrets['getSecret']
 
@@ -19,6 +19,8 @@ export type Place = AmbientScope | null
 /** One call of a tool. */
 export interface ToolCall {
   readonly place: Place
+  /** Settles when redaction knows what the tool could say of secrets that are here and that nobody has read: to be waited for before it runs. */
+  readonly ready: Promise<void>
   /** Ends the scope at once: for reads in flight, for what the tool left behind, and for what was made in it. */
   readonly end: () => void
 }
@@ -53,8 +55,13 @@ export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly
   return () => {
     const { root, scope } = view.here()
     const own = openView(root, narrow(root.clock, scope, grant))
-    return { place: new Tool(own), end: () => own.scope.end('tool-ended') }
+    return { place: new Tool(own), ready: learn(own), end: () => own.scope.end('tool-ended') }
   }
+}
+
+async function learn(view: View): Promise<void> {
+  const { learnLocal } = await import('./read/local.js')
+  await learnLocal(view)
 }
 
 /** Reads through the view of the tool that runs here. */

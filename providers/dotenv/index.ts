@@ -79,6 +79,7 @@ function createProvider({ directory, files, environment, isExpanding, processEnv
 
   return {
     name: 'dotenv',
+    local: true,
     async get(request, { signal }) {
       signal.throwIfAborted()
       demandNewest(request)

@@ -20,6 +20,7 @@ export function env(options: EnvOptions = {}): ProviderFactory {
   const prefix = given['prefix'] === undefined ? '' : checkPrefix(given['prefix'])
   return () => ({
     name: 'env',
+    local: true,
     async get(request, context) {
       context.signal.throwIfAborted()
       return { value: readVariable(request.id) }

@@ -65,6 +65,7 @@ export function memoryStore(initial: Readonly<Record<string, SecretValue>> = {},
 function createProvider(map: VersionedMap, clock: Clock, pushes: boolean): SecretProvider {
   return {
     name: 'memory',
+    local: true,
     supports: { version: true },
     async get(request, { signal }) {
       signal.throwIfAborted()
