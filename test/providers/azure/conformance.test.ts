@@ -21,6 +21,7 @@ async function createHarness(hasAgents: boolean): Promise<ConformanceHarness> {
   const { vault, app, options } = started
   vault.secrets.clear()
   vault.grant(app.clientId, everything)
+  vault.grant(agent.clientId, { get: true })
   const put = (id: string, value: string): void => void (vault.secrets.find(id) ?? vault.secrets.make(id)).put(value, {})
   const kinds = {
     unavailable: failing(503, 'ServiceUnavailable'),
@@ -54,6 +55,9 @@ async function createHarness(hasAgents: boolean): Promise<ConformanceHarness> {
   }
 }
 
-describe('Azure Key Vault conforms', () => {
-  conforms(() => createHarness(false), ['batch', 'lease', 'narrow expiry', 'watch'], 60_000)
+describe.each([
+  ['', false, ['narrow expiry']],
+  [', with an identity for each agent,', true, []],
+] as const)('Azure Key Vault%s conforms', (_, hasAgents, absent) => {
+  conforms(() => createHarness(hasAgents), ['batch', 'lease', 'watch', ...absent], 60_000)
 })
