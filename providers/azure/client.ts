@@ -6,7 +6,7 @@ import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, Clock } from '../../src/provider.js'
 import { parseObject } from '../../src/exchange.js'
 import { waitFor } from '../../src/wait-for.js'
-import { VaultAnswerError } from './failure.js'
+import { AnswerTooLargeError, VaultAnswerError } from './failure.js'
 import type { AzureTokenCredential, CheckedOptions } from './options.js'
 
 type Sdk = typeof import('@azure/keyvault-secrets')
@@ -96,7 +96,13 @@ class OwnPolicy implements PipelinePolicy {
   }
 
   async #send(request: PipelineRequest, next: SendRequest): Promise<PipelineResponse> {
+    // By itself the SDK reads until there is no more. Not before the challenge: that answer is read by nobody, and its connection would stay open.
+    if (this.#isChallenged) request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY])
     const response = await next(request)
+    if (response.readableStreamBody !== undefined) {
+      response.bodyAsText = await readText(response.readableStreamBody)
+      delete response.readableStreamBody
+    }
     const { status, headers, bodyAsText } = response
     if (status >= 200 && status < 300) {
       this.#isChallenged = true
@@ -113,6 +119,20 @@ class OwnPolicy implements PipelinePolicy {
       requestId: headers.get('x-ms-request-id'),
     })
   }
+}
+
+/** Bytes of an answer that are read at most: a page has 25 secrets, whose tags may be long. */
+const largestAnswer = 4_194_304
+
+async function readText(stream: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > largestAnswer) throw new AnswerTooLargeError()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 const isAnswer = (text: string | null | undefined): boolean => {

@@ -25,6 +25,15 @@ export class VaultAnswerError extends Error {
   }
 }
 
+/** More than any answer of the service has. */
+export class AnswerTooLargeError extends Error {
+  override readonly name = 'AnswerTooLargeError'
+
+  constructor() {
+    super('the answer is too large')
+  }
+}
+
 /** https://learn.microsoft.com/azure/key-vault/general/rest-error-codes */
 const statuses: ReadonlyMap<number, { readonly code: SecretErrorCode; readonly fix: string }> = new Map([
   [400, { code: 'unsupported', fix: 'Key Vault does not take the request: names have letters, digits and dashes alone, up to 127, and a value has 25 kB at most' }],
@@ -61,6 +70,7 @@ const nobody = 'There are no credentials of Azure: set `azure.credential`, or lo
 
 function known(error: unknown): Failure | undefined {
   if (error instanceof VaultAnswerError) return ofAnswer(error)
+  if (error instanceof AnswerTooLargeError) return { code: 'unavailable', reason: 'too-large', fix: strange }
   if (!(error instanceof Error)) return undefined
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown }
   if (logins.has(error.name)) return ofLogin(error, statusCode)

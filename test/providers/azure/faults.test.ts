@@ -68,6 +68,7 @@ const cases: readonly FaultCase[] = [
   ['JSON that is cut', faults.cutText, { code: 'unavailable' }],
   ['a connection that is cut', faults.cutConnection, { code: 'unavailable' }],
   ['a connection that is reset', faults.reset, { code: 'unavailable' }],
+  ['without end', faults.endless, { code: 'unavailable', reason: 'too-large' }],
   ['nothing', faults.hang, { code: 'timeout' }],
   ['a byte a second', faults.slow, { code: 'timeout' }],
 ]
