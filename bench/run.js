@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { awsClients } from './aws.js'
+import { azureClients } from './azure.js'
+import { startAzure } from './azure-server.js'
 import { startAws } from './aws-server.js'
 import { peers, unit } from './peers.js'
 import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { awsTable, costTable, redactionTable, table, vaultTable } from './table.js'
+import { awsTable, azureTable, costTable, redactionTable, table, vaultTable } from './table.js'
 import { clients } from './vault.js'
 import { startVault } from './vault-server.js'
 
@@ -49,8 +51,9 @@ async function install() {
   await cp(join(root, 'package.json'), join(installed, 'node_modules/keyward/package.json'))
   await cp(join(root, 'node_modules/dotenv'), join(installed, 'node_modules/dotenv'), { recursive: true, dereference: true })
   // Clients come with many packages of their own.
-  await mkdir(join(installed, 'node_modules/@aws-sdk'))
-  for (const client of ['node-vault', '@aws-sdk/client-secrets-manager']) await symlink(join(here, 'node_modules', client), join(installed, 'node_modules', client))
+  for (const scope of ['@aws-sdk', '@azure']) await mkdir(join(installed, 'node_modules', scope))
+  for (const client of ['node-vault', '@aws-sdk/client-secrets-manager', '@azure/keyvault-secrets'])
+    await symlink(join(here, 'node_modules', client), join(installed, 'node_modules', client))
   await cp(join(here, 'import-time.js'), join(installed, 'import-time.js'))
   await bundleWithSeam(join(installed, 'with-seam.js'))
   await writeFile(join(installed, 'package.json'), '{ "type": "module", "private": true }\n')
@@ -135,6 +138,19 @@ async function measureAws(installed) {
   }
 }
 
+async function measureAzure(installed) {
+  const server = await startAzure()
+  try {
+    const figures = await interleaved(awsProcesses, Object.keys(azureClients), (kind) => child('azure.js', [kind, server.address, installed]))
+    return Object.keys(azureClients).map((kind) => {
+      const of = (field) => (figures[kind][0][field] === undefined ? undefined : median(figures[kind].map((figure) => figure[field])))
+      return { label: azureClients[kind].label, single: of('single'), calls: of('calls'), many: of('many'), cached: of('cached') }
+    })
+  } finally {
+    server.stop()
+  }
+}
+
 async function writeTable(text, name = 'table') {
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
@@ -159,7 +175,9 @@ try {
   const ofAws = await measureAws(installed)
   const aws = `${awsTable(ofAws)}\n${costTable(ofAws)}`
   await writeTable(aws, 'aws')
-  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n`)
+  const azure = azureTable(await measureAzure(installed))
+  await writeTable(azure, 'azure')
+  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n${azure}\n`)
 } finally {
   await rm(installed, { recursive: true, force: true })
 }

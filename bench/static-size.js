@@ -16,7 +16,7 @@ const settings = {
   format: 'esm',
   platform: 'node',
   logLevel: 'silent',
-  external: ['@opentelemetry/api', 'dotenv', 'node-vault', '@aws-sdk/*'],
+  external: ['@opentelemetry/api', 'dotenv', 'node-vault', '@aws-sdk/*', '@azure/*'],
 }
 
 function reached(graph, file, seen = new Set()) {
