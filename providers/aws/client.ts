@@ -2,9 +2,11 @@
 import { Readable, Transform } from 'node:stream'
 import { clientImportError } from '../../src/errors/client-import.js'
 import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
+import { ExchangeError } from '../../src/exchange.js'
+import { loadOnce } from '../../src/load-once.js'
 import type { CallContext } from '../../src/provider.js'
 import { waitFor } from '../../src/wait-for.js'
-import { AnswerTooLargeError, loginFailure, noteAction } from './failure.js'
+import { loginFailure, noteAction } from './failure.js'
 import type { AwsCredentials, AwsSender, CheckedOptions } from './options.js'
 
 type Sdk = typeof import('@aws-sdk/client-secrets-manager')
@@ -46,7 +48,7 @@ interface Loaded {
 
 export class AwsClient {
   readonly #options: ConnectionOptions
-  #loading: Promise<Loaded> | undefined
+  readonly #loaded = loadOnce(() => this.#load())
   #own: { destroy(): void } | undefined
   #isClosed = false
   /** Keys that were told of: they change with each session. */
@@ -95,17 +97,6 @@ export class AwsClient {
       this.#loaded().then(({ sender }) => regionOf(sender)),
       signal,
     )
-  }
-
-  // What failed, as a file of credentials that cannot be read, may be there next time.
-  async #loaded(): Promise<Loaded> {
-    this.#loading ??= this.#load()
-    try {
-      return await this.#loading
-    } catch (error) {
-      this.#loading = undefined
-      throw error
-    }
   }
 
   async #load(): Promise<Loaded> {
@@ -167,7 +158,7 @@ function limit(body: Readable): Transform {
   const limited = new Transform({
     transform(chunk: Buffer, _, done) {
       length += chunk.length
-      done(length > largestAnswer ? new AnswerTooLargeError() : null, chunk)
+      done(length > largestAnswer ? new ExchangeError('too-large', 0) : null, chunk)
     },
     destroy(error, done) {
       body.destroy()

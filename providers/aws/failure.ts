@@ -1,4 +1,5 @@
 import { connectionFailure, guarded, retryAfterOf } from '../../src/errors/connection.js'
+import { ExchangeError } from '../../src/exchange.js'
 import { isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { Failure, SecretErrorCode } from '../../src/provider.js'
 
@@ -85,15 +86,6 @@ const strange = {
   fix: 'What answered is not Secrets Manager, or its answer was cut: check `aws.endpoint` (AWS_ENDPOINT_URL) and the proxies on the way',
 } as const
 
-/** More than any answer of the service has. */
-export class AnswerTooLargeError extends Error {
-  override readonly name = 'AnswerTooLargeError'
-
-  constructor() {
-    super('the answer is too large')
-  }
-}
-
 /** What an item of a batch, or a request of another service, failed with: AWS says a name. */
 export class AwsNamedError extends Error {
   override readonly name: string
@@ -134,7 +126,7 @@ function known(error: unknown): Failure | undefined {
   if (named !== undefined && status !== undefined && status >= 500 && named.code !== 'throttled' && named.code !== 'unavailable')
     return { code: 'unavailable', fix: later, ...told, ...waitOf(error) }
   if (named !== undefined) return { ...named, ...ofAction(named.code, error.name, actions.get(error)), ...told, ...waitOf(error) }
-  if (error instanceof AnswerTooLargeError) return { code: 'unavailable', reason: 'too-large', fix: strange.fix }
+  if (error instanceof ExchangeError) return { code: 'unavailable', reason: 'too-large', fix: strange.fix }
   if (error.name === 'TimeoutError') return { code: 'unavailable', reason: 'TimeoutError', fix: connection }
   const ofConnection = connectionFailure(code, { connection, certificate, answer: strange.fix })
   if (ofConnection !== undefined) return ofConnection

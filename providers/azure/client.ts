@@ -4,9 +4,10 @@ import { clientImportError } from '../../src/errors/client-import.js'
 import { retryAfterOf } from '../../src/errors/connection.js'
 import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, Clock } from '../../src/provider.js'
-import { parseObject } from '../../src/exchange.js'
+import { ExchangeError, parseObject } from '../../src/exchange.js'
+import { loadOnce } from '../../src/load-once.js'
 import { waitFor } from '../../src/wait-for.js'
-import { AnswerTooLargeError, VaultAnswerError } from './failure.js'
+import { VaultAnswerError } from './failure.js'
 import type { AzureTokenCredential, CheckedOptions } from './options.js'
 
 type Sdk = typeof import('@azure/keyvault-secrets')
@@ -25,7 +26,7 @@ export type ConnectionOptions = Pick<CheckedOptions, 'vaultUrl' | 'serviceVersio
 export class VaultClient {
   readonly #options: ConnectionOptions
   readonly #credential: AzureTokenCredential
-  #loading: Promise<SecretClient> | undefined
+  readonly #loaded = loadOnce(() => this.#load())
   #isClosed = false
 
   constructor(options: ConnectionOptions, credential: AzureTokenCredential) {
@@ -46,16 +47,6 @@ export class VaultClient {
 
   close(): void {
     this.#isClosed = true
-  }
-
-  async #loaded(): Promise<SecretClient> {
-    this.#loading ??= this.#load()
-    try {
-      return await this.#loading
-    } catch (error) {
-      this.#loading = undefined
-      throw error
-    }
   }
 
   async #load(): Promise<SecretClient> {
@@ -129,7 +120,7 @@ async function readText(stream: NodeJS.ReadableStream): Promise<string> {
   let length = 0
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > largestAnswer) throw new AnswerTooLargeError()
+    if (length > largestAnswer) throw new ExchangeError('too-large', 0)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -1,4 +1,5 @@
 import { connectionFailure, guarded } from '../../src/errors/connection.js'
+import { ExchangeError } from '../../src/exchange.js'
 import type { Failure, SecretErrorCode } from '../../src/provider.js'
 
 /** An answer that is no success. Made of what says nothing of a secret: no text of the service is kept. */
@@ -22,15 +23,6 @@ export class VaultAnswerError extends Error {
     this.innerCode = innerCode
     this.retryAfter = retryAfter
     this.requestId = requestId
-  }
-}
-
-/** More than any answer of the service has. */
-export class AnswerTooLargeError extends Error {
-  override readonly name = 'AnswerTooLargeError'
-
-  constructor() {
-    super('the answer is too large')
   }
 }
 
@@ -70,7 +62,7 @@ const nobody = 'There are no credentials of Azure: set `azure.credential`, or lo
 
 function known(error: unknown): Failure | undefined {
   if (error instanceof VaultAnswerError) return ofAnswer(error)
-  if (error instanceof AnswerTooLargeError) return { code: 'unavailable', reason: 'too-large', fix: strange }
+  if (error instanceof ExchangeError) return { code: 'unavailable', reason: 'too-large', fix: strange }
   if (!(error instanceof Error)) return undefined
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown }
   if (logins.has(error.name)) return ofLogin(error, statusCode)

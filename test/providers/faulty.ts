@@ -41,6 +41,27 @@ export function survivesFaults(what: string, cases: readonly FaultCase[], { valu
   })
 }
 
+/** A call that is given up a moment after it began leaves no rejection behind that nobody hears: it would end the process. */
+export async function leavesNothingUnheard(open: () => RootSecrets<string>): Promise<void> {
+  const unheard: unknown[] = []
+  const hear = (reason: unknown): void => void unheard.push(reason)
+  process.on('unhandledRejection', hear)
+  try {
+    for (let turns = 0; turns < 16; turns += 1) {
+      const secrets = open()
+      await secrets.getSecret('key')
+      const read = secrets.getSecret('held').catch(() => undefined)
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+      await secrets.close()
+      await read
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(unheard).toEqual([])
+  } finally {
+    process.off('unhandledRejection', hear)
+  }
+}
+
 /** What a promise is rejected with. Neither it nor anything else that is shown holds one of the secrets. */
 export async function errorWithout(secrets: readonly string[], promise: Promise<unknown>, shownElsewhere: unknown): Promise<SecretError> {
   const error: unknown = await promise.then(

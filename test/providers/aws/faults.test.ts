@@ -8,7 +8,7 @@ import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } fr
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { Moto, type AwsKey } from '../../servers/moto.js'
 import { context, make } from '../setup.js'
-import { errorWithout, survivesFaults, type FaultCase } from '../faulty.js'
+import { errorWithout, leavesNothingUnheard, survivesFaults, type FaultCase } from '../faulty.js'
 import { closeAfterEach } from '../opened.js'
 import { failing } from './harness.js'
 
@@ -147,25 +147,7 @@ it('pages of a batch that never end are given up', { timeout: 30_000 }, async ()
 })
 
 describe('a call that is given up a moment after it began', () => {
-  it('leaves no rejection behind that nobody hears', async () => {
-    const unheard: unknown[] = []
-    const hear = (reason: unknown): void => void unheard.push(reason)
-    process.on('unhandledRejection', hear)
-    try {
-      for (let turns = 0; turns < 16; turns += 1) {
-        const secrets = open({ cache: false })
-        await secrets.getSecret('key')
-        const read = secrets.getSecret('held').catch(() => undefined)
-        for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
-        await secrets.close()
-        await read
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      expect(unheard).toEqual([])
-    } finally {
-      process.off('unhandledRejection', hear)
-    }
-  })
+  it('leaves no rejection behind that nobody hears', () => leavesNothingUnheard(() => open({ cache: false })))
 
   it('ends the request as well', async () => {
     const closed = new Promise<void>((resolve) => proxy.spoil((request) => void request.socket.on('close', () => resolve())))
