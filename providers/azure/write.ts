@@ -26,6 +26,7 @@ export async function putSecret(
     ...(tags === undefined ? {} : { tags: { ...tags } }),
   }
   const { properties } = await client.run(context, (vault, options) => vault.setSecret(name, text, { ...options, ...more }))
+  if (contentType !== undefined && properties.contentType === undefined) throw untyped()
   return properties.version === undefined ? {} : { version: properties.version }
 }
 
@@ -42,6 +43,15 @@ function contentOf({ value, contentType, ifVersion, idempotencyKey, stage }: Sec
   if (Buffer.byteLength(text) > largestValue)
     throw new SecretError({ code: 'unsupported', reason: 'too-large', fix: 'Key Vault keeps 25 kB at most (bytes take a third more, as base64)' })
   return { text, contentType: contentType ?? (value instanceof Uint8Array ? bytesType : typeof value === 'string' ? undefined : 'application/json') }
+}
+
+// Bytes without their type would be read as the base64 that they are kept as.
+function untyped(): SecretError {
+  return new SecretError({
+    code: 'unsupported',
+    reason: 'contentType',
+    fix: 'The version was written without its content type, which the SDK of Azure before 4.11.2 leaves out: update @azure/keyvault-secrets, and put it again',
+  })
 }
 
 function checkExpiry(date: Date): Date {

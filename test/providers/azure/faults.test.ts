@@ -88,6 +88,18 @@ it('one call is one request, whatever it fails with', async () => {
   }
 })
 
+it('an SDK that leaves out the content type, as those before 4.11.2 did, is told of', async () => {
+  started.vault.spoil(
+    async (_, response, answer) => {
+      const { contentType: _left, ...bundle } = JSON.parse((await answer()).toString()) as { contentType?: string }
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(bundle))
+    },
+    ({ headers }) => headers.authorization !== undefined,
+  )
+  const put = open().putSecret('key', new Uint8Array([1, 2, 255]))
+  expect(await errorOf(put)).toMatchObject({ code: 'unsupported', reason: 'contentType', message: expect.stringContaining('4.11.2') as string })
+})
+
 it('a call that is given up leaves no rejection behind', () => leavesNothingUnheard(() => open({ cache: false })))
 
 it('a call that is given up ends its request', async () => {

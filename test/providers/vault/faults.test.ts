@@ -4,7 +4,7 @@ import { vault } from '../../../providers/vault/index.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
 import { FaultProxy, faults, status } from '../../servers/fault-proxy.js'
 import { OpenBao } from '../../servers/openbao.js'
-import { errorWithout, survivesFaults, type FaultCase } from '../faulty.js'
+import { errorWithout, leavesNothingUnheard, survivesFaults, type FaultCase } from '../faulty.js'
 import { closeAfterEach } from '../opened.js'
 
 const value = 'canary-value-4f9d2b7a81c6'
@@ -56,6 +56,8 @@ const cases: readonly FaultCase[] = [
 ]
 
 survivesFaults('a server', cases, { value, open, spoil: (fault) => proxy.spoil(fault), errorOf })
+
+it('a call that is given up a moment after it began leaves no rejection behind that nobody hears', () => leavesNothingUnheard(() => open({ cache: false })))
 
 it('a redirect to another host is not followed, and no token goes there', async () => {
   for (const code of [301, 302, 307, 308]) {
