@@ -12,10 +12,22 @@ export class VaultAnswerError extends Error {
   /** Milliseconds. */
   readonly retryAfter: number | undefined
   readonly requestId: string | undefined
+  readonly isOfWrite: boolean
+
+  /** By this the SDK tells what is not there yet from what has failed. */
+  get statusCode(): number {
+    return this.status
+  }
 
   constructor(
     status: number,
-    { code, innerCode, retryAfter, requestId }: { code?: string | undefined; innerCode?: string | undefined; retryAfter?: number | undefined; requestId?: string | undefined },
+    {
+      code,
+      innerCode,
+      retryAfter,
+      requestId,
+      isOfWrite = false,
+    }: Partial<Record<'code' | 'innerCode' | 'requestId', string | undefined>> & { retryAfter?: number | undefined; isOfWrite?: boolean },
   ) {
     super('the vault answered with an error')
     this.status = status
@@ -23,6 +35,7 @@ export class VaultAnswerError extends Error {
     this.innerCode = innerCode
     this.retryAfter = retryAfter
     this.requestId = requestId
+    this.isOfWrite = isOfWrite
   }
 }
 
@@ -30,18 +43,14 @@ export class VaultAnswerError extends Error {
 const statuses: ReadonlyMap<number, { readonly code: SecretErrorCode; readonly fix: string }> = new Map([
   [400, { code: 'unsupported', fix: 'Key Vault does not take the request: names have letters, digits and dashes alone, up to 127, and a value has 25 kB at most' }],
   [401, { code: 'unauthenticated', fix: 'Key Vault does not accept the token: check that `azure.credential` is of the tenant of the vault, and the clock of this machine' }],
-  [
-    403,
-    {
-      code: 'denied',
-      fix: 'The identity may not do this: give it a role such as "Key Vault Secrets User" on the secret or the vault (`az role assignment create`); it counts after some minutes',
-    },
-  ],
+  [403, { code: 'denied', fix: 'The identity may not do this' }],
   [404, { code: 'not-found', fix: 'There is no such secret or version in this vault: check the reference, and `azure.vaultUrl` (AZURE_KEYVAULT_URL)' }],
   [409, { code: 'conflict', fix: 'Somebody else is changing the secret: try again' }],
   [429, { code: 'throttled', fix: 'The vault takes no more requests for now: read less often (`cache.ttl`), or share the load between vaults' }],
 ])
 
+const denial = (isOfWrite: boolean): string =>
+  `The identity may not do this: give it the role "Key Vault Secrets ${isOfWrite ? 'Officer" on the vault' : 'User" on the secret, or on the vault to list'} (\`az role assignment create\`), which counts after some minutes; where the vault has access policies in place of roles, a policy`
 const denials: Readonly<Record<string, string>> = {
   ForbiddenByFirewall: 'The firewall of the vault lets nobody in from here: allow this network, or use its private endpoint',
   ForbiddenByConnection: 'The vault takes no connections from public networks: use its private endpoint',
@@ -53,26 +62,34 @@ const conflicts: Readonly<Record<string, string>> = {
   ObjectIsBeingRecovered: 'The secret is being recovered: try again in a minute',
 }
 
-const connection = 'No connection to the vault: check `azure.vaultUrl` (AZURE_KEYVAULT_URL) and the network'
+const connection = 'No connection to the vault: check `azure.vaultUrl` (AZURE_KEYVAULT_URL), as the name of a vault may be misspelt, and the network'
 const certificate =
   'The TLS connection to the vault failed: where a proxy of your own looks into it, give its certificate to Node with NODE_EXTRA_CA_CERTS; else check `azure.vaultUrl` and the clock of this machine'
 const strange = 'What answered is not Key Vault, or its answer was cut: check `azure.vaultUrl` (AZURE_KEYVAULT_URL) and the proxies on the way'
 const login = 'Microsoft Entra does not take these credentials: check `azure.credential`, or AZURE_TENANT_ID, AZURE_CLIENT_ID and the secret, certificate or token file beside them'
-const nobody = 'There are no credentials of Azure: set `azure.credential`, or log in (`az login`), or give this machine a managed identity'
+/** By method, where no login was tried since nobody is there to log in. */
+const nobody: Readonly<Record<string, string>> = {
+  'managed-identity': 'This machine has no such managed identity: assign it one, check the ids in `azure.credential`, or name another `method`',
+  'azure-cli': 'Nobody is logged in with the command of Azure: install it, and run `az login`',
+  default: 'There are no credentials of Azure: set `azure.credential`, or log in (`az login`), or give this machine a managed identity',
+}
+const unreachable: Readonly<Record<string, string>> = {
+  'managed-identity': 'Nothing on this machine answers for managed identities: run it in Azure and assign it one, or name another `method` in `azure.credential`',
+}
 
 function known(error: unknown): Failure | undefined {
   if (error instanceof VaultAnswerError) return ofAnswer(error)
   if (error instanceof ExchangeError) return { code: 'unavailable', reason: 'too-large', fix: strange }
   if (!(error instanceof Error)) return undefined
   const { code, statusCode } = error as { code?: unknown; statusCode?: unknown }
-  if (logins.has(error.name)) return ofLogin(error, statusCode)
+  if (logins.has(error.name)) return ofLogin(error, statusCode, '')
   const ofConnection = connectionFailure(code, { connection, certificate, answer: strange })
   if (ofConnection !== undefined) return ofConnection
   if (code === 'PARSE_ERROR') return { code: 'unavailable', reason: 'not-json', fix: strange }
   return code === 'REQUEST_SEND_ERROR' ? { code: 'unavailable', reason: 'REQUEST_SEND_ERROR', fix: connection } : undefined
 }
 
-function ofAnswer({ status, code, innerCode, retryAfter, requestId }: VaultAnswerError): Failure | undefined {
+function ofAnswer({ status, code, innerCode, retryAfter, requestId, isOfWrite }: VaultAnswerError): Failure | undefined {
   const told = { status, ...(requestId === undefined ? {} : { requestId }), ...(retryAfter === undefined ? {} : { retryAfter: `${Math.ceil(retryAfter)}ms` as const }) }
   if (status >= 300 && status < 400)
     return { code: 'unavailable', reason: 'redirected', fix: 'The vault redirects to another address, which is not followed: check `azure.vaultUrl` (AZURE_KEYVAULT_URL)', ...told }
@@ -81,7 +98,7 @@ function ofAnswer({ status, code, innerCode, retryAfter, requestId }: VaultAnswe
   // What stands before it says 404 and 403 of itself, and 429 is said by anybody.
   if (found === undefined || (code === undefined && status !== 429 && status !== 401)) return { code: 'unavailable', reason: 'not-json', fix: strange, ...told }
   if (status === 403 && innerCode === 'SecretDisabled') return { code: 'not-found', reason: 'disabled', fix: 'This version is disabled: enable it, or write a new one', ...told }
-  const fix = (status === 403 ? denials[innerCode ?? ''] : status === 409 ? conflicts[innerCode ?? ''] : undefined) ?? found.fix
+  const fix = (status === 403 ? (denials[innerCode ?? ''] ?? denial(isOfWrite)) : status === 409 ? conflicts[innerCode ?? ''] : undefined) ?? found.fix
   return { code: found.code, ...(innerCode === undefined ? {} : { reason: innerCode }), fix, ...told }
 }
 
@@ -92,7 +109,21 @@ const logins: ReadonlySet<string> = new Set([
 ])
 const ofNetwork: ReadonlySet<unknown> = new Set(['network_error', 'endpoints_resolution_error', 'openid_config_error', 'no_network_connectivity', 'temporarily_unavailable'])
 
-function ofLogin(error: Error, ownStatus: unknown): Failure {
+/**
+ * Why a login by this method failed.
+ * @returns undefined for what is no error of a login.
+ */
+export function loginFailure(error: unknown, method: string): Failure | undefined {
+  return guarded((given) => (given instanceof Error && logins.has(given.name) ? ofLogin(given, (given as { statusCode?: unknown }).statusCode, method) : undefined))(error)
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6749#section-5.2, and as Entra adds to it: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. */
+const refusals: ReadonlySet<unknown> = new Set([
+  ...['invalid_client', 'invalid_grant', 'invalid_request', 'invalid_scope', 'unauthorized_client', 'unsupported_grant_type', 'access_denied'],
+  ...['invalid_resource', 'invalid_tenant', 'interaction_required', 'consent_required'],
+])
+
+function ofLogin(error: Error, ownStatus: unknown, method: string): Failure {
   const { cause } = error as { cause?: { status?: unknown; statusCode?: unknown } | null }
   const status = [ownStatus, cause?.status, cause?.statusCode].find((one) => typeof one === 'number')
   const told = { reason: error.name, ...(status === undefined ? {} : { status }) }
@@ -101,11 +132,20 @@ function ofLogin(error: Error, ownStatus: unknown): Failure {
   if (ofNetwork.has(wordOf(error)) || ofNetwork.has(wordOf(cause)))
     return {
       code: 'unavailable',
-      fix: 'No connection to Microsoft Entra: check `authorityHost` of `azure.credential` (AZURE_AUTHORITY_HOST), the tenant, and the network',
+      fix:
+        unreachable[method] ??
+        'No connection to Microsoft Entra: check `authorityHost` of `azure.credential` (AZURE_AUTHORITY_HOST), the tenant, and the network; the authority of a private cloud needs `disableInstanceDiscovery`',
       ...told,
     }
   const isNobody = error.name === 'CredentialUnavailableError' || error.name === 'AggregateAuthenticationError'
-  return { code: 'unauthenticated', fix: isNobody ? nobody : login, ...told }
+  const isRefused = (status !== undefined && status >= 400) || refusals.has(wordOf(error)) || refusals.has(wordOf(cause))
+  if (!isNobody && !isRefused)
+    return {
+      code: 'unavailable',
+      fix: 'What answered in place of Microsoft Entra gave neither a token nor a reason: check `authorityHost` (AZURE_AUTHORITY_HOST) and the proxies on the way',
+      ...told,
+    }
+  return { code: 'unauthenticated', fix: (isNobody ? nobody[method] : undefined) ?? login, ...told }
 }
 
 /** The SDK's own word for what it was, which it puts before its message where it leaves the code out. */

@@ -1,11 +1,12 @@
 /** Secrets in Azure Key Vault. */
 import { printable } from '../../src/errors/check.js'
+import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { ProviderFactory, ProviderGrant, ProviderSetup, SecretProvider } from '../../src/provider.js'
 import { VaultClient } from './client.js'
-import { VaultCredential } from './credential.js'
+import { VaultCredential } from './session.js'
 import { failure, VaultAnswerError } from './failure.js'
 import { checkId, idOf } from './name.js'
-import { checkCredential, checkOptions, type AzureOptions, type CheckedCredential, type CheckedOptions } from './options.js'
+import { checkCredential, checkOptions, ofEmulator, type AzureOptions, type CheckedCredential, type CheckedOptions } from './options.js'
 import { isExpressible, policyOf } from './policy.js'
 import { describeSecret, listSecrets, readSecret } from './read.js'
 import { deleteSecret, putSecret } from './write.js'
@@ -63,15 +64,34 @@ function createProvider(options: CheckedOptions, credential: CheckedCredential, 
   }
 }
 
+function identityOf({ agents }: CheckedOptions, agent: string, option: string): unknown {
+  try {
+    return agents?.(agent)
+  } catch {
+    // What it says may be anything.
+    throw invalidConfig(option, 'threw', 'the credential of this agent, or undefined')
+  }
+}
+
+function isSame(one: CheckedCredential, other: CheckedCredential): boolean {
+  if (one.method === 'given' || other.method === 'given') return one.method === 'given' && other.method === 'given' && one.credential === other.credential
+  return JSON.stringify(one) === JSON.stringify(other) || ('clientId' in one && 'clientId' in other && one.clientId !== undefined && one.clientId === other.clientId)
+}
+
 /** With the identity that this agent has. */
 function narrow(options: CheckedOptions, setup: ProviderSetup, grant: ProviderGrant): ReturnType<NonNullable<SecretProvider['narrow']>> {
-  const given: unknown = options.agents?.(grant.agent)
+  const option = `azure.agents("${printable(grant.agent)}")`
+  const given = identityOf(options, grant.agent, option)
   if (given === undefined) return undefined
-  const isHeld = isExpressible(grant)
-  if (!isHeld)
+  const credential = ofEmulator(checkCredential(given, option, true), options.isEmulator)
+  const isShared = isSame(credential, options.credential)
+  const isHeld = !isShared && isExpressible(grant)
+  if (isShared)
+    setup.warn(`Agent "${printable(grant.agent)}" has the identity of the process itself, so the process alone holds it to its grant. Give it another in \`azure.agents\`.`)
+  else if (!isHeld)
     setup.warn(
       `Agent "${printable(grant.agent)}" reads with an identity of its own, and roles of Azure know no prefixes and no exceptions: the process holds it to its grant. Grant exact names, or give it a vault of its own.`,
     )
-  const own = createProvider({ ...options, agents: undefined }, checkCredential(given, `azure.agents("${printable(grant.agent)}")`), setup, grant.expiresAt)
+  const own = createProvider({ ...options, agents: undefined }, credential, setup, grant.expiresAt)
   return { enforcement: isHeld ? 'backend' : 'process', provider: own }
 }

@@ -9,7 +9,7 @@ export function checkId(id: string): string {
   throw new SecretError({
     code: 'unsupported',
     reason: 'name',
-    fix: 'Key Vault names secrets with letters, digits and dashes alone, up to 127: say in `references` what it is called there',
+    fix: 'Key Vault names secrets with letters, digits and dashes alone, up to 127: say in `references` what it is called there, or give that name',
   })
 }
 

@@ -1,7 +1,7 @@
 /** What `azure(…)` takes, checked at the door, with what the environment says where an option does not. */
 import { checkBoolean, checkFunction, checkObject, checkString, checkTable, printable, suggest } from '../../src/errors/check.js'
 import { checkUrl } from '../../src/errors/check-url.js'
-import { invalidConfig } from '../../src/errors/secret-error.js'
+import { invalidConfig, type SecretError } from '../../src/errors/secret-error.js'
 import { processVariable } from '../../src/provider-names.js'
 
 /** A credential of `@azure/identity`, or any other with its `getToken`. */
@@ -58,7 +58,8 @@ export interface AzureOptions {
   allowInsecureEmulator?: boolean
 }
 
-export type CheckedCredential = AzureCredential | { method: 'given'; credential: AzureTokenCredential }
+/** One that is missing is told when it is needed: the roles of an agent are printed without one. */
+export type CheckedCredential = AzureCredential | { method: 'given'; credential: AzureTokenCredential } | { method: 'missing'; error: SecretError }
 
 export interface CheckedOptions {
   readonly vaultUrl: URL
@@ -97,7 +98,7 @@ function checkVault(given: unknown, isEmulator: boolean): URL {
   const url = checkUrl(given, option, expected)
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '') throw invalidConfig(option, 'has a path, a query or a fragment', expected)
   if (isEmulator && !loopback.test(url.hostname))
-    throw invalidConfig('azure.allowInsecureEmulator', 'is for an emulator on this machine, which the address is not of', 'no such option')
+    throw invalidConfig('azure.allowInsecureEmulator', 'is for an emulator on this machine, which the address is not of', 'it to be left out')
   if (url.protocol !== 'https:' && !isEmulator) throw invalidConfig(option, 'is not https', expected)
   return url
 }
@@ -108,15 +109,16 @@ function fromEnvironment(): CheckedCredential {
   if (has('AZURE_CLIENT_SECRET')) return checkCredential({ method: 'client-secret' }, 'azure.credential')
   if (has('AZURE_CLIENT_CERTIFICATE_PATH')) return checkCredential({ method: 'certificate' }, 'azure.credential')
   if (has('IDENTITY_ENDPOINT')) return checkCredential({ method: 'managed-identity', clientId: nonEmpty(processVariable('AZURE_CLIENT_ID')) }, 'azure.credential')
-  throw invalidConfig(
+  const error = invalidConfig(
     'azure.credential',
     'is missing, and none of AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and IDENTITY_ENDPOINT is set',
     `how to log in, such as { method: 'managed-identity' } or, on a laptop, { method: 'azure-cli' }`,
   )
+  return { method: 'missing', error }
 }
 
 /** An authority on this machine is in no list of Microsoft's. */
-function ofEmulator(credential: CheckedCredential, isEmulator: boolean): CheckedCredential {
+export function ofEmulator(credential: CheckedCredential, isEmulator: boolean): CheckedCredential {
   if (!isEmulator || !('clientId' in credential) || credential.method === 'managed-identity') return credential
   const authorityHost = (credential as OfTenant).authorityHost ?? nonEmpty(processVariable('AZURE_AUTHORITY_HOST'))
   return authorityHost !== undefined && loopback.test(checkUrl(authorityHost, 'AZURE_AUTHORITY_HOST', 'https://login.microsoftonline.com').hostname)
@@ -124,6 +126,7 @@ function ofEmulator(credential: CheckedCredential, isEmulator: boolean): Checked
     : credential
 }
 
+const publicAuthority = 'https://login.microsoftonline.com'
 const ofTenant = ['tenantId', 'clientId', 'authorityHost', 'disableInstanceDiscovery'] as const
 /** By method: its members, and the variable of each that is needed. */
 const methods: { readonly [Method in AzureCredential['method']]: { readonly members: readonly string[]; readonly needed: Readonly<Record<string, string | undefined>> } } = {
@@ -143,9 +146,15 @@ const methods: { readonly [Method in AzureCredential['method']]: { readonly memb
 }
 
 /** @throws SecretError `invalid-config` for what is none. */
-export function checkCredential(given: unknown, option: string): CheckedCredential {
+export function checkCredential(given: unknown, option: string, isOfAgent = false): CheckedCredential {
   if (typeof given === 'object' && given !== null && typeof (given as Partial<AzureTokenCredential>).getToken === 'function')
     return { method: 'given', credential: given as AzureTokenCredential }
+  if (typeof given !== 'object' || given === null || given instanceof Promise)
+    throw invalidConfig(
+      option,
+      given instanceof Promise ? 'is a promise' : 'is no way to log in',
+      `such as { method: 'managed-identity' }, at once; the methods are ${Object.keys(methods).join(', ')}`,
+    )
   const { method } = checkTable(given, option)
   if (typeof method !== 'string' || !Object.hasOwn(methods, method)) {
     const known = Object.keys(methods)
@@ -154,14 +163,34 @@ export function checkCredential(given: unknown, option: string): CheckedCredenti
   const { members, needed } = methods[method as AzureCredential['method']]
   const table = checkObject(given, option, ['method', ...members])
   const checked = Object.fromEntries(members.flatMap((name) => (table[name] === undefined ? [] : [[name, checkMember(name, table[name], `${option}.${name}`)]])))
+  if (isOfAgent) demandOwn(method as AzureCredential['method'], table, option)
   for (const [name, variable] of Object.entries(needed)) {
     const value = checked[name] ?? (variable === undefined ? undefined : nonEmpty(processVariable(variable)))
     if (value === undefined) throw invalidConfig(`${option}.${name}${variable === undefined ? '' : ` (${variable})`}`, 'is missing', `what the method "${method}" logs in with`)
     checked[name] = value
   }
+  if (members.includes('authorityHost'))
+    checkMember('authorityHost', checked['authorityHost'] ?? nonEmpty(processVariable('AZURE_AUTHORITY_HOST')) ?? publicAuthority, `${option}.authorityHost (AZURE_AUTHORITY_HOST)`)
   const ids = ['clientId', 'resourceId', 'objectId'].filter((name) => checked[name] !== undefined)
   if (method === 'managed-identity' && ids.length > 1) throw invalidConfig(`${option}.${ids[1]}`, `stands beside \`${option}.${ids[0]}\``, 'one of the two')
   return { method, ...checked } as CheckedCredential
+}
+
+/** What the environment has is of the process: an agent that took its identity from there would read as the process does. */
+const ofAgents: { readonly [Method in AzureCredential['method']]?: readonly string[] } = {
+  'client-secret': ['clientId', 'clientSecret'],
+  certificate: ['clientId', 'certificatePath'],
+  'workload-identity': ['clientId'],
+  assertion: ['clientId'],
+  'managed-identity': ['clientId', 'resourceId', 'objectId'],
+}
+
+function demandOwn(method: AzureCredential['method'], table: Readonly<Record<string, unknown>>, option: string): void {
+  const own = ofAgents[method]
+  if (own === undefined) throw invalidConfig(`${option}.method`, 'is of whoever uses this machine', 'an identity of this agent, or undefined where it has none')
+  const missing = method === 'managed-identity' ? (own.every((name) => table[name] === undefined) ? own[0] : undefined) : own.find((name) => table[name] === undefined)
+  if (missing !== undefined)
+    throw invalidConfig(`${option}.${missing}`, 'is missing', 'that of this agent, since what the environment has is of the process; or undefined for an agent that has none')
 }
 
 function checkMember(name: string, value: unknown, option: string): unknown {
@@ -169,8 +198,7 @@ function checkMember(name: string, value: unknown, option: string): unknown {
   if (name === 'disableInstanceDiscovery') return checkBoolean(value, option)
   const text = checkString(value, option)
   if (name === 'tenantId' && !/^[\w.-]+$/.test(text)) throw invalidConfig(option, 'is none', 'the id or the domain of a tenant')
-  if (name === 'authorityHost' && checkUrl(text, option, 'https://login.microsoftonline.com').protocol !== 'https:')
-    throw invalidConfig(option, 'is not https', 'https://login.microsoftonline.com')
+  if (name === 'authorityHost' && checkUrl(text, option, publicAuthority).protocol !== 'https:') throw invalidConfig(option, 'is not https', publicAuthority)
   return text
 }
 

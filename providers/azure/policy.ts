@@ -16,20 +16,23 @@ export function policyOf(grant: ProviderGrant, vault: string): { name: string; t
   const assign = (scope: string): string =>
     `az role assignment create --role ${reader} --assignee-object-id "$AGENT_PRINCIPAL_ID" --assignee-principal-type ServicePrincipal --scope "${scope}"`
   const better = 'A vault for each agent is the better answer: move its secrets into one of its own, and grant that ("*") with a reference to its provider.'
+  if (!isExpressible(grant)) {
+    const why = grant.deny.length > 0 ? 'exceptions (`deny`)' : 'prefixes'
+    return named(shown, [`# No roles: Azure knows no ${why}, so the process alone holds agent "${shown}" to its grant. Grant exact names, or:`, `# ${better}`])
+  }
   const lines = [
     `# Roles for the identity of agent "${shown}": it reads what is named here, and nothing else, as long as no other role of it says more. They count after some minutes.`,
     '# AGENT_PRINCIPAL_ID is the object id of its managed identity or service principal.',
   ]
-  if (!isExpressible(grant)) {
-    const why = grant.deny.length > 0 ? 'exceptions (`deny`)' : 'prefixes'
-    lines.push(`# Azure knows no ${why}, so no roles say what this agent is granted. ${better}`)
-  } else if (allow.length === 0) {
+  if (allow.length === 0) {
     lines.push('# It is granted nothing: assign no role.')
   } else {
     if (allow.length > 10 && !allow.includes('*')) lines.push(`# ${allow.length} assignments, of some 4,000 that a subscription has. ${better}`)
-    lines.push(`VAULT_ID=$(az keyvault show --name ${vault} --query id --output tsv)`)
+    lines.push(`VAULT_ID=$(az keyvault show --name "${/^[0-9A-Za-z-]{3,24}$/.test(vault) ? vault : 'NAME_OF_THE_VAULT'}" --query id --output tsv)`)
     if (allow.includes('*')) lines.push(assign('$VAULT_ID'))
     else for (const id of allow) lines.push(assign(`$VAULT_ID/secrets/${id}`))
   }
-  return { name: `keyward-${shown.replace(/\W+/g, '-')}`, text: `${lines.join('\n')}\n` }
+  return named(shown, lines)
 }
+
+const named = (agent: string, lines: readonly string[]): { name: string; text: string } => ({ name: `keyward-${agent.replace(/\W+/g, '-')}`, text: `${lines.join('\n')}\n` })

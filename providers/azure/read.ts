@@ -3,7 +3,7 @@ import type { SecretProperties } from '@azure/keyvault-secrets'
 import { SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, Clock, SecretRequest, SecretValue, SecretVersion } from '../../src/provider.js'
 import type { VaultClient } from './client.js'
-import { VaultAnswerError } from './failure.js'
+import { failure, VaultAnswerError } from './failure.js'
 import { checkId, isVersion } from './name.js'
 
 export type Description = Omit<SecretVersion, 'value'>
@@ -16,9 +16,7 @@ export async function readSecret(client: VaultClient, clock: Clock, { id, versio
   demandVersion(version)
   const ask = client.run(context, (vault, options) => vault.getSecret(name, version === undefined ? options : { ...options, version }))
   const { value, properties } = await ask.catch((error: unknown) => orDeleted(client, name, error, context))
-  // A vault that answers with another one is none.
-  if (value === undefined || properties.name.toLowerCase() !== name.toLowerCase() || (version !== undefined && properties.version?.toLowerCase() !== version.toLowerCase()))
-    throw new VaultAnswerError(400, {})
+  if (value === undefined) throw new VaultAnswerError(400, {})
   demandValid(properties, clock)
   return { value: valueOf(value, properties.contentType), ...describe(properties) }
 }
@@ -31,6 +29,9 @@ export function demandVersion(version: string | undefined): void {
 /** The service hands over what is over or has not begun: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations. */
 function demandValid({ expiresOn, notBefore, enabled }: SecretProperties, clock: Clock): void {
   const now = clock.now()
+  // Not as the service says them: what cannot be understood is not served.
+  if ([expiresOn, notBefore].some((date) => date !== undefined && Number.isNaN(date.getTime())) || (enabled !== undefined && typeof enabled !== 'boolean'))
+    throw new VaultAnswerError(400, {})
   if (enabled === false) throw new SecretNotFoundError({ code: 'not-found', reason: 'disabled', fix: 'This version is disabled: enable it, or write a new one' })
   if (expiresOn !== undefined && expiresOn.getTime() <= now) throw new SecretNotFoundError({ code: 'not-found', reason: 'expired', at: expiresOn, fix: 'Write a new version' })
   if (notBefore !== undefined && notBefore.getTime() > now)
@@ -55,11 +56,16 @@ function describe({ version, contentType, createdOn, expiresOn }: SecretProperti
  * What is deleted is not found, and is asked for once among what is deleted, where the identity may.
  * @throws SecretNotFoundError with when it was, else what was given.
  */
-async function orDeleted(client: VaultClient, name: string, error: unknown, context: CallContext): Promise<never> {
+export async function orDeleted(client: VaultClient, name: string, error: unknown, context: CallContext): Promise<never> {
   if (!(error instanceof VaultAnswerError) || error.status !== 404 || error.code === undefined) throw error
   const deleted = await client.run(context, (vault, options) => vault.getDeletedSecret(name, options)).catch(() => undefined)
   context.signal.throwIfAborted()
-  if (deleted?.deletedOn === undefined) throw error
+  if (deleted?.deletedOn === undefined)
+    throw new SecretNotFoundError({
+      ...failure(error),
+      code: 'not-found',
+      fix: `There is no secret "${name}", or no such version of it, in this vault: check what \`references\` say, and \`azure.vaultUrl\` (AZURE_KEYVAULT_URL)`,
+    })
   throw new SecretNotFoundError({
     code: 'not-found',
     reason: 'deleted',
@@ -70,20 +76,24 @@ async function orDeleted(client: VaultClient, name: string, error: unknown, cont
 
 /** All of them, in no certain order. */
 export function versionsOf(client: VaultClient, name: string, context: CallContext): Promise<readonly SecretProperties[]> {
-  return client.run(context, async (vault, options) => {
-    const found: SecretProperties[] = []
-    for await (const one of vault.listPropertiesOfSecretVersions(name, options)) found.push(one)
-    return found
-  })
+  return client
+    .run(context, async (vault, options) => {
+      const found: SecretProperties[] = []
+      for await (const one of vault.listPropertiesOfSecretVersions(name, options)) found.push(one)
+      return found
+    })
+    .catch((error: unknown) => orDeleted(client, name, error, context))
 }
 
 /** By the list of its versions, which needs no value. */
 export async function describeSecret(client: VaultClient, clock: Clock, request: SecretRequest, context: CallContext): Promise<Description> {
   const name = checkId(request.id)
   demandVersion(request.version)
-  const versions = await versionsOf(client, name, context).catch((error: unknown) => orDeleted(client, name, error, context))
+  const versions = await versionsOf(client, name, context)
   const newest = Math.max(...versions.map(({ createdOn }) => createdOn?.getTime() ?? 0))
-  const candidates = versions.filter(({ version, createdOn }) => (request.version === undefined ? (createdOn?.getTime() ?? 0) === newest : version === request.version))
+  const candidates = versions.filter(({ version, createdOn }) =>
+    request.version === undefined ? (createdOn?.getTime() ?? 0) === newest : version?.toLowerCase() === request.version.toLowerCase(),
+  )
   const [only, another] = candidates
   if (only === undefined) throw new SecretNotFoundError({ code: 'not-found', fix: 'The secret has no such version' })
   // Their times have whole seconds: of two of one second only a read tells which is served.

@@ -1,12 +1,12 @@
-/** The life of a secret's versions in Key Vault: what is disabled, deleted, recovered. It reads no value. */
+/** The life of a secret's versions in Key Vault: what is disabled, deleted, recovered. It hands over no value, though the SDK reads one where it looks whether a secret is back. */
 import { boundedCall } from '../../src/bounded-call.js'
 import { systemClock } from '../../src/clock.js'
 import type { SecretProperties } from '@azure/keyvault-secrets'
 import { checkDuration, checkFunction, checkObject, checkString } from '../../src/errors/check.js'
-import { createError, failureOf, invalidConfig, isSecretError, type ErrorContext, type SecretError } from '../../src/errors/secret-error.js'
+import { createError, failureOf, invalidConfig, isSecretError, SecretNotFoundError, type ErrorContext, type SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, Duration } from '../../src/provider.js'
 import { VaultClient } from './client.js'
-import { VaultCredential } from './credential.js'
+import { VaultCredential } from './session.js'
 import { failure } from './failure.js'
 import { checkId } from './name.js'
 import { checkOptions, checkTags, type AzureOptions } from './options.js'
@@ -94,15 +94,36 @@ class VaultVersions implements Versions {
   }
 
   async recover(id: string, call: VersionsCall = {}): Promise<void> {
-    return this.#bounded(id, call, 'restored', async (context) => void (await this.#client.run(context, (vault, options) => vault.beginRecoverDeletedSecret(id, options))))
+    return this.#bounded(
+      id,
+      call,
+      'restored',
+      async (context) =>
+        void (await this.#ofDeleted(
+          id,
+          this.#client.run(context, (vault, options) => vault.beginRecoverDeletedSecret(id, options)),
+        )),
+    )
   }
 
   async purge(id: string, call: VersionsCall = {}): Promise<void> {
-    return this.#bounded(id, call, 'deleted', (context) => this.#client.run(context, (vault, options) => vault.purgeDeletedSecret(id, options)))
+    return this.#bounded(id, call, 'deleted', (context) =>
+      this.#ofDeleted(
+        id,
+        this.#client.run(context, (vault, options) => vault.purgeDeletedSecret(id, options)),
+      ),
+    )
   }
 
   async close(): Promise<void> {
     this.#client.close()
+  }
+
+  async #ofDeleted<Result>(id: string, answer: Promise<Result>): Promise<Result> {
+    return answer.catch((error: unknown) => {
+      const told = failure(error)
+      throw told?.code === 'not-found' ? new SecretNotFoundError({ ...told, code: 'not-found', fix: `No secret "${id}" waits among the deleted ones of this vault` }) : error
+    })
   }
 
   #update(id: string, version: string, change: { enabled?: boolean; tags?: Record<string, string> }, call: VersionsCall): Promise<void> {

@@ -3,7 +3,7 @@ import { SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, SecretRequest, SecretWrite } from '../../src/provider.js'
 import type { VaultClient } from './client.js'
 import { checkId } from './name.js'
-import { bytesType } from './read.js'
+import { bytesType, orDeleted } from './read.js'
 
 /** https://learn.microsoft.com/azure/key-vault/secrets/about-secrets */
 const largestValue = 25_600
@@ -55,12 +55,12 @@ function untyped(): SecretError {
 }
 
 function checkExpiry(date: Date): Date {
-  if (date.getTime() <= latestExpiry) return date
-  throw new SecretError({ code: 'unsupported', reason: 'expiresAt', fix: 'The SDK of Azure writes dates after 2038-01-19 as others: choose an earlier `expiresAt`' })
+  if (date.getTime() >= 0 && date.getTime() <= latestExpiry) return date
+  throw new SecretError({ code: 'unsupported', reason: 'expiresAt', fix: 'The SDK of Azure writes dates before 1970 and after 2038-01-19 as others: choose another `expiresAt`' })
 }
 
 export async function deleteSecret(client: VaultClient, { id }: SecretRequest, context: CallContext): Promise<void> {
   const name = checkId(id)
   // The first step of the poller is the deletion; that it can be seen everywhere takes longer, and nobody waits for that.
-  await client.run(context, (vault, options) => vault.beginDeleteSecret(name, options))
+  await client.run(context, (vault, options) => vault.beginDeleteSecret(name, options)).catch((error: unknown) => orDeleted(client, name, error, context))
 }

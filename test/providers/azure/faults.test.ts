@@ -96,7 +96,7 @@ it('an SDK that leaves out the content type, as those before 4.11.2 did, is told
     },
     ({ headers }) => headers.authorization !== undefined,
   )
-  const put = open().putSecret('key', new Uint8Array([1, 2, 255]))
+  const put = open().putSecret('typed', new Uint8Array([1, 2, 255]))
   expect(await errorOf(put)).toMatchObject({ code: 'unsupported', reason: 'contentType', message: expect.stringContaining('4.11.2') as string })
 })
 

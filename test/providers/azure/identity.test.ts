@@ -106,7 +106,10 @@ describe('a login', () => {
     const { entra, address } = started.vault
     expect(() => azure({})).toThrow('keyward: azure.vaultUrl (AZURE_KEYVAULT_URL) is missing')
     vi.stubEnv('AZURE_KEYVAULT_URL', address)
-    expect(() => azure({ allowInsecureEmulator: true })).toThrow(/^keyward: azure\.credential is missing, and none of AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_SECRET/)
+    // Roles are printed by who need not log in.
+    const nobody = await make(azure({ allowInsecureEmulator: true }))
+    expect((await nobody.policy!({ agent: 'researcher', allow: ['key'], deny: [] }, context))?.text).toContain('role assignment')
+    await expect(nobody.get({ id: 'key' }, context)).rejects.toThrow(/^keyward: azure\.credential is missing, and none of AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_SECRET/)
     vi.stubEnv('AZURE_CLIENT_SECRET', started.app.secret)
     expect(() => azure({ allowInsecureEmulator: true })).toThrow('azure.credential.tenantId (AZURE_TENANT_ID) is missing')
     vi.stubEnv('AZURE_TENANT_ID', entra.tenant)
@@ -254,7 +257,9 @@ describe('an agent with an identity of its own', () => {
   it('has roles that keyward policy prints, and says where a vault of its own is better', async () => {
     const provider = await make(azure({ ...started.options, vaultUrl: 'https://agents.vault.azure.net', allowInsecureEmulator: false }))
     const text = async (allow: readonly string[], deny: readonly string[] = []): Promise<string> => (await provider.policy!({ agent: 'researcher', allow, deny }, context))!.text
-    expect(await text(['key', 'other'])).toContain('az keyvault show --name agents --query id')
+    expect(await text(['key', 'other'])).toContain('az keyvault show --name "agents" --query id')
+    const strange = await make(azure({ ...started.options, vaultUrl: 'https://$(touch).vault.azure.net', allowInsecureEmulator: false }))
+    expect((await strange.policy!({ agent: 'researcher', allow: ['key'], deny: [] }, context))?.text).not.toContain('touch')
     expect((await text(['key', 'other'])).match(/role assignment create .*--scope "\$VAULT_ID\/secrets\/(?:key|other)"/g)).toHaveLength(2)
     expect(await text(['key'])).toContain('4633458b-17de-408a-b874-0445c86b69e6')
     expect(await text(['*'])).toMatch(/--scope "\$VAULT_ID"\n$/)

@@ -45,15 +45,15 @@ export function answer(secrets: Secrets, asked: Asked): Reply {
   const held = asked.permissions[needed]
   if (held !== true && held?.some((one) => one.toLowerCase() === name.toLowerCase()) !== true) return refuse(403, 'Forbidden', 'ForbiddenByRbac')
   const found = secrets.find(name)
-  if (room === 'deletedsecrets') return found?.deletedAt === undefined ? missing : ofDeleted(secrets, found, asked, rest)
+  if (room === 'deletedsecrets') return found?.deletedAt === undefined || (found.isSettling && asked.method === 'GET') ? missing : ofDeleted(secrets, found, asked, rest)
   if (asked.method === 'PUT') return put(secrets, name, found, asked)
-  if (found === undefined || found.deletedAt !== undefined) return missing
+  if (found === undefined || found.deletedAt !== undefined || found.isSettling) return missing
   if (rest === 'versions')
     return page(
       asked,
       found.versions.map((version) => itemOf(asked, found, version, true)),
     )
-  return ofLive(found, asked, rest)
+  return ofLive(secrets, found, asked, rest)
 }
 
 function permissionOf(method: string, room: string, rest: string): Permission | undefined {
@@ -88,15 +88,17 @@ function page(asked: Asked, items: readonly object[]): Reply {
 function put(secrets: Secrets, name: string, found: Secret | undefined, asked: Asked): Reply {
   const { value, ...given } = JSON.parse(asked.body === '' ? '{}' : asked.body) as Given & { value?: unknown }
   if (typeof value !== 'string' || Buffer.byteLength(value) > largestValue) return malformed
+  if (found?.isSettling === true) return refuse(409, 'Conflict', found.deletedAt === undefined ? 'ObjectIsBeingRecovered' : 'ObjectIsBeingDeleted')
   if (found?.deletedAt !== undefined) return refuse(409, 'Conflict', 'ObjectIsDeletedButRecoverable')
   const secret = found ?? secrets.make(name)
   return { status: 200, body: bundleOf(asked, secret, secret.put(value, given)) }
 }
 
-function ofLive(secret: Secret, asked: Asked, rest: string): Reply {
+function ofLive(secrets: Secrets, secret: Secret, asked: Asked, rest: string): Reply {
   const version = secret.find(rest)
   if (version === undefined) return missing
   if (asked.method === 'DELETE') {
+    secret.settlesAt = Date.now() + secrets.settling
     secret.deletedAt = Math.floor(Date.now() / 1_000)
     return { status: 200, body: deletedOf(asked, secret, version) }
   }
@@ -112,7 +114,9 @@ function ofDeleted(secrets: Secrets, secret: Secret, asked: Asked, rest: string)
   const newest = secret.versions.at(-1)
   if (newest === undefined) return missing
   if (asked.method === 'GET') return { status: 200, body: deletedOf(asked, secret, newest) }
+  if (secret.isSettling) return refuse(409, 'Conflict', 'ObjectIsBeingDeleted')
   if (rest === 'recover') {
+    secret.settlesAt = Date.now() + secrets.settling
     secret.deletedAt = undefined
     return { status: 200, body: itemOf(asked, secret, newest, true) }
   }

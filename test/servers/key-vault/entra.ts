@@ -103,8 +103,13 @@ export class Entra {
     this.given.push(clientId)
     return {
       status: 200,
-      body: { ...more, expires_in: this.lifetime, expires_on: claims.exp, ext_expires_in: this.lifetime, access_token: signToken(claims, this.#keys.privateKey) },
+      body: { ...more, expires_in: this.lifetime, expires_on: claims.exp, ext_expires_in: this.lifetime, access_token: this.sign(claims) },
     }
+  }
+
+  /** With the key that its tokens are signed with, whatever they say. */
+  sign(claims: Claims): string {
+    return signToken(claims, this.#keys.privateKey)
   }
 
   /** Whose token this is; undefined of one that is not to be trusted. */

@@ -27,6 +27,7 @@ export class KeyVault {
   readonly secrets = new Secrets()
   readonly #permissions = new Map<string, Permissions>()
   #fault: Fault | undefined
+  #loginFault: Fault | undefined
   #which: (request: IncomingMessage) => boolean = () => true
   /** Requests to the vault, spoilt ones too. */
   readonly seen: SeenRequest[] = []
@@ -62,6 +63,11 @@ export class KeyVault {
     this.#which = which
   }
 
+  /** The same of each token that is asked for. */
+  spoilLogins(fault: Fault | undefined): void {
+    this.#loginFault = fault
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections()
     this.#server.close()
@@ -75,6 +81,10 @@ export class KeyVault {
     const body = Buffer.concat(chunks).toString()
     const url = new URL(path, this.address)
     const ofEntra = this.entra.answer(method, url, headers, body)
+    if (ofEntra !== undefined && this.#loginFault !== undefined && (method === 'POST' || url.pathname.startsWith('/msi/'))) {
+      await this.#loginFault(request, response, async () => Buffer.from(JSON.stringify(ofEntra.body)))
+      return
+    }
     if (ofEntra === undefined) {
       this.seen.push({ method, path, isAuthenticated: headers.authorization !== undefined, body, headers })
       const fault = this.#which(request) ? this.#fault : undefined

@@ -40,6 +40,8 @@ export class Secret {
   readonly versions: Version[] = []
   /** Seconds; undefined while it is there. */
   deletedAt: number | undefined
+  /** Epoch milliseconds until which what was said of its deletion or recovery is not yet true everywhere. */
+  settlesAt = 0
 
   constructor(name: string) {
     this.name = name
@@ -63,6 +65,10 @@ export class Secret {
     return version === '' ? this.versions.at(-1) : this.versions.find((one) => one.version === version)
   }
 
+  get isSettling(): boolean {
+    return Date.now() < this.settlesAt
+  }
+
   get purgeAt(): number {
     return (this.deletedAt ?? 0) + recoverableDays * 86_400
   }
@@ -75,6 +81,8 @@ export function update(version: Version, { contentType, tags, attributes = {} }:
 }
 
 export class Secrets {
+  /** Milliseconds that a deletion and a recovery take. */
+  settling = 0
   readonly #byName = new Map<string, Secret>()
 
   /** Names have no case. */

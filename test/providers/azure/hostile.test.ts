@@ -1,0 +1,367 @@
+/** What stands in the place of a vault, or of what gives out tokens, gets no value, no other token and no say; each case was once got away with. */
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { azure, versions, type AzureCredential, type AzureOptions, type AzureTokenCredential } from '../../../providers/azure/index.js'
+import { checkOptions } from '../../../providers/azure/options.js'
+import { VaultCredential } from '../../../providers/azure/session.js'
+import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { faults, status, type Fault } from '../../servers/fault-proxy.js'
+import { errorWithout } from '../faulty.js'
+import { closeAfterEach } from '../opened.js'
+import { createSetup, withVariables } from '../setup.js'
+import { loginOf, startVault, type Started } from './setup.js'
+
+const value = 'canary-value-4f9d2b7a81c6'
+let started: Started
+beforeAll(async () => {
+  started = await startVault()
+  for (const name of ['key', 'held', 'other']) started.vault.secrets.make(name).put(value, {})
+}, 60_000)
+afterAll(() => started.stop())
+
+const kept = closeAfterEach()
+const events: AuditEvent[] = []
+afterEach(() => {
+  started.vault.spoil(undefined)
+  started.vault.spoilLogins(undefined)
+  started.vault.challenge = undefined
+  started.vault.secrets.settling = 0
+  events.length = 0
+})
+function open(options: AzureOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
+  return kept(createSecrets<string>({ provider: azure({ ...started.options, ...options }), cache: false, retry: false, audit: (event) => void events.push(event), ...more }))
+}
+const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([started.app.secret, value, 'canary', 'eyJ'], promise, events)
+const bodies = (from: number): readonly string[] => started.vault.seen.slice(from).flatMap(({ isAuthenticated, body }) => (isAuthenticated ? [] : [body]))
+const answerOf = (body: object): Fault => status(200, {}, JSON.stringify(body))
+
+describe('a value that is put', () => {
+  const elsewhere = 'Bearer authorization="https://login.microsoftonline.com/x", resource="https://graph.microsoft.com"'
+
+  it.each<[string, () => void]>([
+    ['a challenge of somebody else', () => void (started.vault.challenge = elsewhere)],
+    ['a 503', () => started.vault.spoil(status(503))],
+    ['a reset', () => started.vault.spoil(faults.reset)],
+    ['a 401 without a challenge', () => started.vault.spoil(status(401))],
+  ])('does not leave without a token after %s', async (_, spoil) => {
+    const secrets = open()
+    const before = started.vault.seen.length
+    spoil()
+    await errorOf(secrets.getSecret('key'))
+    await Promise.allSettled(Array.from({ length: 3 }, (_unused, number) => secrets.putSecret(`first-${number}`, value)))
+    started.vault.spoil(undefined)
+    await Promise.allSettled(Array.from({ length: 3 }, (_unused, number) => secrets.putSecret(`then-${number}`, value)))
+    expect(bodies(before).length).toBeGreaterThan(0)
+    expect(bodies(before).filter((body) => body !== '')).toEqual([])
+  })
+
+  it('has not been put where it was answered before a token was asked for', async () => {
+    started.vault.spoil(answerOf({ id: `${started.vault.address}/secrets/unasked/${'a'.repeat(32)}`, value, attributes: {} }))
+    expect(await errorOf(open().putSecret('unasked', value))).toMatchObject({ code: 'unavailable' })
+  })
+})
+
+describe('an answer', () => {
+  const other = (): object => ({ id: `${started.vault.address}/secrets/somebody-elses/${'a'.repeat(32)}`, value: 'v', attributes: { enabled: true, created: 1_700_000_000 } })
+  const spoilt = (body: object): void => started.vault.spoil(answerOf(body), ({ headers }) => headers.authorization !== undefined)
+
+  it.each<[string, (secrets: RootSecrets<string>) => Promise<unknown>]>([
+    ['getSecret', (secrets) => secrets.getSecret('key')],
+    ['putSecret', (secrets) => secrets.putSecret('key', 'v')],
+    ['deleteSecret', (secrets) => secrets.deleteSecret('key')],
+  ])('about another secret is none to %s', async (_, ask) => {
+    spoilt(other())
+    expect(await errorOf(ask(open()))).toMatchObject({ code: 'unavailable' })
+  })
+
+  it('about another secret is none to describeSecret', async () => {
+    spoilt({ value: [other()], nextLink: null })
+    expect(await errorOf(open().describeSecret('key'))).toMatchObject({ code: 'unavailable' })
+  })
+
+  it.each([
+    ['nbf', 9e12],
+    ['exp', 9e12],
+    ['enabled', 'false'],
+  ])('whose %s cannot be understood serves nothing', async (member, given) => {
+    spoilt({ id: `${started.vault.address}/secrets/key/${'a'.repeat(32)}`, value, attributes: { enabled: true, [member]: given } })
+    expect(await errorOf(open().getSecret('key'))).toMatchObject({ code: 'unavailable' })
+  })
+
+  it.each([
+    ['in a word of its own', '{"error":{"code":"Access.Denied","message":"canary"}}'],
+    ['behind a mark of the byte order', '\uFEFF{"error":{"code":"Forbidden","message":"canary"}}'],
+  ])('that denies %s ends what is held', async (_, body) => {
+    const secrets = open({}, { cache: { ttl: '1ms', staleIfError: '1h' } })
+    expect(await secrets.getSecret('held')).toBe(value)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    started.vault.spoil(status(403, {}, body))
+    expect(await errorOf(secrets.getSecret('held'))).toMatchObject({ code: 'denied' })
+  })
+
+  it.each<[string, (vault: Started['vault']) => void]>([
+    ['the vault, before its challenge', (vault) => vault.spoil(faults.endless)],
+    ['the vault, to the first request that has a token', (vault) => vault.spoil(faults.endless, ({ headers }) => headers.authorization !== undefined)],
+    ['what gives out tokens', (vault) => vault.spoilLogins(faults.endless)],
+  ])('without end of %s is left off', async (_, spoil) => {
+    const own = await startVault()
+    try {
+      spoil(own.vault)
+      const secrets = kept(createSecrets<string>({ provider: azure(own.options), cache: false, retry: false, timeout: '5s' }))
+      expect(await errorOf(secrets.getSecret('key'))).toMatchObject({ code: 'unavailable' })
+    } finally {
+      await own.stop()
+    }
+  })
+})
+
+describe('a token', () => {
+  const forged = (change: object): string => {
+    const now = Math.floor(Date.now() / 1_000)
+    const { entra, address } = started.vault
+    return entra.sign({ iss: entra.issuer, aud: address, appid: started.app.clientId, iat: now, nbf: now, exp: now + 600, ...change })
+  }
+  const given = (token: string): AzureTokenCredential => ({ getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 }) })
+
+  it('of the issuer, for the vault, that is not over, is taken', async () => {
+    expect(await open({ credential: given(forged({})) }).getSecret('key')).toBe(value)
+  })
+
+  it.each<[string, () => string]>([
+    ['of another issuer', () => forged({ iss: 'https://issuer.of.somebody/else' })],
+    ['for another vault', () => forged({ aud: 'https://graph.microsoft.com' })],
+    ['that is over', () => forged({ exp: Math.floor(Date.now() / 1_000) - 10 })],
+    ['that somebody else has signed', () => `${forged({}).split('.').slice(0, 2).join('.')}.${Buffer.alloc(256, 1).toString('base64url')}`],
+    ['that is none', () => 'eyJ.eyJ.eyJ'],
+  ])('%s is refused by the vault', async (_, make) => {
+    expect(await errorOf(open({ credential: given(make()) }).getSecret('key'))).toMatchObject({ code: 'unauthenticated', status: 401 })
+  })
+
+  it('is asked for with the name of the own domain alone', async () => {
+    const asked: string[] = []
+    const credential = { getToken: async (scope: string | string[]) => (asked.push(String(scope)), { token: 'a token', expiresOnTimestamp: Date.now() + 3_600_000 }) }
+    const checked = checkOptions({ vaultUrl: 'https://agents.vault.azure.net', credential })
+    const tokens = new VaultCredential(checked.credential, checked, createSetup())
+    expect(await tokens.getToken('https://vault.azure.net/.default')).toMatchObject({ token: 'a token' })
+    for (const scope of [
+      'https://graph.microsoft.com/.default',
+      'https://graph.microsoft.com@vault.azure.net/.default',
+      'api://vault.azure.net/x/.default',
+      'https://vault.azure.net/.default\thttps://graph.microsoft.com/.default',
+      'https://azure.net/.default',
+      'https://vault.azure.cn/.default',
+      'https://agents.vault.azure.net/.default',
+      'http://vault.azure.net/.default',
+    ])
+      await expect(tokens.getToken(scope)).rejects.toMatchObject({ code: 'invalid-config', reason: 'challenge' })
+    await expect(tokens.getToken(['https://vault.azure.net/.default', 'https://graph.microsoft.com/.default'])).rejects.toMatchObject({ reason: 'challenge' })
+    expect(asked).toEqual(['https://vault.azure.net/.default'])
+  })
+
+  it('that cannot be renewed is used to its end, and nobody is left with a rejection', async () => {
+    const unheard: unknown[] = []
+    const hear = (reason: unknown): void => void unheard.push(reason)
+    process.on('unhandledRejection', hear)
+    let logins = 0
+    const token = forged({})
+    const credential = {
+      async getToken() {
+        logins += 1
+        if (logins === 1) return { token, expiresOnTimestamp: Date.now() + 2_500 }
+        throw Object.assign(new Error('canary text of Entra'), { name: 'AuthenticationError', statusCode: 503 })
+      },
+    }
+    const secrets = open({ credential })
+    for (let reads = 0; reads < 3; reads += 1) expect(await secrets.getSecret('key')).toBe(value)
+    await expect.poll(() => secrets.getSecret('key').catch((error: unknown) => error), { timeout: 5_000 }).toMatchObject({ code: 'unavailable', status: 503 })
+    await secrets.close()
+    const before = logins
+    await new Promise((resolve) => setTimeout(resolve, 3_500))
+    process.off('unhandledRejection', hear)
+    expect(unheard).toEqual([])
+    expect(logins).toBe(before)
+  }, 20_000)
+
+  it('is asked for once for all that wait, of whom one may leave', async () => {
+    let logins = 0
+    const token = forged({})
+    const credential = {
+      async getToken() {
+        logins += 1
+        await new Promise((resolve) => setTimeout(resolve, 600))
+        return { token, expiresOnTimestamp: Date.now() + 3_600_000 }
+      },
+    }
+    const secrets = open({ credential })
+    const leaving = secrets.getSecret('other', { signal: AbortSignal.timeout(200) })
+    const staying = secrets.getSecret('key')
+    await expect(leaving).rejects.toMatchObject({ name: 'TimeoutError' })
+    expect(await staying).toBe(value)
+    expect(logins).toBe(1)
+  })
+})
+
+describe('a login', () => {
+  it.each<[string, Fault, object]>([
+    ['503', status(503, {}, '{"error":"temporarily_unavailable"}'), { code: 'unavailable' }],
+    ['503 in words', status(503, {}, 'canary'), { code: 'unavailable' }],
+    ['503 in other words', status(503, {}, '{"error":"canary"}'), { code: 'unavailable' }],
+    ['429', status(429, { 'retry-after': '30' }, '{"error":"canary"}'), { code: 'throttled', status: 429 }],
+    ['a page of HTML', faults.html, { code: 'unavailable' }],
+    ['JSON without a token', status(200, {}, '{"token_type":"Bearer"}'), { code: 'unavailable' }],
+    ['a reset', faults.reset, { code: 'unavailable' }],
+    ['a redirect', status(307, { location: '/again' }), { code: 'unavailable' }],
+    ['that the secret is wrong', status(401, {}, '{"error":"invalid_client","error_description":"AADSTS7000215: canary","error_codes":[7000215]}'), { code: 'unauthenticated' }],
+  ])('that is answered with %s fails so, and is well again at once', async (_, fault, expected) => {
+    // Each its own, so that no token of another case is at hand.
+    const own = await startVault()
+    try {
+      own.vault.secrets.make('key').put(value, {})
+      const root = kept(createSecrets<string>({ provider: azure(own.options), cache: false, retry: false }))
+      own.vault.spoilLogins(fault)
+      expect(await errorOf(root.getSecret('key'))).toMatchObject(expected)
+      own.vault.spoilLogins(undefined)
+      await expect.poll(() => root.getSecret('key').catch((error: unknown) => error), { timeout: 5_000 }).toBe(value)
+    } finally {
+      await own.stop()
+    }
+  })
+
+  it('that fails for an outage leaves what is held to be served, attempt after attempt', async () => {
+    const own = await startVault()
+    try {
+      own.vault.secrets.make('held').put(value, {})
+      own.vault.entra.lifetime = 1
+      const root = kept(createSecrets<string>({ provider: azure(own.options), cache: { ttl: '1ms', staleIfError: '1h' }, timeout: '5s' }))
+      expect(await root.getSecret('held')).toBe(value)
+      await new Promise((resolve) => setTimeout(resolve, 1_200))
+      own.vault.spoilLogins(status(503, {}, '{"error":"canary"}'))
+      for (let reads = 0; reads < 3; reads += 1) expect(await root.getSecret('held')).toBe(value)
+    } finally {
+      await own.stop()
+    }
+  })
+
+  it.each<[string, AzureCredential, string]>([
+    [
+      'whose certificate is not there',
+      { method: 'certificate', tenantId: 't', clientId: 'c', certificatePath: '/not/there.pem' },
+      'azure.credential.certificatePath (AZURE_CLIENT_CERTIFICATE_PATH)',
+    ],
+    ['whose certificate is none', { method: 'certificate', tenantId: 't', clientId: 'c', certificatePath: import.meta.filename }, 'is no certificate with its key'],
+    [
+      'whose token file is not there',
+      { method: 'workload-identity', tenantId: 't', clientId: 'c', tokenFile: join(tmpdir(), randomUUID()) },
+      'azure.credential.tokenFile (AZURE_FEDERATED_TOKEN_FILE)',
+    ],
+  ])('%s says which file', async (_, credential, told) => {
+    expect(await errorOf(open({ credential }).getSecret('key'))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining(told) as string })
+  })
+
+  it('whose assertion throws says so, and not what', async () => {
+    const credential = {
+      method: 'assertion',
+      tenantId: started.vault.entra.tenant,
+      clientId: randomUUID(),
+      authorityHost: started.vault.address,
+      assertion: () => Promise.reject(new Error('canary')),
+    } as const
+    expect(await errorOf(open({ credential }).getSecret('key'))).toMatchObject({ code: 'unauthenticated', reason: 'assertion' })
+  })
+
+  it('takes no tenant from what answers', async () => {
+    const asked: unknown[] = []
+    const credential = { getToken: async (_: unknown, options?: object) => (asked.push(options), { token: 'a token', expiresOnTimestamp: Date.now() + 3_600_000 }) }
+    started.vault.challenge = `Bearer authorization="https://login.microsoftonline.com/--debug", resource="${started.vault.address}"`
+    await errorOf(open({ credential }).getSecret('key'))
+    expect(asked).toHaveLength(1)
+    expect(JSON.stringify(asked)).not.toContain('debug')
+  })
+})
+
+it('an identity of the machine is asked once for each attempt', async () => {
+  let requests = 0
+  const own = await startVault()
+  own.vault.spoilLogins((_, response) => {
+    requests += 1
+    response.writeHead(500, { 'content-type': 'application/json' }).end('{"error":"canary"}')
+  })
+  const credential = { method: 'managed-identity', clientId: randomUUID() } as const
+  try {
+    await withVariables({ IDENTITY_ENDPOINT: `${own.vault.address}/msi/token`, IDENTITY_HEADER: 'header' }, async () => {
+      const secrets = kept(createSecrets<string>({ provider: azure({ ...own.options, credential }), cache: false, retry: false }))
+      expect(await errorOf(secrets.getSecret('key'))).toMatchObject({ code: 'unavailable' })
+    })
+    expect(requests).toBe(1)
+  } finally {
+    await own.stop()
+  }
+})
+
+describe('what takes a while', () => {
+  it('a deletion and a recovery have begun when they are said to have, and what comes between is told as such', async () => {
+    const { secrets: all } = started.vault
+    all.make('slow').put(value, {})
+    all.settling = 400
+    const secrets = open()
+    const life = versions({ ...started.options })
+    await secrets.deleteSecret('slow')
+    expect(await errorOf(secrets.putSecret('slow', 'v'))).toMatchObject({ code: 'conflict', reason: 'ObjectIsBeingDeleted' })
+    expect(await errorOf(secrets.getSecret('slow'))).toMatchObject({ code: 'not-found' })
+    await expect
+      .poll(
+        () =>
+          life.recover('slow').then(
+            () => 'recovered',
+            (error: unknown) => (error as SecretError).reason,
+          ),
+        { timeout: 5_000 },
+      )
+      .toBe('recovered')
+    expect(await errorOf(secrets.putSecret('slow', 'v'))).toMatchObject({ code: 'conflict', reason: 'ObjectIsBeingRecovered' })
+    await expect.poll(() => secrets.getSecret('slow').catch(() => undefined), { timeout: 5_000 }).toBe(value)
+    await life.close()
+  })
+
+  it('a deletion by who may not look afterwards is done', async () => {
+    const { vault, app } = started
+    vault.secrets.make('gone').put(value, {})
+    vault.grant(app.clientId, { delete: true })
+    await open().deleteSecret('gone')
+    expect(vault.secrets.find('gone')?.deletedAt).toBeDefined()
+    vault.grant(app.clientId, { get: true, list: true, set: true, delete: true, recover: true, purge: true })
+  })
+})
+
+describe('an agent', () => {
+  const scopeOf = (agents: NonNullable<AzureOptions['agents']>): Promise<string> =>
+    open({ agents })
+      .scope({ agent: 'researcher', allow: ['key'], enforcement: 'backend' })
+      .getSecret('key')
+
+  it.each<[string, () => AzureCredential | AzureTokenCredential]>([
+    ['is nobody in the table', () => ({ method: 'managed-identity', clientId: undefined }) as unknown as AzureCredential],
+    ['has what the environment has', () => ({ method: 'client-secret' })],
+    ['is whoever uses this machine', () => ({ method: 'azure-cli' })],
+  ])('whose identity %s has none', async (_, agents) => {
+    expect(await errorOf(scopeOf(agents))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining('azure.agents("researcher")') as string })
+  })
+
+  it('that has the identity of the process is held by the process alone', async () => {
+    const credential = loginOf(started.vault, started.app)
+    expect(await errorOf(scopeOf(() => credential))).toMatchObject({ code: 'denied', reason: 'enforcement' })
+  })
+
+  it('whose function throws, or promises, is told as such, and not what it threw', async () => {
+    const thrown = (): never => {
+      throw new Error('canary')
+    }
+    expect(await errorOf(scopeOf(thrown))).toMatchObject({ code: 'invalid-config' })
+    expect(await errorOf(scopeOf((async () => loginOf(started.vault, started.app)) as never))).toMatchObject({
+      code: 'invalid-config',
+      message: expect.stringContaining('is a promise') as string,
+    })
+  })
+})
