@@ -109,3 +109,19 @@ it('keyward policy prints what IAM takes, and nothing beside it', async () => {
   expect(statements[0]).toMatchObject({ Effect: 'Allow', Resource: [`${within}A-??????`, `${within}prod/search/*-??????`] })
   expect(statements.at(-1)).toMatchObject({ Effect: 'Deny', Resource: [`${within}prod/search/private*-??????`] })
 })
+
+it('keyward policy prints the roles of Azure for who has no login there, and says what roles cannot say', async () => {
+  const ofAzure = await command.project({
+    'keyward.config.json': JSON.stringify({
+      secrets: { A: {}, 'search/key': {} },
+      agents: { researcher: { allow: ['A', 'search/key'] }, wide: { allow: ['search/*'] } },
+      environments: { only: { provider: { name: 'azure', vaultUrl: 'https://agents.vault.azure.net' } } },
+    }),
+  })
+  const { output, errors, exitCode } = await ofAzure.run(['policy', '--agent', 'researcher', '--provider', 'azure'])
+  expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: '' })
+  expect(output.match(/--scope "\$VAULT_ID\/secrets\/[\w-]+"/g)).toEqual(['--scope "$VAULT_ID/secrets/A"', '--scope "$VAULT_ID/secrets/search-key"'])
+  const wide = await ofAzure.run(['policy', '--agent', 'wide'])
+  expect(wide).toMatchObject({ exitCode: 9, output: '' })
+  expect(wide.errors).toContain('A vault for each agent is the better answer')
+})

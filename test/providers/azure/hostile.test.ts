@@ -160,6 +160,26 @@ describe('a token', () => {
     expect(asked).toEqual(['https://vault.azure.net/.default'])
   })
 
+  it('that counts no more is replaced by one that has the claims that are asked for', async () => {
+    const asked: (string | undefined)[] = []
+    const tokens: string[] = []
+    const credential = {
+      async getToken(_: unknown, options: { claims?: string } = {}) {
+        asked.push(options.claims)
+        tokens.push(forged({ jti: `${tokens.length}` }))
+        return { token: tokens.at(-1)!, expiresOnTimestamp: Date.now() + 3_600_000 }
+      },
+    }
+    const secrets = open({ credential })
+    expect(await secrets.getSecret('key')).toBe(value)
+    started.vault.revoked.add(tokens[0]!)
+    const { address, entra } = started.vault
+    started.vault.challenge = `Bearer authorization="${address}/${entra.tenant}", resource="${address}", error="insufficient_claims", claims="${Buffer.from('{"access_token":{"nbf":{}}}').toString('base64')}"`
+    expect(await secrets.getSecret('key')).toBe(value)
+    expect(await secrets.getSecret('other')).toBe(value)
+    expect(asked).toEqual([undefined, '{"access_token":{"nbf":{}}}'])
+  })
+
   it('that cannot be renewed is used to its end, and nobody is left with a rejection', async () => {
     const unheard: unknown[] = []
     const hear = (reason: unknown): void => void unheard.push(reason)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { azure, type AzureCredential, type AzureOptions } from '../../../providers/azure/index.js'
+import { checkOptions } from '../../../providers/azure/options.js'
 import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
 import { createAuthority } from '../../servers/certificates.js'
 import type { Principal } from '../../servers/key-vault/index.js'
@@ -118,6 +119,23 @@ describe('a login', () => {
     const credential = { method: 'client-secret', authorityHost: address, disableInstanceDiscovery: true } as const
     const secrets = kept(createSecrets<string>({ provider: azure({ allowInsecureEmulator: true, credential }), cache: false }))
     expect(await secrets.getSecret('key')).toBe('value of key')
+  })
+
+  it.each<[string, Readonly<Record<string, string>>]>([
+    ['workload-identity', { AZURE_FEDERATED_TOKEN_FILE: '/token', AZURE_CLIENT_SECRET: 's', AZURE_CLIENT_CERTIFICATE_PATH: '/c', IDENTITY_ENDPOINT: 'http://i' }],
+    ['client-secret', { AZURE_CLIENT_SECRET: 's', AZURE_CLIENT_CERTIFICATE_PATH: '/c', IDENTITY_ENDPOINT: 'http://i' }],
+    ['certificate', { AZURE_CLIENT_CERTIFICATE_PATH: '/c', IDENTITY_ENDPOINT: 'http://i' }],
+    ['managed-identity', { IDENTITY_ENDPOINT: 'http://i' }],
+  ])('is %s where the environment says so first', (method, variables) => {
+    for (const name of Object.keys(process.env).filter((one) => /^AZURE_|^IDENTITY_/.test(one))) vi.stubEnv(name, undefined)
+    for (const [name, value] of Object.entries({ ...variables, AZURE_TENANT_ID: 'tenant', AZURE_CLIENT_ID: 'client' })) vi.stubEnv(name, value)
+    expect(checkOptions({ vaultUrl: 'https://agents.vault.azure.net' }).credential).toMatchObject({ method, clientId: 'client' })
+  })
+
+  it('with a secret has it redacted from then on', async () => {
+    const secrets = open()
+    await secrets.getSecret('key')
+    expect(secrets.redact(`with ${started.app.secret}`)).toBe('with [secret azure credential]')
   })
 
   it('is one for a process, however many roots there are', async () => {
@@ -263,10 +281,9 @@ describe('an agent with an identity of its own', () => {
     expect((await text(['key', 'other'])).match(/role assignment create .*--scope "\$VAULT_ID\/secrets\/(?:key|other)"/g)).toHaveLength(2)
     expect(await text(['key'])).toContain('4633458b-17de-408a-b874-0445c86b69e6')
     expect(await text(['*'])).toMatch(/--scope "\$VAULT_ID"\n$/)
-    for (const told of [await text(['search-*']), await text(['*'], ['key'])]) {
-      expect(told).not.toContain('role assignment')
-      expect(told).toContain('A vault for each agent is the better answer')
-    }
+    for (const told of [text(['search-*']), text(['*'], ['key'])])
+      await expect(told).rejects.toMatchObject({ code: 'unsupported', message: expect.stringContaining('A vault for each agent is the better answer') as string })
+    expect(await text(Array.from({ length: 11 }, (_, number) => `key-${number}`))).toContain('A vault for each agent is the better answer')
     expect(await text([])).toContain('assign no role')
     await expect(text(['a"; rm -rf ~ #'])).rejects.toMatchObject({ code: 'unsupported' })
     await provider.close?.()

@@ -224,3 +224,48 @@ it('watchSecret asks for the versions, and for no value', { timeout: 20_000 }, a
   expect(new Set(seen).size).toBe(2)
   expect(new Set(requests().slice(before))).toEqual(new Set(['GET /secrets/watched/versions']))
 })
+
+it('versions end in time, and tell of their tokens', async () => {
+  put('timed', 'value')
+  const labels = new Map<string, string>()
+  const life = versions({ ...started.options, timeout: '400ms', conceal: (value, label) => void labels.set(label, value) })
+  expect(await life.list('timed')).toHaveLength(1)
+  expect(labels.get('azure token')).toMatch(/^eyJ/)
+  started.vault.spoil(() => undefined)
+  await expect(life.list('timed')).rejects.toMatchObject({ code: 'timeout' })
+  await life.close()
+})
+
+it('sixteen reads are on their way at once, and no more', async () => {
+  const names = Array.from({ length: 40 }, (_, number) => `wide-${number}`)
+  for (const name of names) put(name, name)
+  const secrets = open()
+  await secrets.getSecret('wide-0')
+  let [now, most] = [0, 0]
+  started.vault.spoil(async (_, response, answer) => {
+    now += 1
+    most = Math.max(most, now)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    now -= 1
+    response.writeHead(200, { 'content-type': 'application/json' }).end(await answer())
+  })
+  expect(Object.values(await secrets.getSecrets(names))).toEqual(names)
+  expect(most).toBe(16)
+})
+
+it('the version of the interface is that which is asked for', async () => {
+  put('spoken', 'value')
+  expect(await open({ serviceVersion: '7.4' }).getSecret('spoken')).toBe('value')
+  expect(started.vault.seen.at(-1)?.path).toMatch(/api(?:-|%2D)version=7\.4/)
+  await expect(open({ serviceVersion: 'banana' }).getSecret('spoken')).rejects.toMatchObject({ code: 'unsupported', status: 400 })
+})
+
+it('bytes that are none are handed over as they are', async () => {
+  put('odd', 'not base64!', { contentType: 'application/octet-stream;base64' })
+  expect(await open().getSecret('odd')).toBe('not base64!')
+})
+
+it('more tags than Azure keeps are refused at the door', () => {
+  const tags = Object.fromEntries(Array.from({ length: 16 }, (_, number) => [`tag-${number}`, 'x']))
+  expect(() => azure({ ...started.options, tags })).toThrow('at most 15')
+})

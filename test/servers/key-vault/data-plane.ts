@@ -22,6 +22,8 @@ export interface Asked {
 const legal = /^[0-9a-zA-Z-]{1,127}$/
 /** https://learn.microsoft.com/azure/key-vault/secrets/about-secrets: 25k bytes. */
 const largestValue = 25_600
+/** https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups */
+const apiVersions: ReadonlySet<string> = new Set(['7.0', '7.1', '7.2', '7.3', '7.4', '7.5', '7.6', '2025-07-01', '2026-04-01'])
 /** https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets */
 const largestPage = 25
 
@@ -36,7 +38,7 @@ const malformed = refuse(400, 'BadParameter')
 
 export function answer(secrets: Secrets, asked: Asked): Reply {
   const [, room = '', name = '', rest = ''] = asked.url.pathname.split('/').map(decodeURIComponent)
-  if (asked.url.searchParams.get('api-version') === null) return malformed
+  if (!apiVersions.has(asked.url.searchParams.get('api-version') ?? '')) return malformed
   if (room !== 'secrets' && room !== 'deletedsecrets') return refuse(404, 'NotFound')
   if (name === '') return list(secrets, asked, room)
   if (!legal.test(name)) return malformed

@@ -36,6 +36,9 @@ export class KeyVault {
   /** In place of the challenge that the vault makes by itself. */
   challenge: string | undefined
 
+  /** Tokens that count no more, as after their owner was told to log in anew: https://learn.microsoft.com/entra/identity-platform/claims-challenge. */
+  readonly revoked = new Set<string>()
+
   private constructor(certificate: { certificate: string; key: string }, principals: readonly Principal[]) {
     this.#server = createServer({ cert: certificate.certificate, key: certificate.key }, (request, response) => void this.#serve(request, response))
     this.entra = new Entra(principals, () => this.address)
@@ -107,7 +110,8 @@ export class KeyVault {
   // https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
   #answer(method: string, url: URL, { authorization }: IncomingMessage['headers'], body: string): Reply {
     const resource = this.resource ?? this.address
-    const caller = this.entra.callerOf(authorization?.replace(/^Bearer /, '') ?? '', resource)
+    const token = authorization?.replace(/^Bearer /, '') ?? ''
+    const caller = this.revoked.has(token) ? undefined : this.entra.callerOf(token, resource)
     if (caller === undefined) {
       const challenge = this.challenge ?? `Bearer authorization="${this.address}/${this.entra.tenant}", resource="${resource}"`
       return refuse(401, 'Unauthorized', undefined, { 'www-authenticate': challenge })
