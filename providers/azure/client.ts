@@ -58,7 +58,7 @@ export class VaultClient {
       redirectOptions: { maxRetries: 0 },
       additionalPolicies: [
         { policy: new CallPolicy(vaultUrl.origin), position: 'perCall' },
-        { policy: new WirePolicy(), position: 'perRetry' },
+        { policy: new WirePolicy(isEmulator), position: 'perRetry' },
       ],
     })
   }

