@@ -1,7 +1,8 @@
 /** A call to a backend that is no read of a root: bounded by its time and by its caller's signal, and what it throws is ours. */
 import { systemClock } from './clock.js'
-import type { SecretError } from './errors/secret-error.js'
-import type { CallContext } from './provider.js'
+import { checkObject } from './errors/check.js'
+import { createError, failureOf, invalidConfig, isSecretError, type ErrorContext, type SecretError } from './errors/secret-error.js'
+import type { CallContext, Failure } from './provider.js'
 
 export interface Bounds {
   readonly signal: AbortSignal | undefined
@@ -27,4 +28,31 @@ export async function boundedCall<Result>({ signal, timeout, late, asSecretError
   } finally {
     timer.clear()
   }
+}
+
+export type Verb = NonNullable<ErrorContext['verb']>
+
+/** How a call about one secret is told of: which it was, and what was to be done with it. */
+export function boundsOf(
+  { provider, failure }: { readonly provider: string; readonly failure: (error: unknown) => Failure | undefined },
+  secret: string,
+  verb: Verb,
+  lateFix: string,
+): Pick<Bounds, 'late' | 'asSecretError'> {
+  const context: ErrorContext = { secret, provider, verb, deniedBy: 'backend' }
+  return {
+    late: createError({ code: 'timeout', fix: lateFix }, context),
+    asSecretError: (error) => createError(isSecretError(error) ? failureOf(error) : (failure(error) ?? { code: 'unavailable' }), context),
+  }
+}
+
+/**
+ * The options of such a call: a misspelt one must not be left out of what is done.
+ * @param more Names beside `signal`.
+ * @throws SecretError `invalid-config`.
+ */
+export function checkCall<Options extends { signal?: AbortSignal }>(given: Options, more: readonly string[] = []): Options {
+  const { signal } = checkObject(given, 'options', ['signal', ...more])
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidConfig('options.signal', 'is no AbortSignal', 'that of an AbortController')
+  return given
 }

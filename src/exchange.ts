@@ -61,16 +61,25 @@ function send(url: URL, { agent, method, headers, body, signal }: ExchangeOption
 }
 
 async function readText(response: IncomingMessage, { signal, largestAnswer }: ExchangeOptions): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      length += chunk.length
-      if (length > largestAnswer) throw new ExchangeError('too-large', response.statusCode ?? 0)
-      chunks.push(chunk)
-    }
+    return await collectText(response, largestAnswer, response.statusCode)
   } catch (error) {
     throw signal.aborted ? signal.reason : error
+  }
+}
+
+/**
+ * All that comes, as UTF-8.
+ * @param most Bytes.
+ * @throws ExchangeError `too-large` once there are more, and reads no further.
+ */
+export async function collectText(stream: AsyncIterable<unknown>, most: number, status = 0): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > most) throw new ExchangeError('too-large', status)
+    chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
 }

@@ -29,3 +29,9 @@ export function processVariable(name: string): string | undefined {
   if (process.platform === 'win32' && !Object.keys(process.env).includes(name)) return undefined
   return process.env[name]
 }
+
+/** The same of a setting, without white space around it: one that says nothing is none. */
+export function processSetting(name: string): string | undefined {
+  const text = processVariable(name)?.trim()
+  return text === '' ? undefined : text
+}

@@ -1,6 +1,6 @@
 /** What `aws(…)` takes, checked at the door. What is not said the AWS SDK finds, as the command of AWS does. */
 import { checkBoolean, checkDuration, checkFunction, checkList, checkObject, checkString, checkTable } from '../../src/errors/check.js'
-import { checkUrl } from '../../src/errors/check-url.js'
+import { checkUrl, isLoopback } from '../../src/errors/check-url.js'
 import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
 import type { Duration } from '../../src/provider.js'
 import { processVariable } from '../../src/provider-names.js'
@@ -246,8 +246,6 @@ function checkAgents(given: unknown): CheckedAgents {
     hasSourceIdentity: sourceIdentity === undefined ? true : checkBoolean(sourceIdentity, 'aws.agents.sourceIdentity'),
   }
 }
-
-export const isLoopback = (hostname: string): boolean => /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 
 function checkLocalProvider(given: unknown, option: string): CheckedLocalProvider {
   const { endpoint, token, tokenFile, roleArn, cached } = checkObject(given === true ? {} : given, option, ['endpoint', 'token', 'tokenFile', 'roleArn', 'cached'])

@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RotationRulesType } from '@aws-sdk/client-secrets-manager'
-import { boundedCall } from '../../src/bounded-call.js'
+import { boundedCall, boundsOf, checkCall, type Verb } from '../../src/bounded-call.js'
 import { checkDuration, checkFunction, checkObject, checkString } from '../../src/errors/check.js'
-import { createError, failureOf, invalidConfig, isSecretError, SecretError, type ErrorContext } from '../../src/errors/secret-error.js'
+import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secret-error.js'
 import type { CallContext, Duration } from '../../src/provider.js'
 import { AwsClient, type Send } from './client.js'
 import { failure } from './failure.js'
@@ -241,7 +241,7 @@ class SecretRotation implements Rotation {
 
   async #settled(id: string, version: string, patience: number, { signal }: RotationCall): Promise<void> {
     const late = 'The rotation has not ended: raise `wait`, and see the log of the rotation function; `discard` takes away what it left'
-    await boundedCall({ signal, timeout: patience, late: lateOf(id, 'rotated', late), asSecretError: asErrorOf(id, 'rotated') }, async (context) => {
+    await boundedCall({ signal, timeout: patience, ...boundsOf(telling, id, 'rotated', late) }, async (context) => {
       for (let gap = 250; ; gap = Math.min(gap * 2, 10_000)) {
         if (await this.#isRotated(id, version, context)) return
         await wait(gap, undefined, { signal: context.signal, ref: false })
@@ -264,28 +264,14 @@ class SecretRotation implements Rotation {
 
   #bounded<Result>(id: string, { signal }: RotationCall, verb: Verb, run: (context: CallContext) => Promise<Result>): Promise<Result> {
     checkString(id, 'id')
-    const late = lateOf(id, verb, 'AWS did not answer in time: raise `rotation.timeout`, or check the network')
-    return boundedCall({ signal, timeout: this.#timeout, late, asSecretError: asErrorOf(id, verb) }, run)
+    const late = 'AWS did not answer in time: raise `rotation.timeout`, or check the network'
+    return boundedCall({ signal, timeout: this.#timeout, ...boundsOf(telling, id, verb, late) }, run)
   }
 }
 
-type Verb = NonNullable<ErrorContext['verb']>
-
-const contextOf = (id: string, verb: Verb): ErrorContext => ({ secret: id, provider: 'aws', verb, deniedBy: 'backend' })
-const lateOf = (id: string, verb: Verb, fix: string): SecretError => createError({ code: 'timeout', fix }, contextOf(id, verb))
-const asErrorOf =
-  (id: string, verb: Verb) =>
-  (error: unknown): SecretError =>
-    createError(isSecretError(error) ? failureOf(error) : (failure(error) ?? { code: 'unavailable' }), contextOf(id, verb))
+const telling = { provider: 'aws', failure }
 
 const missing = (fix: string): SecretError => new SecretError({ code: 'not-found', reason: 'no-such-version', fix })
-
-/** A misspelt option must not be left out of what is done. */
-function checkCall<Call extends RotationCall>(given: Call, more: readonly string[] = []): Call {
-  const { signal } = checkObject(given, 'options', ['signal', ...more])
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidConfig('options.signal', 'is no AbortSignal', 'that of an AbortController')
-  return given
-}
 
 function checkFunctionArn(value: unknown): string {
   const text = checkString(value, 'functionArn')

@@ -22,10 +22,10 @@ export function credentialOf(checked: CheckedCredential): Promise<AzureTokenCred
 /** MSAL remembers that Entra failed, and answers by itself for minutes after that is over: the next login is to ask again. */
 export function forget(checked: CheckedCredential): void {
   if (checked.method === 'assertion') madeOfFunctions.delete(checked)
-  else made.delete(digestOf(checked))
+  else if (checked.method !== 'given' && checked.method !== 'missing') made.delete(digestOf(checked))
 }
 
-const digestOf = (checked: CheckedCredential): string => createHash('sha256').update(JSON.stringify(checked)).digest('hex')
+const digestOf = (checked: Described): string => createHash('sha256').update(JSON.stringify(checked)).digest('hex')
 
 interface Keeper<Key> {
   get(key: Key): Promise<AzureTokenCredential> | undefined

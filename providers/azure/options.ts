@@ -1,8 +1,8 @@
 /** What `azure(…)` takes, checked at the door, with what the environment says where an option does not. */
 import { checkBoolean, checkFunction, checkObject, checkString, checkTable, printable, suggest } from '../../src/errors/check.js'
-import { checkUrl } from '../../src/errors/check-url.js'
+import { checkUrl, isLoopback } from '../../src/errors/check-url.js'
 import { invalidConfig, type SecretError } from '../../src/errors/secret-error.js'
-import { processVariable } from '../../src/provider-names.js'
+import { processSetting } from '../../src/provider-names.js'
 
 /** A credential of `@azure/identity`, or any other with its `getToken`. */
 export interface AzureTokenCredential {
@@ -72,7 +72,6 @@ export interface CheckedOptions {
 
 export const optionNames = ['vaultUrl', 'credential', 'agents', 'tags', 'serviceVersion', 'allowInsecureEmulator'] as const
 
-const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 /** Where vaults are: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#dns-suffixes-for-object-identifiers. */
 export const domains = ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net', 'vault.microsoftazure.de', 'managedhsm.azure.net']
 
@@ -81,7 +80,7 @@ export function checkOptions(given: unknown): CheckedOptions {
   const { vaultUrl, credential, agents, tags, serviceVersion, allowInsecureEmulator } = checkObject(given, 'azure', optionNames)
   const isEmulator = allowInsecureEmulator === undefined ? false : checkBoolean(allowInsecureEmulator, 'azure.allowInsecureEmulator')
   return {
-    vaultUrl: checkVault(vaultUrl ?? nonEmpty(processVariable('AZURE_KEYVAULT_URL')), isEmulator),
+    vaultUrl: checkVault(vaultUrl ?? processSetting('AZURE_KEYVAULT_URL'), isEmulator),
     credential: ofEmulator(credential === undefined ? fromEnvironment() : checkCredential(credential, 'azure.credential'), isEmulator),
     agents: agents === undefined ? undefined : (checkFunction(agents, 'azure.agents') as AzureOptions['agents']),
     tags: tags === undefined ? undefined : checkTags(tags, 'azure.tags'),
@@ -90,25 +89,23 @@ export function checkOptions(given: unknown): CheckedOptions {
   }
 }
 
-const nonEmpty = (text: string | undefined): string | undefined => (text === undefined || text.trim() === '' ? undefined : text.trim())
-
 function checkVault(given: unknown, isEmulator: boolean): URL {
   const [option, expected] = ['azure.vaultUrl (AZURE_KEYVAULT_URL)', 'https://NAME.vault.azure.net']
   if (given === undefined) throw invalidConfig(option, 'is missing', expected)
   const url = checkUrl(given, option, expected)
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '') throw invalidConfig(option, 'has a path, a query or a fragment', expected)
-  if (isEmulator && !loopback.test(url.hostname))
+  if (isEmulator && !isLoopback(url.hostname))
     throw invalidConfig('azure.allowInsecureEmulator', 'is for an emulator on this machine, which the address is not of', 'it to be left out')
   if (url.protocol !== 'https:' && !isEmulator) throw invalidConfig(option, 'is not https', expected)
   return url
 }
 
 function fromEnvironment(): CheckedCredential {
-  const has = (name: string): boolean => nonEmpty(processVariable(name)) !== undefined
+  const has = (name: string): boolean => processSetting(name) !== undefined
   if (has('AZURE_FEDERATED_TOKEN_FILE')) return checkCredential({ method: 'workload-identity' }, 'azure.credential')
   if (has('AZURE_CLIENT_SECRET')) return checkCredential({ method: 'client-secret' }, 'azure.credential')
   if (has('AZURE_CLIENT_CERTIFICATE_PATH')) return checkCredential({ method: 'certificate' }, 'azure.credential')
-  if (has('IDENTITY_ENDPOINT')) return checkCredential({ method: 'managed-identity', clientId: nonEmpty(processVariable('AZURE_CLIENT_ID')) }, 'azure.credential')
+  if (has('IDENTITY_ENDPOINT')) return checkCredential({ method: 'managed-identity', clientId: processSetting('AZURE_CLIENT_ID') }, 'azure.credential')
   const error = invalidConfig(
     'azure.credential',
     'is missing, and none of AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH and IDENTITY_ENDPOINT is set',
@@ -120,8 +117,8 @@ function fromEnvironment(): CheckedCredential {
 /** An authority on this machine is in no list of Microsoft's. */
 export function ofEmulator(credential: CheckedCredential, isEmulator: boolean): CheckedCredential {
   if (!isEmulator || !('clientId' in credential) || credential.method === 'managed-identity') return credential
-  const authorityHost = (credential as OfTenant).authorityHost ?? nonEmpty(processVariable('AZURE_AUTHORITY_HOST'))
-  return authorityHost !== undefined && loopback.test(checkUrl(authorityHost, 'AZURE_AUTHORITY_HOST', 'https://login.microsoftonline.com').hostname)
+  const authorityHost = (credential as OfTenant).authorityHost ?? processSetting('AZURE_AUTHORITY_HOST')
+  return authorityHost !== undefined && isLoopback(checkUrl(authorityHost, 'AZURE_AUTHORITY_HOST', publicAuthority).hostname)
     ? { disableInstanceDiscovery: true, ...credential }
     : credential
 }
@@ -165,12 +162,12 @@ export function checkCredential(given: unknown, option: string, isOfAgent = fals
   const checked = Object.fromEntries(members.flatMap((name) => (table[name] === undefined ? [] : [[name, checkMember(name, table[name], `${option}.${name}`)]])))
   if (isOfAgent) demandOwn(method as AzureCredential['method'], table, option)
   for (const [name, variable] of Object.entries(needed)) {
-    const value = checked[name] ?? (variable === undefined ? undefined : nonEmpty(processVariable(variable)))
+    const value = checked[name] ?? (variable === undefined ? undefined : processSetting(variable))
     if (value === undefined) throw invalidConfig(`${option}.${name}${variable === undefined ? '' : ` (${variable})`}`, 'is missing', `what the method "${method}" logs in with`)
     checked[name] = value
   }
   if (members.includes('authorityHost'))
-    checkMember('authorityHost', checked['authorityHost'] ?? nonEmpty(processVariable('AZURE_AUTHORITY_HOST')) ?? publicAuthority, `${option}.authorityHost (AZURE_AUTHORITY_HOST)`)
+    checkMember('authorityHost', checked['authorityHost'] ?? processSetting('AZURE_AUTHORITY_HOST') ?? publicAuthority, `${option}.authorityHost (AZURE_AUTHORITY_HOST)`)
   const ids = ['clientId', 'resourceId', 'objectId'].filter((name) => checked[name] !== undefined)
   if (method === 'managed-identity' && ids.length > 1) throw invalidConfig(`${option}.${ids[1]}`, `stands beside \`${option}.${ids[0]}\``, 'one of the two')
   return { method, ...checked } as CheckedCredential

@@ -1,7 +1,7 @@
 /** What stands around the SDK's own part of one request, and what stands between that part and the wire. */
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { retryAfterOf } from '../../src/errors/connection.js'
-import { ExchangeError, parseObject } from '../../src/exchange.js'
+import { collectText, parseObject } from '../../src/exchange.js'
 import { VaultAnswerError } from './failure.js'
 import { isVersion } from './name.js'
 
@@ -81,6 +81,9 @@ export class WirePolicy implements PipelinePolicy {
   }
 }
 
+/** Bytes of an answer that are read at most: a page has 25 secrets, whose tags may be long. */
+const largestAnswer = 4_194_304
+
 /** How much comes in, alone. */
 export class BoundedPolicy implements PipelinePolicy {
   readonly name = 'keyward-bounded'
@@ -95,25 +98,9 @@ async function readBounded(request: PipelineRequest, next: SendRequest): Promise
   request.streamResponseStatusCodes = new Set([Number.POSITIVE_INFINITY])
   const response = await next(request)
   if (response.readableStreamBody === undefined) return response
-  response.bodyAsText = await readText(response.readableStreamBody)
+  response.bodyAsText = (await collectText(response.readableStreamBody, largestAnswer, response.status)).replace(/^\uFEFF/, '')
   delete response.readableStreamBody
   return response
-}
-
-/** Bytes of an answer that are read at most: a page has 25 secrets, whose tags may be long. */
-const largestAnswer = 4_194_304
-
-async function readText(stream: NodeJS.ReadableStream): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > largestAnswer) throw new ExchangeError('too-large', 0)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/^\uFEFF/, '')
 }
 
 /** Is it of the secret, and the version, that was asked for? */

@@ -3,7 +3,7 @@ import type { SecretProperties } from '@azure/keyvault-secrets'
 import { SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, Clock, SecretRequest, SecretValue, SecretVersion } from '../../src/provider.js'
 import type { VaultClient } from './client.js'
-import { failure, VaultAnswerError } from './failure.js'
+import { disabled, failure, VaultAnswerError } from './failure.js'
 import { checkId, isVersion } from './name.js'
 
 export type Description = Omit<SecretVersion, 'value'>
@@ -32,7 +32,7 @@ function demandValid({ expiresOn, notBefore, enabled }: SecretProperties, clock:
   // Not as the service says them: what cannot be understood is not served.
   if ([expiresOn, notBefore].some((date) => date !== undefined && Number.isNaN(date.getTime())) || (enabled !== undefined && typeof enabled !== 'boolean'))
     throw new VaultAnswerError(400, {})
-  if (enabled === false) throw new SecretNotFoundError({ code: 'not-found', reason: 'disabled', fix: 'This version is disabled: enable it, or write a new one' })
+  if (enabled === false) throw new SecretNotFoundError(disabled)
   if (expiresOn !== undefined && expiresOn.getTime() <= now) throw new SecretNotFoundError({ code: 'not-found', reason: 'expired', at: expiresOn, fix: 'Write a new version' })
   if (notBefore !== undefined && notBefore.getTime() > now)
     throw new SecretNotFoundError({ code: 'not-found', reason: 'not-yet-valid', at: notBefore, fix: 'It begins later: check its activation date, and the clock of this machine' })

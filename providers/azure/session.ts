@@ -4,7 +4,8 @@ import { invalidConfig, isSecretError, SecretError } from '../../src/errors/secr
 import type { ProviderSetup, SecretErrorCode } from '../../src/provider.js'
 import { waitFor } from '../../src/wait-for.js'
 import { credentialOf, forget } from './credential.js'
-import { failure, loginFailure } from './failure.js'
+import { failure } from './failure.js'
+import { loginFailure } from './login-failure.js'
 import { domains, type AzureTokenCredential, type CheckedCredential } from './options.js'
 
 interface Token {

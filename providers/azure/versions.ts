@@ -1,9 +1,9 @@
 /** The life of a secret's versions in Key Vault: what is disabled, deleted, recovered. It hands over no value, though the SDK reads one where it looks whether a secret is back. */
-import { boundedCall } from '../../src/bounded-call.js'
+import { boundedCall, boundsOf, checkCall, type Verb } from '../../src/bounded-call.js'
 import { systemClock } from '../../src/clock.js'
 import type { SecretProperties } from '@azure/keyvault-secrets'
 import { checkDuration, checkFunction, checkObject, checkString } from '../../src/errors/check.js'
-import { createError, failureOf, invalidConfig, isSecretError, SecretNotFoundError, type ErrorContext, type SecretError } from '../../src/errors/secret-error.js'
+import { SecretNotFoundError } from '../../src/errors/secret-error.js'
 import type { CallContext, Duration } from '../../src/provider.js'
 import { VaultClient } from './client.js'
 import { VaultCredential } from './session.js'
@@ -133,18 +133,13 @@ class VaultVersions implements Versions {
     })
   }
 
-  #bounded<Result>(id: string, given: VersionsCall, verb: Verb, run: (context: CallContext) => Promise<Result>): Promise<Result> {
-    const { signal } = checkObject(given, 'options', ['signal'])
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidConfig('options.signal', 'is no AbortSignal', 'that of an AbortController')
+  #bounded<Result>(id: string, call: VersionsCall, verb: Verb, run: (context: CallContext) => Promise<Result>): Promise<Result> {
+    const { signal } = checkCall(call)
     checkId(checkString(id, 'id'))
-    const context: ErrorContext = { secret: id, provider: 'azure', verb, deniedBy: 'backend' }
-    const late = createError({ code: 'timeout', fix: 'Azure did not answer in time: raise `versions.timeout`, or check the network' }, context)
-    const asSecretError = (error: unknown): SecretError => createError(isSecretError(error) ? failureOf(error) : (failure(error) ?? { code: 'unavailable' }), context)
-    return boundedCall({ signal, timeout: this.#timeout, late, asSecretError }, run)
+    const late = 'Azure did not answer in time: raise `versions.timeout`, or check the network'
+    return boundedCall({ signal, timeout: this.#timeout, ...boundsOf({ provider: 'azure', failure }, id, verb, late) }, run)
   }
 }
-
-type Verb = NonNullable<ErrorContext['verb']>
 
 function descriptionOf({ version = '', enabled = true, createdOn, expiresOn, notBefore, contentType, tags }: SecretProperties): VersionDescription {
   return {

@@ -3,7 +3,7 @@ import { checkCount, checkDuration, checkObject, checkString, checkTable, copyPl
 import { checkUrl } from '../../src/errors/check-url.js'
 import { invalidConfig } from '../../src/errors/secret-error.js'
 import type { Duration } from '../../src/provider.js'
-import { processVariable } from '../../src/provider-names.js'
+import { processSetting } from '../../src/provider-names.js'
 import type { VaultRequester } from './client.js'
 import { encodePath, trimSlashes } from './path.js'
 import { defaultPolicyName } from './policy.js'
@@ -125,13 +125,10 @@ export interface CheckedOptions {
 export const optionNames = ['address', 'namespace', 'mount', 'token', 'auth', 'tls', 'parameters', 'agents', 'client'] as const
 
 /** A variable under both of its names: OpenBao's own comes first, as its command reads them. */
-const variable = (name: string): string | undefined => nonEmpty(processVariable(`BAO_${name}`)) ?? nonEmpty(processVariable(`VAULT_${name}`))
+const variable = (name: string): string | undefined => processSetting(`BAO_${name}`) ?? processSetting(`VAULT_${name}`)
 /** Of the first of these that is set. */
-const nameOf = (...names: readonly string[]): string =>
-  names.flatMap((name) => [`BAO_${name}`, `VAULT_${name}`]).find((name) => nonEmpty(processVariable(name)) !== undefined) ?? 'VAULT_ADDR'
+const nameOf = (...names: readonly string[]): string => names.flatMap((name) => [`BAO_${name}`, `VAULT_${name}`]).find((name) => processSetting(name) !== undefined) ?? 'VAULT_ADDR'
 /** Without the line end that what sets it may have added. */
-const nonEmpty = (text: string | undefined): string | undefined => (text === undefined || text.trim() === '' ? undefined : text.trim())
-
 /** @throws SecretError `invalid-config` for options that are none. */
 export function checkOptions(options: unknown): CheckedOptions {
   const { address, namespace, mount, token, auth, tls, parameters, agents, client } = checkObject(options, 'vault', optionNames)

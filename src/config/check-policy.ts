@@ -1,6 +1,7 @@
 /** `secrets` of a config: what is known of each secret, wherever it lives. */
 import { checkName } from '../access/name.js'
 import { checkDuration, checkList, checkString } from '../errors/check.js'
+import { isLoopback } from '../errors/check-url.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { checkSecretCache } from '../read/policy.js'
 import type { SecretPolicy } from '../read/secrets-options.js'
@@ -65,10 +66,6 @@ function checkOrigin(value: unknown, path: string): string {
   const { protocol, hostname } = new URL(origin)
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) return origin
   throw invalidConfig(path, 'would send the secret unencrypted', expected)
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }
 
 function checkMethod(value: unknown, path: string): string {

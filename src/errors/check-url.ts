@@ -1,6 +1,9 @@
 import { checkString } from './check.js'
 import { invalidConfig } from './secret-error.js'
 
+/** Is it of this machine, as `hostname` of a URL says it? Names that resolve to it are not. */
+export const isLoopback = (hostname: string): boolean => /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+
 /**
  * The address of a server: https or http, and without credentials in it.
  * @param option How the error names it.

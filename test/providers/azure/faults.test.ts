@@ -1,29 +1,18 @@
 /** A vault that fails in every way: the right code, in bounded time, with no token or value anywhere, and all is well once the vault is. */
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { azure } from '../../../providers/azure/index.js'
-import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { createSecrets, type RootSecrets, type SecretError, type SecretsOptions } from '../../../src/index.js'
 import { faults, status, type Fault } from '../../servers/fault-proxy.js'
-import { errorWithout, leavesNothingUnheard, survivesFaults, type FaultCase } from '../faulty.js'
-import { closeAfterEach } from '../opened.js'
-import { startVault, type Started } from './setup.js'
+import { leavesNothingUnheard, survivesFaults, type FaultCase } from '../faulty.js'
+import { startVault, useVault } from './setup.js'
 
 const value = 'canary-value-4f9d2b7a81c6'
-let started: Started
-beforeAll(async () => {
-  started = await startVault()
-  for (const name of ['key', 'held', 'other']) started.vault.secrets.make(name).put(value, {})
-}, 60_000)
-afterAll(() => started.stop())
-
-const kept = closeAfterEach()
-const events: AuditEvent[] = []
-afterEach(() => {
-  started.vault.spoil(undefined)
-  events.length = 0
+const here = useVault(undefined, ({ vault }) => {
+  for (const name of ['key', 'held', 'other']) vault.secrets.make(name).put(value, {})
 })
-const open = (more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> =>
-  kept(createSecrets<string>({ provider: azure(started.options), retry: false, timeout: '2s', audit: (event) => void events.push(event), ...more }))
-const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([started.app.secret, value, 'canary', 'sign in to', 'eyJ'], promise, events)
+const { kept } = here
+const open = (more: Partial<SecretsOptions<string>> = {}): RootSecrets<string> => here.open({}, { cache: {}, timeout: '2s', ...more })
+const errorOf = (promise: Promise<unknown>): Promise<SecretError> => here.errorOf(promise, value)
 
 /** As https://learn.microsoft.com/azure/key-vault/general/rest-error-codes words a failure. */
 const failing = (code: number, name: string, inner?: string, headers: Readonly<Record<string, string>> = {}): Fault =>
@@ -73,23 +62,23 @@ const cases: readonly FaultCase[] = [
   ['a byte a second', faults.slow, { code: 'timeout' }],
 ]
 
-survivesFaults('a vault', cases, { value, open, spoil: (fault) => started.vault.spoil(fault), errorOf })
+survivesFaults('a vault', cases, { value, open, spoil: (fault) => here.started.vault.spoil(fault), errorOf })
 
 it('one call is one request, whatever it fails with', async () => {
   const secrets = open({ cache: false })
   await secrets.getSecret('key')
   for (const fault of [failing(503, 'ServiceUnavailable'), failing(429, 'Throttled', undefined, { 'retry-after': '1' }), faults.reset]) {
     await expect.poll(() => secrets.getSecret('key').catch(() => undefined), { timeout: 10_000 }).toBe(value)
-    const before = started.vault.seen.length
-    started.vault.spoil(fault)
+    const before = here.started.vault.seen.length
+    here.started.vault.spoil(fault)
     await errorOf(secrets.getSecret('key'))
-    started.vault.spoil(undefined)
-    expect(started.vault.seen.length - before).toBe(1)
+    here.started.vault.spoil(undefined)
+    expect(here.started.vault.seen.length - before).toBe(1)
   }
 })
 
 it('an SDK that leaves out the content type, as those before 4.11.2 did, is told of', async () => {
-  started.vault.spoil(
+  here.started.vault.spoil(
     async (_, response, answer) => {
       const { contentType: _left, ...bundle } = JSON.parse((await answer()).toString()) as { contentType?: string }
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(bundle))
@@ -103,7 +92,7 @@ it('an SDK that leaves out the content type, as those before 4.11.2 did, is told
 it('a call that is given up leaves no rejection behind', () => leavesNothingUnheard(() => open({ cache: false })))
 
 it('a call that is given up ends its request', async () => {
-  const closed = new Promise<void>((resolve) => started.vault.spoil((request) => void request.socket.on('close', () => resolve())))
+  const closed = new Promise<void>((resolve) => here.started.vault.spoil((request) => void request.socket.on('close', () => resolve())))
   const controller = new AbortController()
   const read = open({ cache: false })
     .getSecret('key', { signal: controller.signal })

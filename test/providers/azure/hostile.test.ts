@@ -2,65 +2,48 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { azure, versions, type AzureCredential, type AzureOptions, type AzureTokenCredential } from '../../../providers/azure/index.js'
 import { checkOptions } from '../../../providers/azure/options.js'
 import { VaultCredential } from '../../../providers/azure/session.js'
-import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { createSecrets, type RootSecrets, type SecretError } from '../../../src/index.js'
 import { faults, status, type Fault } from '../../servers/fault-proxy.js'
-import { errorWithout } from '../faulty.js'
-import { closeAfterEach } from '../opened.js'
 import { createSetup, withVariables } from '../setup.js'
-import { loginOf, startVault, type Started } from './setup.js'
+import { loginOf, startVault, useVault, type Started } from './setup.js'
 
 const value = 'canary-value-4f9d2b7a81c6'
-let started: Started
-beforeAll(async () => {
-  started = await startVault()
-  for (const name of ['key', 'held', 'other']) started.vault.secrets.make(name).put(value, {})
-}, 60_000)
-afterAll(() => started.stop())
-
-const kept = closeAfterEach()
-const events: AuditEvent[] = []
-afterEach(() => {
-  started.vault.spoil(undefined)
-  started.vault.spoilLogins(undefined)
-  started.vault.challenge = undefined
-  started.vault.secrets.settling = 0
-  events.length = 0
+const here = useVault(undefined, ({ vault }) => {
+  for (const name of ['key', 'held', 'other']) vault.secrets.make(name).put(value, {})
 })
-function open(options: AzureOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
-  return kept(createSecrets<string>({ provider: azure({ ...started.options, ...options }), cache: false, retry: false, audit: (event) => void events.push(event), ...more }))
-}
-const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([started.app.secret, value, 'canary', 'eyJ'], promise, events)
-const bodies = (from: number): readonly string[] => started.vault.seen.slice(from).flatMap(({ isAuthenticated, body }) => (isAuthenticated ? [] : [body]))
+const { kept, open } = here
+const errorOf = (promise: Promise<unknown>): Promise<SecretError> => here.errorOf(promise, value)
+const bodies = (from: number): readonly string[] => here.started.vault.seen.slice(from).flatMap(({ isAuthenticated, body }) => (isAuthenticated ? [] : [body]))
 const answerOf = (body: object): Fault => status(200, {}, JSON.stringify(body))
 
 describe('a value that is put', () => {
   const elsewhere = 'Bearer authorization="https://login.microsoftonline.com/x", resource="https://graph.microsoft.com"'
 
   it.each<[string, () => void]>([
-    ['a challenge of somebody else', () => void (started.vault.challenge = elsewhere)],
-    ['a 503', () => started.vault.spoil(status(503))],
-    ['a reset', () => started.vault.spoil(faults.reset)],
-    ['a 401 without a challenge', () => started.vault.spoil(status(401))],
+    ['a challenge of somebody else', () => void (here.started.vault.challenge = elsewhere)],
+    ['a 503', () => here.started.vault.spoil(status(503))],
+    ['a reset', () => here.started.vault.spoil(faults.reset)],
+    ['a 401 without a challenge', () => here.started.vault.spoil(status(401))],
   ])('does not leave without a token after %s', async (_, spoil) => {
     const secrets = open()
-    const before = started.vault.seen.length
+    const before = here.started.vault.seen.length
     spoil()
     await errorOf(secrets.getSecret('key'))
     await Promise.allSettled(Array.from({ length: 3 }, (_unused, number) => secrets.putSecret(`first-${number}`, value)))
-    started.vault.spoil(undefined)
+    here.started.vault.spoil(undefined)
     await Promise.allSettled(Array.from({ length: 3 }, (_unused, number) => secrets.putSecret(`then-${number}`, value)))
     expect(bodies(before).length).toBeGreaterThan(0)
     expect(bodies(before).filter((body) => body !== '')).toEqual([])
   })
 
   it('has not been put where it was answered before a token was asked for', async () => {
-    started.vault.spoil(answerOf({ id: `${started.vault.address}/secrets/unasked/${'a'.repeat(32)}`, value, attributes: {} }))
+    here.started.vault.spoil(answerOf({ id: `${here.started.vault.address}/secrets/unasked/${'a'.repeat(32)}`, value, attributes: {} }))
     const secrets = open()
-    const before = started.vault.seen.length
+    const before = here.started.vault.seen.length
     // An emulator without logins can be read, and that lets no value out either.
     expect(await secrets.getSecret('unasked')).toBe(value)
     expect(await errorOf(secrets.putSecret('unasked', value))).toMatchObject({ code: 'unavailable' })
@@ -69,8 +52,8 @@ describe('a value that is put', () => {
 })
 
 describe('an answer', () => {
-  const other = (): object => ({ id: `${started.vault.address}/secrets/somebody-elses/${'a'.repeat(32)}`, value: 'v', attributes: { enabled: true, created: 1_700_000_000 } })
-  const spoilt = (body: object): void => started.vault.spoil(answerOf(body), ({ headers }) => headers.authorization !== undefined)
+  const other = (): object => ({ id: `${here.started.vault.address}/secrets/somebody-elses/${'a'.repeat(32)}`, value: 'v', attributes: { enabled: true, created: 1_700_000_000 } })
+  const spoilt = (body: object): void => here.started.vault.spoil(answerOf(body), ({ headers }) => headers.authorization !== undefined)
 
   it.each<[string, (secrets: RootSecrets<string>) => Promise<unknown>]>([
     ['getSecret', (secrets) => secrets.getSecret('key')],
@@ -91,7 +74,7 @@ describe('an answer', () => {
     ['exp', 9e12],
     ['enabled', 'false'],
   ])('whose %s cannot be understood serves nothing', async (member, given) => {
-    spoilt({ id: `${started.vault.address}/secrets/key/${'a'.repeat(32)}`, value, attributes: { enabled: true, [member]: given } })
+    spoilt({ id: `${here.started.vault.address}/secrets/key/${'a'.repeat(32)}`, value, attributes: { enabled: true, [member]: given } })
     expect(await errorOf(open().getSecret('key'))).toMatchObject({ code: 'unavailable' })
   })
 
@@ -102,7 +85,7 @@ describe('an answer', () => {
     const secrets = open({}, { cache: { ttl: '1ms', staleIfError: '1h' } })
     expect(await secrets.getSecret('held')).toBe(value)
     await new Promise((resolve) => setTimeout(resolve, 20))
-    started.vault.spoil(status(403, {}, body))
+    here.started.vault.spoil(status(403, {}, body))
     expect(await errorOf(secrets.getSecret('held'))).toMatchObject({ code: 'denied' })
   })
 
@@ -125,8 +108,8 @@ describe('an answer', () => {
 describe('a token', () => {
   const forged = (change: object): string => {
     const now = Math.floor(Date.now() / 1_000)
-    const { entra, address } = started.vault
-    return entra.sign({ iss: entra.issuer, aud: address, appid: started.app.clientId, iat: now, nbf: now, exp: now + 600, ...change })
+    const { entra, address } = here.started.vault
+    return entra.sign({ iss: entra.issuer, aud: address, appid: here.started.app.clientId, iat: now, nbf: now, exp: now + 600, ...change })
   }
   const given = (token: string): AzureTokenCredential => ({ getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 }) })
 
@@ -177,9 +160,9 @@ describe('a token', () => {
     }
     const secrets = open({ credential })
     expect(await secrets.getSecret('key')).toBe(value)
-    started.vault.revoked.add(tokens[0]!)
-    const { address, entra } = started.vault
-    started.vault.challenge = `Bearer authorization="${address}/${entra.tenant}", resource="${address}", error="insufficient_claims", claims="${Buffer.from('{"access_token":{"nbf":{}}}').toString('base64')}"`
+    here.started.vault.revoked.add(tokens[0]!)
+    const { address, entra } = here.started.vault
+    here.started.vault.challenge = `Bearer authorization="${address}/${entra.tenant}", resource="${address}", error="insufficient_claims", claims="${Buffer.from('{"access_token":{"nbf":{}}}').toString('base64')}"`
     expect(await secrets.getSecret('key')).toBe(value)
     expect(await secrets.getSecret('other')).toBe(value)
     expect(asked).toEqual([undefined, '{"access_token":{"nbf":{}}}'])
@@ -288,18 +271,25 @@ describe('a login', () => {
   it('whose assertion throws says so, and not what', async () => {
     const credential = {
       method: 'assertion',
-      tenantId: started.vault.entra.tenant,
+      tenantId: here.started.vault.entra.tenant,
       clientId: randomUUID(),
-      authorityHost: started.vault.address,
+      authorityHost: here.started.vault.address,
       assertion: () => Promise.reject(new Error('canary')),
     } as const
     expect(await errorOf(open({ credential }).getSecret('key'))).toMatchObject({ code: 'unauthenticated', reason: 'assertion' })
   })
 
+  it('by a credential of the caller fails as what it throws says, whatever that credential holds', async () => {
+    const getToken = (): Promise<never> => Promise.reject(Object.assign(new Error('canary'), { name: 'AuthenticationError', statusCode: 503 }))
+    const credential: AzureTokenCredential & { itself?: unknown } = { getToken }
+    credential.itself = credential
+    expect(await errorOf(open({ credential }).getSecret('key'))).toMatchObject({ code: 'unavailable', status: 503 })
+  })
+
   it('takes no tenant from what answers', async () => {
     const asked: unknown[] = []
     const credential = { getToken: async (_: unknown, options?: object) => (asked.push(options), { token: 'a token', expiresOnTimestamp: Date.now() + 3_600_000 }) }
-    started.vault.challenge = `Bearer authorization="https://login.microsoftonline.com/--debug", resource="${started.vault.address}"`
+    here.started.vault.challenge = `Bearer authorization="https://login.microsoftonline.com/--debug", resource="${here.started.vault.address}"`
     await errorOf(open({ credential }).getSecret('key'))
     expect(asked).toHaveLength(1)
     expect(JSON.stringify(asked)).not.toContain('debug')
@@ -327,11 +317,11 @@ it('an identity of the machine is asked once for each attempt', async () => {
 
 describe('what takes a while', () => {
   it('a deletion and a recovery have begun when they are said to have, and what comes between is told as such', async () => {
-    const { secrets: all } = started.vault
+    const { secrets: all } = here.started.vault
     all.make('slow').put(value, {})
     all.settling = 400
     const secrets = open()
-    const life = versions({ ...started.options })
+    const life = versions({ ...here.started.options })
     await secrets.deleteSecret('slow')
     expect(await errorOf(secrets.putSecret('slow', 'v'))).toMatchObject({ code: 'conflict', reason: 'ObjectIsBeingDeleted' })
     expect(await errorOf(secrets.getSecret('slow'))).toMatchObject({ code: 'not-found' })
@@ -351,7 +341,7 @@ describe('what takes a while', () => {
   })
 
   it('a deletion by who may not look afterwards is done', async () => {
-    const { vault, app } = started
+    const { vault, app } = here.started
     vault.secrets.make('gone').put(value, {})
     vault.grant(app.clientId, { delete: true })
     await open().deleteSecret('gone')
@@ -375,7 +365,7 @@ describe('an agent', () => {
   })
 
   it('that has the identity of the process is held by the process alone', async () => {
-    const credential = loginOf(started.vault, started.app)
+    const credential = loginOf(here.started.vault, here.started.app)
     expect(await errorOf(scopeOf(() => credential))).toMatchObject({ code: 'denied', reason: 'enforcement' })
   })
 
@@ -384,7 +374,7 @@ describe('an agent', () => {
       throw new Error('canary')
     }
     expect(await errorOf(scopeOf(thrown))).toMatchObject({ code: 'invalid-config' })
-    expect(await errorOf(scopeOf((async () => loginOf(started.vault, started.app)) as never))).toMatchObject({
+    expect(await errorOf(scopeOf((async () => loginOf(here.started.vault, here.started.app)) as never))).toMatchObject({
       code: 'invalid-config',
       message: expect.stringContaining('is a promise') as string,
     })

@@ -7,14 +7,12 @@ import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { azure, type AzureCredential, type AzureOptions } from '../../../providers/azure/index.js'
 import { checkOptions } from '../../../providers/azure/options.js'
-import { createSecrets, type AuditEvent, type RootSecrets, type SecretError } from '../../../src/index.js'
+import { createSecrets } from '../../../src/index.js'
 import { createAuthority } from '../../servers/certificates.js'
 import type { Principal } from '../../servers/key-vault/index.js'
 import { signToken } from '../../servers/key-vault/token.js'
-import { errorWithout } from '../faulty.js'
-import { closeAfterEach } from '../opened.js'
 import { context, make } from '../setup.js'
-import { everything, loginOf, startVault, type Started } from './setup.js'
+import { everything, loginOf, useVault } from './setup.js'
 
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const issuer = 'https://issuer.of.the.tests'
@@ -28,7 +26,6 @@ const agents: Readonly<Record<string, Principal & { secret: string }>> = {
   writer: { clientId: randomUUID(), secret: `secret-of-writer-${randomUUID()}` },
 }
 
-let started: Started
 let withCertificate: Principal & { readonly file: string }
 let directory: string
 beforeAll(async () => {
@@ -38,29 +35,21 @@ beforeAll(async () => {
   await authority.close()
   withCertificate = { clientId: randomUUID(), certificate, file: join(directory, 'app.pem') }
   await writeFile(withCertificate.file, `${key}\n${certificate}\n`, { mode: 0o600 })
-  started = await startVault([federated, managed, withCertificate, ...Object.values(agents)])
-  for (const { clientId } of [federated, managed, withCertificate]) started.vault.grant(clientId, everything)
-  for (const name of ['key', 'other', 'search-key']) started.vault.secrets.make(name).put(`value of ${name}`, {})
-}, 60_000)
-afterAll(async () => {
-  await started.stop()
-  await rm(directory, { recursive: true })
 })
+afterAll(() => rm(directory, { recursive: true }))
+afterEach(() => vi.unstubAllEnvs())
 
-const kept = closeAfterEach()
-const events: AuditEvent[] = []
-afterEach(() => {
-  vi.unstubAllEnvs()
-  events.length = 0
-  started.vault.entra.lifetime = 3_600
-})
-function open(options: AzureOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
-  return kept(createSecrets<string>({ provider: azure({ ...started.options, ...options }), cache: false, retry: false, audit: (event) => void events.push(event), ...more }))
-}
-const errorOf = (promise: Promise<unknown>): Promise<SecretError> => errorWithout([started.app.secret, 'canary', 'eyJ'], promise, events)
+const here = useVault(
+  () => [federated, managed, withCertificate, ...Object.values(agents)],
+  ({ vault }) => {
+    for (const { clientId } of [federated, managed, withCertificate]) vault.grant(clientId, everything)
+    for (const name of ['key', 'other', 'search-key']) vault.secrets.make(name).put(`value of ${name}`, {})
+  },
+)
+const { events, kept, open, errorOf } = here
 const there = (): { tenantId: string; authorityHost: string; disableInstanceDiscovery: true } => ({
-  tenantId: started.vault.entra.tenant,
-  authorityHost: started.vault.address,
+  tenantId: here.started.vault.entra.tenant,
+  authorityHost: here.started.vault.address,
   disableInstanceDiscovery: true,
 })
 const assertion = async (claims: object = {}): Promise<string> => {
@@ -70,7 +59,7 @@ const assertion = async (claims: object = {}): Promise<string> => {
 
 describe('a login', () => {
   it.each<[string, () => Promise<AzureCredential> | AzureCredential]>([
-    ['a secret', () => loginOf(started.vault, started.app) as AzureCredential],
+    ['a secret', () => loginOf(here.started.vault, here.started.app) as AzureCredential],
     ['a certificate', () => ({ method: 'certificate', clientId: withCertificate.clientId, certificatePath: withCertificate.file, ...there() })],
     [
       'the token of a pod',
@@ -82,39 +71,39 @@ describe('a login', () => {
     ['the token of another issuer', () => ({ method: 'assertion', clientId: federated.clientId, assertion: () => assertion(), ...there() })],
   ])('by %s reads, is told of, and leaves nothing to be seen', async (_, credentialOf) => {
     const credential = await credentialOf()
-    const before = started.vault.entra.given.length
+    const before = here.started.vault.entra.given.length
     const secrets = open({ credential })
     expect(await secrets.getSecret('key')).toBe('value of key')
     await secrets.getSecret('other')
     const shown = `${inspect(secrets, { depth: 9, showHidden: true })} ${JSON.stringify(events)}`
     expect(shown).not.toMatch(/eyJ|secret-of/)
     expect(events.filter(({ type }) => type === 'login')).toEqual([expect.objectContaining({ type: 'login', provider: 'azure', outcome: 'ok' })])
-    const token = started.vault.seen.findLast(({ isAuthenticated }) => isAuthenticated)!.headers.authorization!.replace('Bearer ', '')
+    const token = here.started.vault.seen.findLast(({ isAuthenticated }) => isAuthenticated)!.headers.authorization!.replace('Bearer ', '')
     expect(secrets.redact(`with ${token}`)).toBe('with [secret azure token]')
-    expect(started.vault.entra.given.length - before).toBeLessThanOrEqual(1)
+    expect(here.started.vault.entra.given.length - before).toBeLessThanOrEqual(1)
   })
 
   it('by the identity of the machine', async () => {
-    vi.stubEnv('IDENTITY_ENDPOINT', `${started.vault.address}/msi/token`)
-    vi.stubEnv('IDENTITY_HEADER', started.vault.entra.identityHeader)
+    vi.stubEnv('IDENTITY_ENDPOINT', `${here.started.vault.address}/msi/token`)
+    vi.stubEnv('IDENTITY_HEADER', here.started.vault.entra.identityHeader)
     expect(await open({ credential: { method: 'managed-identity' } }).getSecret('key')).toBe('value of key')
     expect(await open({ credential: { method: 'managed-identity', clientId: managed.clientId } }).getSecret('key')).toBe('value of key')
-    expect(started.vault.entra.given).toContain(managed.clientId)
+    expect(here.started.vault.entra.given).toContain(managed.clientId)
   })
 
   it('is said by the environment where no option does', async () => {
     for (const name of Object.keys(process.env).filter((one) => /^AZURE_|^IDENTITY_/.test(one))) vi.stubEnv(name, undefined)
-    const { entra, address } = started.vault
+    const { entra, address } = here.started.vault
     expect(() => azure({})).toThrow('keyward: azure.vaultUrl (AZURE_KEYVAULT_URL) is missing')
     vi.stubEnv('AZURE_KEYVAULT_URL', address)
     // Roles are printed by who need not log in.
     const nobody = await make(azure({ allowInsecureEmulator: true }))
     expect((await nobody.policy!({ agent: 'researcher', allow: ['key'], deny: [] }, context))?.text).toContain('role assignment')
     await expect(nobody.get({ id: 'key' }, context)).rejects.toThrow(/^keyward: azure\.credential is missing, and none of AZURE_FEDERATED_TOKEN_FILE, AZURE_CLIENT_SECRET/)
-    vi.stubEnv('AZURE_CLIENT_SECRET', started.app.secret)
+    vi.stubEnv('AZURE_CLIENT_SECRET', here.started.app.secret)
     expect(() => azure({ allowInsecureEmulator: true })).toThrow('azure.credential.tenantId (AZURE_TENANT_ID) is missing')
     vi.stubEnv('AZURE_TENANT_ID', entra.tenant)
-    vi.stubEnv('AZURE_CLIENT_ID', started.app.clientId)
+    vi.stubEnv('AZURE_CLIENT_ID', here.started.app.clientId)
     // Who it is comes from the variables; that the authority is a private one has to be said.
     const credential = { method: 'client-secret', authorityHost: address, disableInstanceDiscovery: true } as const
     const secrets = kept(createSecrets<string>({ provider: azure({ allowInsecureEmulator: true, credential }), cache: false }))
@@ -135,15 +124,15 @@ describe('a login', () => {
   it('with a secret has it redacted from then on', async () => {
     const secrets = open()
     await secrets.getSecret('key')
-    expect(secrets.redact(`with ${started.app.secret}`)).toBe('with [secret azure credential]')
+    expect(secrets.redact(`with ${here.started.app.secret}`)).toBe('with [secret azure credential]')
   })
 
   it('is one for a process, however many roots there are', async () => {
-    const credential = { ...(loginOf(started.vault, started.app) as Extract<AzureCredential, { method: 'client-secret' }>), tenantId: started.vault.entra.tenant }
+    const credential = { ...(loginOf(here.started.vault, here.started.app) as Extract<AzureCredential, { method: 'client-secret' }>), tenantId: here.started.vault.entra.tenant }
     await open({ credential }).getSecret('key')
-    const before = started.vault.entra.given.length
+    const before = here.started.vault.entra.given.length
     await Promise.all(Array.from({ length: 5 }, () => open({ credential: { ...credential } }).getSecret('key')))
-    expect(started.vault.entra.given.length).toBe(before)
+    expect(here.started.vault.entra.given.length).toBe(before)
   })
 
   it('may be any credential that gives tokens', async () => {
@@ -152,7 +141,7 @@ describe('a login', () => {
   })
 
   it('that is refused is told as such, by what may be wrong', async () => {
-    const login = loginOf(started.vault, started.app) as Extract<AzureCredential, { method: 'client-secret' }>
+    const login = loginOf(here.started.vault, here.started.app) as Extract<AzureCredential, { method: 'client-secret' }>
     for (const credential of [
       { ...login, clientSecret: 'canary-of-a-secret' },
       { ...login, clientId: randomUUID() },
@@ -177,13 +166,13 @@ describe('a login', () => {
   })
 
   it('where nobody answers is no refusal', async () => {
-    const credential = { ...(loginOf(started.vault, started.app) as Extract<AzureCredential, { method: 'client-secret' }>), authorityHost: 'https://localhost:1' }
+    const credential = { ...(loginOf(here.started.vault, here.started.app) as Extract<AzureCredential, { method: 'client-secret' }>), authorityHost: 'https://localhost:1' }
     expect(await errorOf(open({ credential }).getSecret('key'))).toMatchObject({ code: 'unavailable' })
   })
 
   it('by trying everything is warned of', async () => {
     const warnings: string[] = []
-    const provider = await make(azure({ ...started.options, credential: { method: 'default' } }), { warnings })
+    const provider = await make(azure({ ...here.started.options, credential: { method: 'default' } }), { warnings })
     expect(warnings).toEqual([expect.stringContaining('DefaultAzureCredential') as string])
     await provider.close?.()
   })
@@ -191,12 +180,12 @@ describe('a login', () => {
 
 describe('a challenge', () => {
   afterEach(() => {
-    started.vault.challenge = undefined
-    started.vault.resource = undefined
+    here.started.vault.challenge = undefined
+    here.started.vault.resource = undefined
   })
 
   it('that asks for a token of somebody else is given none', async () => {
-    const { vault } = started
+    const { vault } = here.started
     for (const resource of ['https://graph.microsoft.com', 'https://management.azure.com', 'https://localhost.canary.example', 'canary', 'https://azure.net']) {
       vault.challenge = `Bearer authorization="${vault.address}/${vault.entra.tenant}", resource="${resource}"`
       const before = vault.entra.given.length
@@ -209,7 +198,7 @@ describe('a challenge', () => {
   })
 
   it('of an emulator may name the service, and itself only where that is allowed', async () => {
-    const { vault } = started
+    const { vault } = here.started
     vault.resource = 'https://vault.azure.net'
     expect(await open().getSecret('key')).toBe('value of key')
     vault.resource = undefined
@@ -224,22 +213,22 @@ describe('a challenge', () => {
 describe('an agent with an identity of its own', () => {
   const credentialOf = (agent: string): AzureOptions['credential'] => {
     const principal = agents[agent]
-    return principal === undefined ? undefined : loginOf(started.vault, principal)
+    return principal === undefined ? undefined : loginOf(here.started.vault, principal)
   }
 
   it('reads what its roles say, and is refused all else by the vault itself', async () => {
-    started.vault.grant(agents['researcher']!.clientId, { get: ['key'] })
+    here.started.vault.grant(agents['researcher']!.clientId, { get: ['key'] })
     const secrets = open({ agents: credentialOf })
     const scope = secrets.scope({ agent: 'researcher', allow: ['key', 'other'], enforcement: 'backend' })
     expect(await scope.getSecret('key')).toBe('value of key')
     expect(scope.enforcement).toBe('backend')
     await expect(scope.getSecret('other')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend' })
     expect(await secrets.getSecret('other')).toBe('value of other')
-    expect(started.vault.entra.given).toContain(agents['researcher']!.clientId)
+    expect(here.started.vault.entra.given).toContain(agents['researcher']!.clientId)
   })
 
   it('is held by the process alone to what roles cannot say, or where it has none', async () => {
-    started.vault.grant(agents['writer']!.clientId, { get: true })
+    here.started.vault.grant(agents['writer']!.clientId, { get: true })
     const secrets = open({ agents: credentialOf }, { references: { 'search/*': 'search-*' } })
     const scope = secrets.scope({ agent: 'writer', allow: ['search/*'] })
     expect(await scope.getSecret('search/key')).toBe('value of search-key')
@@ -252,8 +241,8 @@ describe('an agent with an identity of its own', () => {
   })
 
   it('reads nothing once its grant has ended, or it is closed', async () => {
-    started.vault.grant(agents['researcher']!.clientId, { get: ['key'] })
-    const provider = await make(azure({ ...started.options, agents: credentialOf }))
+    here.started.vault.grant(agents['researcher']!.clientId, { get: ['key'] })
+    const provider = await make(azure({ ...here.started.options, agents: credentialOf }))
     const brief = provider.narrow!({ agent: 'researcher', allow: ['key'], deny: [], expiresAt: Date.now() + 1_000 })!.provider
     expect((await brief.get({ id: 'key' }, context)).value).toBe('value of key')
     await expect
@@ -273,10 +262,10 @@ describe('an agent with an identity of its own', () => {
   })
 
   it('has roles that keyward policy prints, and says where a vault of its own is better', async () => {
-    const provider = await make(azure({ ...started.options, vaultUrl: 'https://agents.vault.azure.net', allowInsecureEmulator: false }))
+    const provider = await make(azure({ ...here.started.options, vaultUrl: 'https://agents.vault.azure.net', allowInsecureEmulator: false }))
     const text = async (allow: readonly string[], deny: readonly string[] = []): Promise<string> => (await provider.policy!({ agent: 'researcher', allow, deny }, context))!.text
     expect(await text(['key', 'other'])).toContain('az keyvault show --name "agents" --query id')
-    const strange = await make(azure({ ...started.options, vaultUrl: 'https://$(touch).vault.azure.net', allowInsecureEmulator: false }))
+    const strange = await make(azure({ ...here.started.options, vaultUrl: 'https://$(touch).vault.azure.net', allowInsecureEmulator: false }))
     expect((await strange.policy!({ agent: 'researcher', allow: ['key'], deny: [] }, context))?.text).not.toContain('touch')
     expect((await text(['key', 'other'])).match(/role assignment create .*--scope "\$VAULT_ID\/secrets\/(?:key|other)"/g)).toHaveLength(2)
     expect(await text(['key'])).toContain('4633458b-17de-408a-b874-0445c86b69e6')

@@ -1,30 +1,15 @@
 /** Reading, listing and writing secrets of Key Vault, with the real SDK over TLS. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { azure, versions, type AzureOptions } from '../../../providers/azure/index.js'
-import { createSecrets, type AuditEvent, type RootSecrets } from '../../../src/index.js'
-import { closeAfterEach } from '../opened.js'
-import { startVault, type Started } from './setup.js'
+import { describe, expect, it } from 'vitest'
+import { azure, versions } from '../../../providers/azure/index.js'
+import { startVault, useVault } from './setup.js'
 
-let started: Started
-beforeAll(async () => {
-  started = await startVault()
-}, 60_000)
-afterAll(() => started.stop())
-
-const kept = closeAfterEach()
-const events: AuditEvent[] = []
-afterEach(() => {
-  started.vault.spoil(undefined)
-  events.length = 0
-})
-function open(options: AzureOptions = {}, more: Partial<Parameters<typeof createSecrets<string>>[0]> = {}): RootSecrets<string> {
-  return kept(createSecrets<string>({ provider: azure({ ...started.options, ...options }), cache: false, retry: false, audit: (event) => void events.push(event), ...more }))
-}
-const put = (name: string, value: string, more: Parameters<ReturnType<typeof started.vault.secrets.make>['put']>[1] = {}): string => {
-  const { secrets } = started.vault
+const here = useVault()
+const { kept, open } = here
+const put = (name: string, value: string, more: Parameters<ReturnType<typeof here.started.vault.secrets.make>['put']>[1] = {}): string => {
+  const { secrets } = here.started.vault
   return (secrets.find(name) ?? secrets.make(name)).put(value, more).version
 }
-const requests = (): readonly string[] => started.vault.seen.map(({ method, path }) => `${method} ${path.split('?')[0]}`)
+const requests = (): readonly string[] => here.started.vault.seen.map(({ method, path }) => `${method} ${path.split('?')[0]}`)
 
 describe('a secret', () => {
   it('is text or bytes, with its version, its type and its dates', async () => {
@@ -33,7 +18,7 @@ describe('a secret', () => {
     expect(await secrets.getSecret('text')).toBe('value of text')
     expect(await secrets.describeSecret('text')).toMatchObject({ version, createdAt: expect.any(Date) as Date, expiresAt: expect.any(Date) as Date })
     await secrets.putSecret('bytes', Uint8Array.from([0, 255, 7]))
-    expect(started.vault.secrets.find('bytes')?.versions[0]).toMatchObject({ value: 'AP8H', contentType: 'application/octet-stream;base64' })
+    expect(here.started.vault.secrets.find('bytes')?.versions[0]).toMatchObject({ value: 'AP8H', contentType: 'application/octet-stream;base64' })
     expect(await secrets.getSecret('bytes', { as: 'bytes' })).toEqual(Uint8Array.from([0, 255, 7]))
     // Of a certificate the service hands out base64 as text.
     put('certificate', 'AP8H', { contentType: 'application/x-pkcs12' })
@@ -55,20 +40,20 @@ describe('a secret', () => {
     put('search-google-key', 'found')
     const secrets = open({}, { references: { UPPER: 'SEARCH-GOOGLE-KEY', LOWER: 'search-google-key' }, cache: {} })
     expect(await secrets.getSecret('search/google_key')).toBe('found')
-    const before = started.vault.seen.length
+    const before = here.started.vault.seen.length
     expect(await secrets.getSecrets(['UPPER', 'LOWER'])).toEqual({ UPPER: 'found', LOWER: 'found' })
-    expect(started.vault.seen.length).toBe(before)
+    expect(here.started.vault.seen.length).toBe(before)
     await expect(secrets.scope({ allow: ['*'], deny: ['LOWER'] }).getSecret('UPPER')).rejects.toMatchObject({ code: 'denied', deniedBy: 'scope' })
   })
 
   it('whose name cannot be one is refused before anything is sent', async () => {
     const secrets = open({}, { references: { DOTTED: 'a.b', LONG: 'x'.repeat(128), SLASHED: 'a/b' } })
-    const before = started.vault.seen.length
+    const before = here.started.vault.seen.length
     for (const name of ['a b', 'ä', 'a.b', 'x'.repeat(128), 'DOTTED', 'LONG', 'SLASHED']) {
       await expect(secrets.getSecret(name)).rejects.toMatchObject({ code: 'unsupported', reason: 'name' })
       await expect(secrets.putSecret(name, 'x')).rejects.toMatchObject({ code: 'unsupported' })
     }
-    expect(started.vault.seen.length).toBe(before)
+    expect(here.started.vault.seen.length).toBe(before)
     put('x'.repeat(127), 'longest')
     expect(await secrets.getSecret('x'.repeat(127))).toBe('longest')
   })
@@ -95,14 +80,14 @@ describe('a secret', () => {
 
   it('that the identity may not read is denied, with the name of why', async () => {
     put('other', 'x')
-    started.vault.grant(started.app.clientId, { get: ['text'] })
+    here.started.vault.grant(here.started.app.clientId, { get: ['text'] })
     try {
       const secrets = open()
       await expect(secrets.getSecret('other')).rejects.toMatchObject({ code: 'denied', deniedBy: 'backend', reason: 'ForbiddenByRbac', requestId: expect.any(String) as string })
       await expect(secrets.putSecret('other', 'x')).rejects.toMatchObject({ code: 'denied' })
       expect(await secrets.check()).toMatchObject({ azure: { ok: true } })
     } finally {
-      started.vault.grant(started.app.clientId, { get: true, list: true, set: true, delete: true, recover: true, purge: true })
+      here.started.vault.grant(here.started.app.clientId, { get: true, list: true, set: true, delete: true, recover: true, purge: true })
     }
   })
 })
@@ -120,7 +105,7 @@ describe('a list', () => {
   it('whose next page is somewhere else is not followed', async () => {
     const elsewhere = await startVault()
     try {
-      started.vault.spoil(
+      here.started.vault.spoil(
         (_, response) =>
           void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ value: [], nextLink: `${elsewhere.vault.address}/secrets?api-version=7.6` })),
       )
@@ -139,7 +124,7 @@ describe('a write', () => {
     const { version } = await secrets.putSecret('written', 'one', { expiresAt, contentType: 'text/plain' })
     const { version: next } = await secrets.putSecret('written', { a: 1 })
     expect(next).not.toBe(version)
-    const [first, second] = started.vault.secrets.find('written')!.versions
+    const [first, second] = here.started.vault.secrets.find('written')!.versions
     expect(first).toMatchObject({ version, value: 'one', contentType: 'text/plain', tags: { app: 'agents' }, attributes: { exp: expiresAt.getTime() / 1_000, enabled: true } })
     expect(second).toMatchObject({ value: '{"a":1}', contentType: 'application/json' })
     expect(await secrets.getSecret('written', { field: 'a' })).toBe('1')
@@ -153,15 +138,15 @@ describe('a write', () => {
     await expect(secrets.putSecret('kept', 'x', { ifVersion: null })).rejects.toMatchObject({ code: 'unsupported', reason: 'ifVersion' })
     await expect(secrets.putSecret('kept', 'x', { idempotencyKey: 'once' })).rejects.toMatchObject({ code: 'unsupported', reason: 'idempotencyKey' })
     await expect(secrets.putSecret('kept', 'x', { stage: 'current' })).rejects.toMatchObject({ code: 'unsupported' })
-    expect(started.vault.secrets.find('kept')!.versions).toHaveLength(1)
+    expect(here.started.vault.secrets.find('kept')!.versions).toHaveLength(1)
     const { version } = await secrets.putSecret('kept', 'x'.repeat(25_600), { expiresAt: new Date('2038-01-19T03:14:07Z') })
-    expect(started.vault.secrets.find('kept')!.find(version!)?.attributes.exp).toBe(2 ** 31 - 1)
+    expect(here.started.vault.secrets.find('kept')!.find(version!)?.attributes.exp).toBe(2 ** 31 - 1)
   })
 
   it('never leaves the process before the vault has said what a token has to be for', async () => {
     const secrets = open()
     await Promise.all(Array.from({ length: 10 }, (_, number) => secrets.putSecret(`first-${number}`, `canary ${number}`)))
-    const bare = started.vault.seen.filter(({ path, isAuthenticated }) => path.includes('/first-') && !isAuthenticated)
+    const bare = here.started.vault.seen.filter(({ path, isAuthenticated }) => path.includes('/first-') && !isAuthenticated)
     expect(bare.map(({ body }) => body)).toEqual([''])
   })
 
@@ -174,7 +159,7 @@ describe('a write', () => {
       reason: 'ObjectIsDeletedButRecoverable',
       message: expect.stringContaining('recover') as string,
     })
-    const life = kept(versions(started.options as never))
+    const life = kept(versions(here.started.options as never))
     await life.recover('buried')
     expect(await secrets.getSecret('buried')).toBe('x')
     await secrets.deleteSecret('buried')
@@ -189,7 +174,7 @@ describe('versions', () => {
   it('are listed, disabled, enabled and tagged', async () => {
     const first = put('lived', 'first')
     const second = put('lived', 'second')
-    const { credential, vaultUrl, allowInsecureEmulator } = started.options
+    const { credential, vaultUrl, allowInsecureEmulator } = here.started.options
     const life = kept(versions({ credential: credential!, vaultUrl: vaultUrl!, allowInsecureEmulator: allowInsecureEmulator! }))
     expect(new Map((await life.list('lived')).map(({ version, isEnabled }) => [version, isEnabled]))).toEqual(
       new Map([
@@ -213,7 +198,7 @@ describe('versions', () => {
 it('watchSecret asks for the versions, and for no value', { timeout: 20_000 }, async () => {
   put('watched', 'first')
   const secrets = open({}, { cache: { ttl: '1s' } })
-  const before = started.vault.seen.length
+  const before = here.started.vault.seen.length
   const seen: string[] = []
   for await (const { version } of secrets.watchSecret('watched')) {
     seen.push(version!)
@@ -228,10 +213,10 @@ it('watchSecret asks for the versions, and for no value', { timeout: 20_000 }, a
 it('versions end in time, and tell of their tokens', async () => {
   put('timed', 'value')
   const labels = new Map<string, string>()
-  const life = versions({ ...started.options, timeout: '400ms', conceal: (value, label) => void labels.set(label, value) })
+  const life = versions({ ...here.started.options, timeout: '400ms', conceal: (value, label) => void labels.set(label, value) })
   expect(await life.list('timed')).toHaveLength(1)
   expect(labels.get('azure token')).toMatch(/^eyJ/)
-  started.vault.spoil(() => undefined)
+  here.started.vault.spoil(() => undefined)
   await expect(life.list('timed')).rejects.toMatchObject({ code: 'timeout' })
   await life.close()
 })
@@ -242,7 +227,7 @@ it('sixteen reads are on their way at once, and no more', async () => {
   const secrets = open()
   await secrets.getSecret('wide-0')
   let [now, most] = [0, 0]
-  started.vault.spoil(async (_, response, answer) => {
+  here.started.vault.spoil(async (_, response, answer) => {
     now += 1
     most = Math.max(most, now)
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -256,7 +241,7 @@ it('sixteen reads are on their way at once, and no more', async () => {
 it('the version of the interface is that which is asked for', async () => {
   put('spoken', 'value')
   expect(await open({ serviceVersion: '7.4' }).getSecret('spoken')).toBe('value')
-  expect(started.vault.seen.at(-1)?.path).toMatch(/api(?:-|%2D)version=7\.4/)
+  expect(here.started.vault.seen.at(-1)?.path).toMatch(/api(?:-|%2D)version=7\.4/)
   await expect(open({ serviceVersion: 'banana' }).getSecret('spoken')).rejects.toMatchObject({ code: 'unsupported', status: 400 })
 })
 
@@ -267,5 +252,5 @@ it('bytes that are none are handed over as they are', async () => {
 
 it('more tags than Azure keeps are refused at the door', () => {
   const tags = Object.fromEntries(Array.from({ length: 16 }, (_, number) => [`tag-${number}`, 'x']))
-  expect(() => azure({ ...started.options, tags })).toThrow('at most 15')
+  expect(() => azure({ ...here.started.options, tags })).toThrow('at most 15')
 })
