@@ -22,7 +22,7 @@ const together: Plugin = {
       [fileURLToPath(new URL('providers/aws/index.ts', import.meta.url)), core],
       [fileURLToPath(new URL('providers/azure/index.ts', import.meta.url)), core],
       [fileURLToPath(new URL('providers/vault/index.ts', import.meta.url)), core],
-      [`${source}agents/index.ts`, core],
+      [`${source}agents/index.ts`, engine],
       [`${source}redaction/index.ts`, engine],
     ])
     // The rooms of the command line, which apps do not load, must cut nothing of what they do load into pieces.

@@ -5,12 +5,18 @@ import { checkGrant } from './access/grant.js'
 import { narrow } from './access/scope.js'
 import { createError } from './errors/secret-error.js'
 import { pin } from './redaction/redacted.js'
+import * as engine from './read/engine.js'
+import { learnLocal } from './read/local.js'
+import { useEngine } from './read/root.js'
 import { Tool } from './read/tool.js'
+import { ToolCleaner } from './read/tool-cleaner.js'
 import type { Secrets } from './read/types.js'
 import { shown } from './read/shown.js'
 import { requireView } from './read/require-view.js'
-import { openView, type View } from './read/view.js'
+import { openView } from './read/view.js'
 
+export type { ToolCleaner } from './read/tool-cleaner.js'
+export type { Secrets } from './read/types.js'
 export type GetSecret = Secrets['getSecret']
 
 /** Where code runs: in the scope of a tool, or (null) in none. */
@@ -19,11 +25,18 @@ export type Place = AmbientScope | null
 /** One call of a tool. */
 export interface ToolCall {
   readonly place: Place
-  /** Settles when redaction knows what the tool could say of secrets that are here and that nobody has read: to be waited for before it runs. */
-  readonly ready: Promise<void>
+  /** May it run at once? Else only when `ready` has settled. */
+  readonly mayRun: boolean
+  /** Settles when redaction knows what the tool could say of secrets that are here and that nobody has read: to be waited for before anything that it says is told. */
+  readonly ready: Promise<void> | undefined
+  /** What cleans what it says. */
+  readonly cleaner: ToolCleaner
   /** Ends the scope at once: for reads in flight, for what the tool left behind, and for what was made in it. */
   readonly end: () => void
 }
+
+// So that a tool need not wait for what reads and redacts.
+useEngine(engine)
 
 // Before any tool can run, so that no tool can bring another.
 const storage = bring(createStorage())
@@ -55,13 +68,9 @@ export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly
   return () => {
     const { root, scope } = view.here()
     const own = openView(root, narrow(root.clock, scope, grant))
-    return { place: new Tool(own), ready: learn(own), end: () => own.scope.end('tool-ended') }
+    const { isKnown, ready } = learnLocal(own)
+    return { place: new Tool(own), mayRun: isKnown, ready, cleaner: new ToolCleaner(own, scope), end: () => own.scope.end('tool-ended') }
   }
-}
-
-async function learn(view: View): Promise<void> {
-  const { learnLocal } = await import('./read/local.js')
-  await learnLocal(view)
 }
 
 /** Reads through the view of the tool that runs here. */

@@ -2,6 +2,8 @@
 import { checkFunction } from '../errors/check.js'
 import { here, readHere, runAt, type GetSecret, type Place } from '../seam.js'
 
+export { guard, type GuardOptions } from './guard.js'
+
 /** Reads in the ambient scope: that of the wrapped tool in whose call it runs. Outside one it is `denied`, and says how to bind. */
 export const getSecret: GetSecret = ((name: unknown, options: unknown) => readHere(name, options)) as GetSecret
 

@@ -15,23 +15,77 @@ const remoteKinds: ReadonlySet<string | undefined> = new Set(['vault', 'aws', 'a
 /** Milliseconds in which nothing is looked for anew: a value that changes meanwhile is learnt with the next tool, or when it is read. */
 const interval = 5_000
 
-const learnt = new WeakMap<Root, { readonly names: Set<string>; since: number; done: Promise<void> }>()
+interface Learnt {
+  /** Names that were looked for since the interval began. */
+  readonly names: Set<string>
+  since: number
+  /** Those that were looked for to the end, at any time. */
+  readonly known: Set<string>
+  done: Promise<void>
+  isDone: boolean
+}
 
-/** Settles when they are known, and never rejects: what cannot be read its reader is told. */
-export async function learnLocal({ root, scope }: View): Promise<void> {
+const learnt = new WeakMap<Root, Learnt>()
+
+/** What is known of what the tool of a view could say. */
+export interface LocalValues {
+  /** Has each name been looked for at least once? Until then no tool should run. */
+  readonly isKnown: boolean
+  /** Settles when each has been looked for in this interval, and never rejects: what cannot be read its reader is told. Undefined where they have been. */
+  readonly ready: Promise<void> | undefined
+}
+
+export function learnLocal(view: View): LocalValues {
+  const { core } = view.root
+  if (core === undefined) return { isKnown: false, ready: whenLoaded(view) }
   try {
-    const core = await root.ready()
-    const names = [...core.resolver.declared, ...scope.held.flatMap(({ grant }) => [...(grant?.allow.exact ?? [])])]
-    const now = root.clock.now()
-    let known = learnt.get(root)
-    if (known === undefined || Math.abs(now - known.since) >= interval) learnt.set(root, (known = { names: new Set(), since: now, done: Promise.resolve() }))
-    const fresh = names.filter((name) => !known.names.has(name))
-    for (const name of fresh) known.names.add(name)
-    if (fresh.length > 0) known.done = Promise.all([known.done, ...fresh.map((name) => learn(core, name))]).then(() => undefined)
-    await known.done
+    return learnNames(core, view)
   } catch {
     // A fault of the config: whoever reads is told.
+    return { isKnown: true, ready: undefined }
   }
+}
+
+async function whenLoaded(view: View): Promise<void> {
+  try {
+    await view.root.ready()
+  } catch {
+    return
+  }
+  await learnLocal(view).ready
+}
+
+function learnNames(core: Core, { root, scope }: View): LocalValues {
+  const now = root.clock.now()
+  let all = learnt.get(root)
+  if (all === undefined) learnt.set(root, (all = { names: new Set(), since: now, known: new Set(), done: Promise.resolve(), isDone: true }))
+  if (Math.abs(now - all.since) >= interval) {
+    all.names.clear()
+    all.since = now
+  }
+  let isKnown = true
+  const missing: string[] = []
+  const look = (name: string, { names, known }: Learnt): void => {
+    isKnown &&= known.has(name)
+    if (!names.has(name)) missing.push(name)
+  }
+  for (const name of core.resolver.declared) look(name, all)
+  for (const { grant } of scope.held) for (const name of grant?.allow.exact ?? []) look(name, all)
+  if (missing.length > 0) learnAll(core, all, missing)
+  return { isKnown, ready: all.isDone ? undefined : all.done }
+}
+
+function learnAll(core: Core, all: Learnt, names: readonly string[]): void {
+  for (const name of names) all.names.add(name)
+  const before = all.done
+  const look = async (): Promise<void> => {
+    await Promise.all([before, ...names.map((name) => learn(core, name))])
+    for (const name of names) all.known.add(name)
+    if (all.done === done) all.isDone = true
+  }
+  const done = look()
+  all.done = done
+  all.isDone = false
 }
 
 async function learn(core: Core, name: string): Promise<void> {

@@ -15,13 +15,23 @@ const tooMuch = '[too much to be redacted]'
 /** Members of one map or set, which may be without end too. */
 const mostMembers = 2_000_000
 
-export function redactValue(redactor: Redactor, reader: Reader, value: unknown): unknown {
-  return new Cleaner(redactor, reader).clean(value, 0)
+/** What stands for an object whose content comes later, as that of a stream or a promise; undefined where it is none. */
+export type Later = (value: object) => object | undefined
+
+export interface Cleaning {
+  /** Instances stay instances of their class where that can be, and what their getters give is cleaned as well. Of what a logger is given getters are not called. */
+  readonly isForTools: boolean
+  readonly later: Later | undefined
+}
+
+export function redactValue(redactor: Redactor, reader: Reader, value: unknown, cleaning: Cleaning = { isForTools: false, later: undefined }): unknown {
+  return new Cleaner(redactor, reader, cleaning).clean(value, 0)
 }
 
 class Cleaner {
   readonly #redactor: Redactor
   readonly #reader: Reader
+  readonly #cleaning: Cleaning
   /** Copies by what they are of: for cycles, and for what is shared. */
   readonly #copies = new Map<object, unknown>()
   /** Instances of which it is not known yet whether they are clean, and what stands for them meanwhile. */
@@ -30,9 +40,10 @@ class Cleaner {
   readonly #equal = new WeakMap<object, unknown>()
   #visited = 0
 
-  constructor(redactor: Redactor, reader: Reader) {
+  constructor(redactor: Redactor, reader: Reader, cleaning: Cleaning) {
     this.#redactor = redactor
     this.#reader = reader
+    this.#cleaning = cleaning
   }
 
   clean(value: unknown, depth: number): unknown {
@@ -71,6 +82,8 @@ class Cleaner {
   }
 
   #object(value: object, depth: number): unknown {
+    const later = this.#cleaning.later?.(value)
+    if (later !== undefined) return this.#keep(value, later)
     if (typeof value === 'function') return this.#keep(value, this.#function(value, depth))
     if (Array.isArray(value)) return this.#array(value, depth)
     if (isMap(value)) return this.#map(value, depth)
@@ -171,20 +184,43 @@ class Cleaner {
     this.#work.set(value, copy)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
+    const got = this.#cleaning.isForTools ? this.#copyGot(value, members, depth) : true
     const serialized = serializedForm(value)
     const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
-    const isClean = this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
+    const isClean = got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
     this.#work.delete(value)
     const shown = isClean ? this.#shown(value) : undefined
     if (isClean && shown === undefined) return this.#keep(value, value)
-    if (serialized !== undefined && !isError(value)) return this.#keep(value, cleaned)
+    const isKept = this.#cleaning.isForTools || isError(value)
+    if (serialized !== undefined && !isKept) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
-    if (shown !== undefined && !isError(value)) return this.#keep(value, shown)
+    if (shown !== undefined && !isKept) return this.#keep(value, shown)
     for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
     // Methods of the class that would look for private fields, which the copy has not.
-    const said = serialized === undefined ? [] : [['toJSON', cleaned] as const]
+    const said = serialized === undefined || this.#serializesClean(copy, depth) ? [] : [['toJSON', cleaned] as const]
     for (const [key, answer] of [...said, ...this.#saidBy(value)]) Object.defineProperty(copy, key, { value: () => answer, writable: true, configurable: true, enumerable: false })
     return copy
+  }
+
+  /** Adds what getters of its class give, where that holds a value. False where one did. */
+  #copyGot(value: object, members: Record<PropertyKey, unknown>, depth: number): boolean {
+    let isClean = true
+    for (const key of gettersOf(value)) {
+      if (Object.hasOwn(members, key)) continue
+      const given = read(value, key)
+      const cleaned = this.clean(given, depth + 1)
+      if (this.#isEqual(given, cleaned)) continue
+      isClean = false
+      Object.defineProperty(members, key, { value: cleaned, writable: true, configurable: true, enumerable: false })
+    }
+    return isClean
+  }
+
+  /** Does the class make of the copy itself what holds no value? Then it stays what its framework takes it for. */
+  #serializesClean(copy: object, depth: number): boolean {
+    if (!this.#cleaning.isForTools) return false
+    const serialized = serializedForm(copy)
+    return serialized !== undefined && this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))
   }
 
   /** The cleaned texts that it makes of itself for a person. */
@@ -287,6 +323,18 @@ function read(from: object, key: PropertyKey): unknown {
   } catch {
     return unreadable
   }
+}
+
+/** The getters of its class, and of those that it extends: but for those that every object and every error has. */
+function gettersOf(value: object): readonly PropertyKey[] {
+  const keys: PropertyKey[] = []
+  for (
+    let prototype = Object.getPrototypeOf(value) as object | null;
+    prototype !== null && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype) as object | null
+  )
+    for (const key of Reflect.ownKeys(prototype)) if (key !== Symbol.toStringTag && Object.getOwnPropertyDescriptor(prototype, key)?.get !== undefined) keys.push(key)
+  return keys
 }
 
 /** By which an object says itself what is to be shown of it. */

@@ -1,0 +1,123 @@
+/** One call of a tool: what runs in its scope, and what cleans all that leaves it. */
+import { isSecretError } from '../errors/secret-error.js'
+import { runAt, type ToolCall } from '../seam.js'
+import { asLater } from './later.js'
+import { Yields } from './yields.js'
+
+/** What a framework has of its own. */
+export interface Manner {
+  /** Is this no failure, but the framework's own way to leave a tool? By its class: a property any error may have. */
+  readonly isControlFlow?: (error: unknown) => boolean | Promise<boolean>
+  /** As the framework makes a text of a result; undefined where it makes none. Default: JSON. */
+  readonly serialize?: (value: unknown) => string | undefined
+  /** What a generator yields: pieces of one text (the default), or one state after another, the last of which is the result. */
+  readonly yields?: 'pieces' | 'states'
+}
+
+export class GuardedCall {
+  readonly #call: ToolCall
+  readonly #manner: Manner
+  /** The call itself, and each stream that it gave. */
+  #open = 1
+
+  constructor(call: ToolCall, manner: Manner) {
+    this.#call = call
+    this.#manner = manner
+  }
+
+  get mayRun(): boolean {
+    return this.#call.mayRun
+  }
+  /** To be waited for before anything is told. */
+  get ready(): Promise<void> | undefined {
+    return this.#call.ready
+  }
+
+  run<Result>(body: () => Result): Result {
+    return runAt(this.#call.place, body)
+  }
+
+  /** The scope lasts until everything that was held is released. */
+  hold(): void {
+    this.#open += 1
+  }
+  release(): void {
+    this.#open -= 1
+    if (this.#open === 0) this.#call.end()
+  }
+
+  text(text: string): string {
+    return this.#call.cleaner.text(text)
+  }
+
+  /** Clean data; streams, promises and iterables in it are clean as they come. */
+  data(value: unknown): unknown {
+    return this.#call.cleaner.value(value, (object) => asLater(this, object))
+  }
+
+  /** What is handed to the framework: clean as it is, and as what the framework makes of it. */
+  outcome(value: unknown): unknown {
+    const cleaned = this.data(value)
+    if (typeof cleaned !== 'object' || cleaned === null) return cleaned
+    const text = this.#serialized(cleaned)
+    if (text === undefined) return cleaned
+    const clean = this.text(text)
+    return clean === text ? cleaned : parsed(clean)
+  }
+
+  #serialized(value: object): string | undefined {
+    try {
+      return this.#manner.serialize === undefined ? JSON.stringify(value) : this.#manner.serialize(value)
+    } catch {
+      // What cannot be serialized the framework cannot serialize either.
+      return undefined
+    }
+  }
+
+  yields(): Yields {
+    return new Yields(this, this.#call.cleaner, this.#manner.yields ?? 'pieces')
+  }
+
+  /** What is thrown in place of this: the framework's own with a clean payload, or the error rebuilt. Whatever fails on the way, what was thrown is not passed on. */
+  async failure(error: unknown): Promise<unknown> {
+    try {
+      await this.ready
+      if ((await this.#manner.isControlFlow?.(error)) === true) return this.#cleanedInPlace(error as object)
+      return this.data(error)
+    } catch (fault) {
+      return isSecretError(fault) ? fault : new Error('[withheld: what the tool threw could not be cleaned]')
+    }
+  }
+
+  /** As `failure`, where nothing can be waited for. */
+  failureNow(error: unknown): unknown {
+    try {
+      return this.data(error)
+    } catch (fault) {
+      return isSecretError(fault) ? fault : new Error('[withheld: what the tool threw could not be cleaned]')
+    }
+  }
+
+  #cleanedInPlace(error: object): object {
+    for (const key of Reflect.ownKeys(error)) {
+      const { value, enumerable = true } = Object.getOwnPropertyDescriptor(error, key) ?? {}
+      const cleaned = this.data(value)
+      if (cleaned === value) continue
+      // One that cannot be mended is not passed on as it is.
+      if (!Reflect.defineProperty(error, key, { value: cleaned, enumerable, writable: true, configurable: true })) return this.data(error) as object
+    }
+    return error
+  }
+
+  warn(warning: string): void {
+    this.#call.cleaner.warn(warning)
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

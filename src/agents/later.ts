@@ -1,0 +1,183 @@
+/** What comes later: streams, iterables and promises that a tool gave. Each `next` runs in the tool's scope, which lasts until they end. */
+import { Readable } from 'node:stream'
+import type { GuardedCall } from './guarded-call.js'
+
+/** What stands for an object whose content comes later; undefined where it is none. */
+export function asLater(call: GuardedCall, value: object): object | undefined {
+  if (value instanceof Promise) return cleanPromise(call, value)
+  if (value instanceof Readable) return Readable.from(cleanIterable(call, value), { objectMode: value.readableObjectMode })
+  if (value instanceof Response) return cleanResponse(call, value)
+  if (value instanceof ReadableStream) return cleanStream(call, value)
+  if (isAsyncIterable(value)) return cleanIterable(call, value)
+  return isGenerator(value) ? cleanGenerator(call, value) : undefined
+}
+
+/** Is this given to be gone through, rather than waited for? */
+export const isIterated = (value: unknown): value is object => typeof value === 'object' && value !== null && (isAsyncIterable(value) || isGenerator(value))
+
+const isAsyncIterable = (value: object): value is AsyncIterable<unknown> => typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function'
+const isGenerator = (value: object): value is Generator => Object.prototype.toString.call(value) === '[object Generator]'
+
+function cleanPromise(call: GuardedCall, promise: Promise<unknown>): Promise<unknown> {
+  call.hold()
+  const settle = async (): Promise<unknown> => {
+    try {
+      const value = await promise
+      await call.ready
+      return call.outcome(value)
+    } catch (error) {
+      throw await call.failure(error)
+    } finally {
+      call.release()
+    }
+  }
+  const cleaned = settle()
+  // Whoever waits for it is told; if nobody does, it is no fault of the process.
+  cleaned.catch(() => undefined)
+  return cleaned
+}
+
+/** The same, cleaned, and closed when whoever goes through it is done. */
+export function cleanIterable(call: GuardedCall, iterable: AsyncIterable<unknown>): AsyncGenerator {
+  call.hold()
+  return releasedUnbegun(
+    call,
+    goThrough(call, () => iterable[Symbol.asyncIterator]()),
+  )
+}
+
+/** A generator that nobody has begun to go through runs no code when it is closed: the scope is then ended from here. */
+function releasedUnbegun<Gone extends Generator | AsyncGenerator>(call: GuardedCall, generator: Gone): Gone {
+  let isBegun = false
+  const begin =
+    (step: 'next' | 'return' | 'throw') =>
+    (...values: [never]): unknown => {
+      if (!isBegun && step !== 'next') call.release()
+      isBegun = true
+      return generator[step](...values)
+    }
+  const guarded = Object.create(generator) as Gone
+  for (const step of ['next', 'return', 'throw'] as const) Object.defineProperty(guarded, step, { value: begin(step), writable: true, configurable: true })
+  return guarded
+}
+
+/** @param open Called in the scope when the first value is asked for. */
+async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>): AsyncGenerator {
+  const yields = call.yields()
+  let iterator: AsyncIterator<unknown> | undefined
+  let isDone = false
+  try {
+    await call.ready
+    const opened = (iterator = call.run(open))
+    let step = await call.run(async () => opened.next())
+    while (step.done !== true) {
+      let answer: Answer = { sent: undefined }
+      for (const piece of yields.push(step.value)) answer = yield* ask(piece)
+      const given = answer
+      step = await call.run(async () => ('thrown' in given ? throwInto(opened, given.thrown) : opened.next(given.sent)))
+    }
+    isDone = true
+    yield* yields.end()
+    return call.outcome(step.value)
+  } catch (error) {
+    isDone = true
+    yield* yields.end()
+    throw await call.failure(error)
+  } finally {
+    try {
+      if (!isDone) await close(call, iterator)
+    } finally {
+      call.release()
+    }
+  }
+}
+
+type Answer = { readonly sent: unknown } | { readonly thrown: unknown }
+
+/** What whoever goes through it sends in return. */
+async function* ask(piece: unknown): AsyncGenerator<unknown, Answer> {
+  try {
+    return { sent: yield piece }
+  } catch (thrown) {
+    return { thrown }
+  }
+}
+
+async function throwInto(iterator: AsyncIterator<unknown>, error: unknown): Promise<IteratorResult<unknown>> {
+  if (iterator.throw === undefined) throw error
+  return await iterator.throw(error)
+}
+
+async function close(call: GuardedCall, iterator: AsyncIterator<unknown> | undefined): Promise<void> {
+  try {
+    await call.run(async () => iterator?.return?.())
+  } catch (error) {
+    throw await call.failure(error)
+  }
+}
+
+/** Nothing can be waited for here: what a generator could say of secrets that nobody has read is learnt before the tool runs. */
+export function cleanGenerator(call: GuardedCall, generator: Generator): Generator {
+  call.hold()
+  return releasedUnbegun(call, goThroughNow(call, generator))
+}
+
+function* goThroughNow(call: GuardedCall, generator: Generator): Generator {
+  const yields = call.yields()
+  let isDone = false
+  try {
+    let step = call.run(() => generator.next())
+    while (step.done !== true) {
+      let sent: unknown
+      for (const piece of yields.push(step.value)) sent = yield piece
+      const given = sent
+      step = call.run(() => generator.next(given))
+    }
+    isDone = true
+    yield* yields.end()
+    return call.outcome(step.value)
+  } catch (error) {
+    isDone = true
+    throw call.failureNow(error)
+  } finally {
+    try {
+      if (!isDone) call.run(() => generator.return(undefined))
+    } finally {
+      call.release()
+    }
+  }
+}
+
+function cleanStream(call: GuardedCall, stream: ReadableStream): ReadableStream {
+  const reader = stream.getReader()
+  const read = async (): Promise<IteratorResult<unknown>> => {
+    const { done, value } = await reader.read()
+    return done ? { done, value: undefined } : { done, value: value as unknown }
+  }
+  const cancel = async (reason?: unknown): Promise<IteratorResult<unknown>> => {
+    await reader.cancel(reason)
+    return { done: true, value: undefined }
+  }
+  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => ({ next: read, return: cancel }) })
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await values.next()
+      if (done === true) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel(reason) {
+      await values.return(reason)
+    },
+  })
+}
+
+function cleanResponse(call: GuardedCall, response: Response): Response {
+  const { status, statusText, headers, body } = response
+  const cleaned = new Headers()
+  for (const [name, value] of headers) {
+    // It is another text now, and no longer compressed.
+    if (/^content-(?:length|encoding)$/i.test(name)) continue
+    cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
+  }
+  return new Response(body === null ? null : cleanStream(call, body), { status, statusText: call.text(statusText), headers: cleaned })
+}

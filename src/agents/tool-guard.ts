@@ -1,0 +1,109 @@
+/** The seam beneath every adapter: the scope around each call of one tool, and clean results and errors after it. */
+import { prepareTool, type Secrets, type ToolCall } from '../seam.js'
+import { GuardedCall, type Manner } from './guarded-call.js'
+import { asLater, cleanGenerator, cleanIterable, isIterated } from './later.js'
+
+export interface ToolGrant {
+  readonly secrets: Secrets<never>
+  readonly tool: string
+  readonly allow: readonly string[]
+}
+
+type Body = (call: GuardedCall) => unknown
+
+export class ToolGuard {
+  readonly #open: () => ToolCall
+  readonly #manner: Manner
+
+  /** @throws SecretError `invalid-config` for a malformed grant, or what is no view of this copy of keyward. */
+  constructor({ secrets, ...grant }: ToolGrant, manner: Manner = {}) {
+    this.#open = prepareTool(secrets, grant)
+    this.#manner = manner
+  }
+
+  /**
+   * Runs a function of the tool. What it gives to be gone through is handed on at once, and everything else by a promise. Where redaction has yet to learn what the
+   * tool could say, it waits for that first, and then always answers by a promise.
+   */
+  run(body: Body): unknown {
+    const call = this.#begin()
+    return call.mayRun ? this.#start(call, body) : this.#startLater(call, body)
+  }
+
+  async #startLater(call: GuardedCall, body: Body): Promise<unknown> {
+    await call.ready
+    return await this.#start(call, body)
+  }
+
+  #start(call: GuardedCall, body: Body): unknown {
+    let result: unknown
+    try {
+      result = call.run(() => body(call))
+      if (isIterated(result)) return this.#handOn(call, result)
+    } catch (error) {
+      return this.#settle(call, () => {
+        throw error
+      })
+    }
+    return this.#settle(call, () => result)
+  }
+
+  /** The scope is then the stream's. */
+  #handOn(call: GuardedCall, result: object): unknown {
+    try {
+      return asLater(call, result)
+    } finally {
+      call.release()
+    }
+  }
+
+  async #settle(call: GuardedCall, give: () => unknown): Promise<unknown> {
+    try {
+      // In the scope, since a thenable is code of the tool.
+      const value = await call.run(async () => await give())
+      if (call.ready !== undefined) await call.ready
+      return value instanceof Blob ? await cleanBlob(call, value) : call.outcome(value)
+    } catch (error) {
+      throw await call.failure(error)
+    } finally {
+      call.release()
+    }
+  }
+
+  /** Runs a function that makes an async generator: nothing of it before its first value is asked for. */
+  iterate(body: (call: GuardedCall) => AsyncIterable<unknown>): AsyncGenerator {
+    const call = this.#begin()
+    const iterable: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => body(call)[Symbol.asyncIterator]() }
+    try {
+      return cleanIterable(call, iterable)
+    } finally {
+      call.release()
+    }
+  }
+
+  /** The same for a generator that nothing can be waited for in. */
+  generate(body: (call: GuardedCall) => Generator): Generator {
+    const call = this.#begin()
+    try {
+      return cleanGenerator(
+        call,
+        call.run(() => body(call)),
+      )
+    } finally {
+      call.release()
+    }
+  }
+
+  #begin(): GuardedCall {
+    return new GuardedCall(this.#open(), this.#manner)
+  }
+}
+
+async function cleanBlob(call: GuardedCall, blob: Blob): Promise<unknown> {
+  const bytes = new Uint8Array(await blob.arrayBuffer())
+  const cleaned = call.data(bytes)
+  if (cleaned === bytes) return blob
+  const { File } = globalThis
+  const type = call.text(blob.type)
+  return blob instanceof File ? new File([cleaned as never], call.text(blob.name), { type }) : new Blob([cleaned as never], { type })
+}

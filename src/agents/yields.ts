@@ -1,0 +1,85 @@
+/** What a tool tells piece by piece. */
+import type { ToolCleaner } from '../seam.js'
+import type { GuardedCall, Manner } from './guarded-call.js'
+
+type Stream = ReturnType<ToolCleaner['stream']>
+
+const encoder = new TextEncoder()
+const isPiece = (value: unknown): value is string | Uint8Array => typeof value === 'string' || value instanceof Uint8Array
+
+/** Cleans values that come one after another; texts and bytes in a row as one, so that a value that was cut is found. */
+export class Yields {
+  readonly #call: GuardedCall
+  readonly #cleaner: ToolCleaner
+  readonly #kind: NonNullable<Manner['yields']>
+  #stream: Stream | undefined
+  #decoder = newDecoder()
+  #isText = true
+  /** The first half of a character that its second half has not followed yet. */
+  #half = ''
+  /** Of states: the end of what was told, in which a value may begin. */
+  #tail = ''
+
+  constructor(call: GuardedCall, cleaner: ToolCleaner, kind: NonNullable<Manner['yields']>) {
+    this.#call = call
+    this.#cleaner = cleaner
+    this.#kind = kind
+  }
+
+  /** What can be told now. */
+  push(value: unknown): readonly unknown[] {
+    if (this.#kind === 'states') return [this.#state(value)]
+    if (!isPiece(value)) return [...this.end(), this.#call.outcome(value)]
+    this.#stream ??= this.#cleaner.stream()
+    this.#isText = typeof value === 'string'
+    const pieces = this.#told(this.#stream.push(typeof value === 'string' ? this.#encoded(value) : value))
+    // What is empty is passed on as such: it may be a sign of life.
+    return pieces.length === 0 && value.length === 0 ? [value] : pieces
+  }
+
+  /** What was held back. */
+  end(): readonly unknown[] {
+    const stream = this.#stream
+    if (stream === undefined) return []
+    const half = this.#half === '' ? [] : stream.push(encoder.encode(this.#half))
+    const pieces = this.#told([...half, ...stream.end()], true)
+    this.#stream = undefined
+    this.#half = ''
+    this.#decoder = newDecoder()
+    return pieces
+  }
+
+  #encoded(text: string): Uint8Array {
+    const whole = this.#half + text
+    this.#half = /[\uD800-\uDBFF]$/.exec(whole)?.[0] ?? ''
+    return encoder.encode(this.#half === '' ? whole : whole.slice(0, -1))
+  }
+
+  #told(pieces: readonly Uint8Array[], isEnd = false): readonly (string | Uint8Array)[] {
+    if (!this.#isText) return pieces.filter(({ length }) => length > 0).map((piece) => piece.slice())
+    let text = ''
+    for (const piece of pieces) text += this.#decoder.decode(piece, { stream: true })
+    if (isEnd) text += this.#decoder.decode()
+    return text === '' ? [] : [text]
+  }
+
+  /** Each is whole by itself; and what stands in it as the rest of a value that began in those before it is withheld. */
+  #state(value: unknown): unknown {
+    const outcome = this.#call.outcome(value)
+    if (typeof outcome !== 'string') {
+      this.#tail = ''
+      return outcome
+    }
+    const joined = this.#tail + outcome
+    const clean = this.#call.text(joined)
+    this.#tail = joined.slice(-longestTail)
+    if (clean === joined) return outcome
+    this.#tail = ''
+    return '[withheld: with what was told before it, this would be a secret]'
+  }
+}
+
+/** Characters of states that are remembered. */
+const longestTail = 65_536
+
+const newDecoder = (): InstanceType<typeof TextDecoder> => new TextDecoder('utf-8', { ignoreBOM: true })
