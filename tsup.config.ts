@@ -8,6 +8,9 @@ type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 const source = fileURLToPath(new URL('src/', import.meta.url))
 const [core, engine, checks] = [`${source}read/secrets.ts`, `${source}read/engine.ts`, `${source}errors/check.ts`]
 
+/** One for each framework: a folder of the room, and a subpath of the package. */
+const adapters = (await readdir(`${source}agents`, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+
 /**
  * Makes three files of the core: the errors, what `createSecrets` needs at once, and the way of a read. Splitting makes a file of what each set of entries
  * shares, and each file costs an app about half a millisecond when it starts: so what is loaded later is made to reach all of what it uses when it runs.
@@ -25,6 +28,7 @@ const together: Plugin = {
       [`${source}agents/index.ts`, engine],
       [`${source}redaction/index.ts`, engine],
     ])
+    for (const adapter of adapters) reached.set(`${source}agents/${adapter}/index.ts`, engine)
     // The rooms of the command line, which apps do not load, must cut nothing of what they do load into pieces.
     for (const file of await readdir(`${source}project`)) reached.set(`${source}project/${file}`, engine)
     // Read before anything is built: files are loaded in no certain order, and what is published must not hang on it.
@@ -50,6 +54,7 @@ export default defineConfig({
     index: 'src/index.ts',
     provider: 'src/provider.ts',
     'agents/index': 'src/agents/index.ts',
+    ...Object.fromEntries(adapters.map((adapter) => [`agents/${adapter}`, `src/agents/${adapter}/index.ts`])),
     'redaction/index': 'src/redaction/index.ts',
     'testing/index': 'src/testing/index.ts',
     'cli/index': 'src/cli/index.ts',

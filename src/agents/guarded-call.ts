@@ -17,6 +17,7 @@ export interface Manner {
 export class GuardedCall {
   readonly #call: ToolCall
   readonly #manner: Manner
+  readonly #after: (() => void)[] = []
   /** The call itself, and each stream that it gave. */
   #open = 1
 
@@ -44,6 +45,14 @@ export class GuardedCall {
   release(): void {
     this.#open -= 1
     if (this.#open === 0) this.#call.end()
+  }
+
+  /** Calls `run` before anything that the tool says is told: for what it may have left elsewhere. */
+  after(run: () => void): void {
+    this.#after.push(run)
+  }
+  tidy(): void {
+    for (const run of this.#after) run()
   }
 
   text(text: string): string {
@@ -82,6 +91,7 @@ export class GuardedCall {
   async failure(error: unknown): Promise<unknown> {
     try {
       await this.ready
+      this.tidy()
       if ((await this.#manner.isControlFlow?.(error)) === true) return this.#cleanedInPlace(error as object)
       return this.data(error)
     } catch (fault) {

@@ -71,12 +71,14 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>)
     const opened = (iterator = call.run(open))
     let step = await call.run(async () => opened.next())
     while (step.done !== true) {
+      call.tidy()
       let answer: Answer = { sent: undefined }
       for (const piece of yields.push(step.value)) answer = yield* ask(piece)
       const given = answer
       step = await call.run(async () => ('thrown' in given ? throwInto(opened, given.thrown) : opened.next(given.sent)))
     }
     isDone = true
+    call.tidy()
     yield* yields.end()
     return call.outcome(step.value)
   } catch (error) {
@@ -111,6 +113,7 @@ async function throwInto(iterator: AsyncIterator<unknown>, error: unknown): Prom
 async function close(call: GuardedCall, iterator: AsyncIterator<unknown> | undefined): Promise<void> {
   try {
     await call.run(async () => iterator?.return?.())
+    call.tidy()
   } catch (error) {
     throw await call.failure(error)
   }

@@ -62,6 +62,7 @@ export class ToolGuard {
       // In the scope, since a thenable is code of the tool.
       const value = await call.run(async () => await give())
       if (call.ready !== undefined) await call.ready
+      call.tidy()
       return value instanceof Blob ? await cleanBlob(call, value) : call.outcome(value)
     } catch (error) {
       throw await call.failure(error)

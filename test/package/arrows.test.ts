@@ -46,6 +46,9 @@ const typesFromAbove: Readonly<Record<string, readonly string[]>> = {
 /** What parses, and what asks. */
 const packagesOfCommandLine = ['commander', '@clack/prompts']
 
+/** What an adapter may load of its framework, where it is there. */
+const frameworks = /^(@langchain|@openai\/agents|@modelcontextprotocol|@mastra|@tanstack|@hatchet-dev|@trigger\.dev)\b|^ai$/
+
 /** Loaded by Temporal's bundler and by edge runtimes: Node's modules only where they are called for. */
 const anywhere = ['errors', 'duration', 'clock', 'register', 'provider', 'registry', 'access', 'read', 'audit', 'redaction']
 
@@ -67,6 +70,7 @@ describe('the arrows between the rooms of src/', () => {
       if (isTypeOnly && typesFromAbove[room]?.includes(target) === true) continue
       if (target.startsWith('src/')) expect([room, ...(allowed ?? [])], `${file.path} imports ${target}`).toContain(roomOf(target))
       else if (target.startsWith('providers/')) expect([room, isDynamic], `${file.path} imports ${target}`).toEqual(['registry', true])
+      else if (room === 'agents' && frameworks.test(target)) expect([isDynamic, target], `${file.path} loads ${target} whether it is used or not`).toEqual([true, target])
       else if (room !== 'cli' || !packagesOfCommandLine.includes(target)) expect(target, `${file.path} imports the package ${target}`).toMatch(/^(node:|@opentelemetry\/api$)/)
     }
   })
@@ -98,7 +102,7 @@ describe('a package that may be absent', () => {
       for (const { target } of imports.filter((one) => isPackage(one) && one.isDynamic && !one.isTypeOnly && !Object.hasOwn(dependencies, one.target))) {
         const before = text.slice(0, text.search(new RegExp(`await import\\(\\s*['"]${target}`)))
         expect(/try \{(?:(?!\} catch)[\s\S])*$/.test(before), `${path}: import('${target}') is not inside try { } catch`).toBe(true)
-        expect(peerDependenciesMeta[target]?.optional, `${target} is not an optional peer dependency`).toBe(true)
+        expect(peerDependenciesMeta[packageOf(target)]?.optional, `${target} is not an optional peer dependency`).toBe(true)
       }
     }
   })
@@ -128,6 +132,12 @@ function folderOf(path: string): string {
 function isLoaded({ isDynamic, isTypeOnly }: Import): boolean {
   return !isDynamic && !isTypeOnly
 }
+/** Of a subpath. */
+const packageOf = (target: string): string =>
+  target
+    .split('/')
+    .slice(0, target.startsWith('@') ? 2 : 1)
+    .join('/')
 function isPackage({ target }: Import): boolean {
   return !/^(src\/|providers\/|node:)/.test(target)
 }

@@ -1,0 +1,56 @@
+/** What LangChain and LangGraph hand a tool beside its input: copies of what is data, and ways out that clean what goes through them. */
+import { withMembers } from '../adapter.js'
+import { copyOf } from '../copy.js'
+import { cleanFunction, cleanMethods } from '../exits.js'
+import type { GuardedCall } from '../guarded-call.js'
+
+type Config = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is Config => typeof value === 'object' && value !== null
+const isFunction = (value: unknown): value is (...values: never[]) => unknown => typeof value === 'function'
+
+/** A message is data. */
+const isMessage = (instance: object): boolean => isFunction((instance as { getType?: unknown }).getType)
+
+/** Members of a config that are data of whoever called. */
+const data = ['state', 'toolCall', 'metadata', 'tags'] as const
+
+export function cleanConfig(call: GuardedCall, config: unknown): unknown {
+  if (!isObject(config)) return config
+  const clean: Record<string, unknown> = { ...config }
+  for (const key of data) if (key in config) clean[key] = copyOf(config[key], isMessage)
+  if (isFunction(config['writer'])) clean['writer'] = cleanFunction(call, config['writer'])
+  if (isObject(config['store'])) clean['store'] = cleanMethods(call, config['store'])
+  if (isObject(config['callbacks'])) clean['callbacks'] = cleanCallbacks(call, config['callbacks'])
+  if (isObject(config['configurable'])) clean['configurable'] = cleanConfigurable(call, config['configurable'])
+  // The runtime that a ToolNode makes holds the config that it was made of.
+  if (isObject(config['config']) && config['config'] !== config) clean['config'] = cleanConfig(call, config['config'])
+  return clean
+}
+
+function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
+  const clean: Record<string, unknown> = { ...configurable }
+  // `__pregel_send` writes into the state; the rest of LangGraph's own members has to be what it is.
+  for (const key of ['writer', '__pregel_send']) if (isFunction(configurable[key])) clean[key] = cleanFunction(call, configurable[key])
+  return clean
+}
+
+/** One for each handler in a call, since LangChain compares them. */
+const handlersOf = new WeakMap<GuardedCall, Map<object, object>>()
+
+function cleanHandler(call: GuardedCall, handler: unknown): unknown {
+  if (!isObject(handler)) return handler
+  const known = handlersOf.get(call) ?? new Map<object, object>()
+  handlersOf.set(call, known)
+  const clean = known.get(handler) ?? cleanMethods(call, handler)
+  known.set(handler, clean)
+  return clean
+}
+
+/** What a tool starts is traced by the handlers of its caller: a list of them, or what holds them (a CallbackManager, or the manager of a run, which hands them to its children). */
+export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
+  const clean = (handlers: unknown): unknown => (Array.isArray(handlers) ? handlers.map((handler: unknown) => cleanHandler(call, handler)) : handlers)
+  if (Array.isArray(callbacks)) return clean(callbacks) as object
+  const { handlers, inheritableHandlers } = callbacks as { handlers?: unknown; inheritableHandlers?: unknown }
+  return withMembers(callbacks, { handlers: clean(handlers), inheritableHandlers: clean(inheritableHandlers) })
+}

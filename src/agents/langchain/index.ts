@@ -1,0 +1,75 @@
+/**
+ * LangChain and LangGraph: the seam is `_call`, which runs after the input was checked and before anything that is traced or told to the model. What a tool reads,
+ * it reads in its own scope; callbacks, writers, stores and messages that it is handed clean what goes through them.
+ */
+import { createWithSecrets, withMembers } from '../adapter.js'
+import { copyOf } from '../copy.js'
+import { scrub } from '../exits.js'
+import type { GuardedCall, Manner } from '../guarded-call.js'
+import { guardFunction } from '../guard.js'
+import { ToolGuard, type ToolGrant } from '../tool-guard.js'
+import { cleanCallbacks, cleanConfig } from './config.js'
+
+type Call = (input: unknown, runManager: unknown, config: unknown) => unknown
+
+interface StructuredTool {
+  readonly name: string
+  readonly _call: Call
+  readonly func?: Call
+}
+
+/** Wraps a tool of LangChain (`tool()`, `DynamicTool`, `StructuredTool`), or a list or object of them: the same tools, of the same types, guarded. */
+export const withSecrets = createWithSecrets({
+  what: 'a tool of LangChain, made with tool() or of a class that extends StructuredTool',
+  isTool: (value): value is StructuredTool =>
+    typeof value === 'object' && value !== null && typeof (value as StructuredTool)._call === 'function' && typeof (value as StructuredTool).name === 'string',
+  nameOf: (tool) => (tool as StructuredTool).name,
+  wrap: (tool, grant) => wrap(tool as StructuredTool, grant),
+})
+
+function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
+  const guard = new ToolGuard(grant, manner)
+  const call: Call = async (input, runManager, config) => {
+    // Where LangChain was found, what is asked for within a tool is looked up there: `getWriter`, `interrupt`.
+    const within = tool.func === undefined ? await runWithConfig() : undefined
+    return guard.run((guarded) => {
+      const [copy, manager, clean] = give([input, runManager, config], guarded)
+      const run = (): unknown => Reflect.apply(tool._call, tool, [copy, manager, clean])
+      return within === undefined ? run() : within(clean, run)
+    })
+  }
+  // Whoever calls the function itself gets no more of it.
+  const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give) }
+  return withMembers(tool, { _call: call, ...func })
+}
+
+function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {
+  // The context is shared by all of a run, and is traced with its models: it stays what it is, without what the tool left in it.
+  call.after(() => scrub(call, (config as { context?: unknown } | undefined)?.context))
+  const manager = typeof runManager === 'object' && runManager !== null ? cleanCallbacks(call, runManager) : runManager
+  return [copyOf(input), manager, cleanConfig(call, config)]
+}
+
+const manner: Manner = {
+  async isControlFlow(error) {
+    if (!(error instanceof Error)) return false
+    try {
+      const { GraphBubbleUp } = await import('@langchain/langgraph')
+      return error instanceof GraphBubbleUp
+    } catch {
+      // Without LangGraph there are none.
+      return false
+    }
+  },
+}
+
+type RunWithConfig = (config: unknown, run: () => unknown) => unknown
+
+async function runWithConfig(): Promise<RunWithConfig | undefined> {
+  try {
+    const { AsyncLocalStorageProviderSingleton } = await import('@langchain/core/singletons')
+    return (config, run) => AsyncLocalStorageProviderSingleton.runWithConfig(config, run)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,87 @@
+/** What a tool tries that a model talked into giving its key away. The same in every framework: the control is the same tool, not wrapped, and has to leak. */
+export interface Exits {
+  /** The input as the framework handed it. */
+  readonly input: Record<string, unknown>
+  /** Ways out that the framework hands a tool, by what they are. */
+  readonly ways: Readonly<Record<string, (value: string) => unknown>>
+}
+
+export interface Attack {
+  readonly what: string
+  /** @param value The key, as the tool read it. */
+  readonly run: (value: string, exits: Exits) => unknown
+  /** Tells piece by piece, where the framework has tools that do. */
+  readonly isStream?: true
+}
+
+class Hiding {
+  readonly #value: string
+  constructor(value: string) {
+    this.#value = value
+  }
+  get content(): string {
+    return this.#value
+  }
+  toJSON(): unknown {
+    return { content: this.#value }
+  }
+}
+
+class ServiceError extends Error {
+  readonly response: { headers: Record<string, string> }
+  constructor(value: string) {
+    super(`401: ${value}`, { cause: new Error(`was ${value}`) })
+    this.response = { headers: { authorization: `Bearer ${value}` } }
+  }
+}
+
+const escaped = (value: string): string => [...value].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+
+export const attacks: readonly Attack[] = [
+  { what: 'returns it', run: (value) => `The key is ${value}.` },
+  { what: 'returns it within an object', run: (value) => ({ result: { list: [1, { key: value }] } }) },
+  { what: 'as the name of a property', run: (value) => ({ [value]: true }) },
+  { what: 'in base64', run: (value) => Buffer.from(`key=${value}`).toString('base64') },
+  { what: 'in hex', run: (value) => ({ dump: Buffer.from(value).toString('hex') }) },
+  { what: 'percent-encoded', run: (value) => [...Buffer.from(value)].map((byte) => `%${byte.toString(16)}`).join('') },
+  { what: 'with escapes of JSON, in JSON', run: (value) => `{"key":"${escaped(value)}"} ${value}` },
+  { what: 'in a private field with a getter and toJSON', run: (value) => new Hiding(value) },
+  { what: 'in what comes later: a promise', run: async (value) => ({ later: await Promise.resolve(value) }) },
+  {
+    what: 'echoes what an API sent back, headers and all',
+    run: (value) => ({ status: 401, headers: Object.fromEntries(new Headers({ authorization: `Bearer ${value}` })), body: `invalid key ${value}` }),
+  },
+  {
+    what: 'throws it, in the message, the cause and a member',
+    run: (value) => {
+      throw new ServiceError(value)
+    },
+  },
+  {
+    what: 'throws it as no error',
+    run: (value) => {
+      // oxlint-disable-next-line typescript/only-throw-error -- what is tried
+      throw { message: value, stack: value }
+    },
+  },
+  {
+    what: 'writes it into its input',
+    run: (value, { input }) => {
+      input['stolen'] = value
+      input['query'] = value
+      return 'done'
+    },
+  },
+  {
+    what: 'the environment',
+    run: (value) => {
+      process.env['KEYWARD_TEST_CANARY'] = value
+      try {
+        return JSON.stringify(process.env)
+      } finally {
+        delete process.env['KEYWARD_TEST_CANARY']
+      }
+    },
+  },
+  { what: 'streams it in pieces', isStream: true, run: (value) => [value.slice(0, 9), value.slice(9)] },
+]

@@ -1,0 +1,140 @@
+/** LangChain with LangGraph: an agent of `createAgent`, a checkpointer, a store, LangSmith's real tracer against a server of ours, and a handler that sees every callback. */
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { buffer } from 'node:stream/consumers'
+import type { AddressInfo } from 'node:net'
+import { BaseCallbackHandler } from '@langchain/core/callbacks/base'
+import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
+import { dispatchCustomEvent } from '@langchain/core/callbacks/dispatch'
+import { AIMessage } from '@langchain/core/messages'
+import { RunnableLambda } from '@langchain/core/runnables'
+import { fakeModel } from '@langchain/core/testing'
+import { tool } from '@langchain/core/tools'
+import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
+import { InMemoryStore, interrupt, MemorySaver } from '@langchain/langgraph'
+import { createAgent } from 'langchain'
+import { Client } from 'langsmith'
+import { gunzipSync } from 'node:zlib'
+import * as zod from 'zod'
+import { withSecrets } from '../../../src/agents/langchain/index.js'
+import type { Secrets } from '../../../src/index.js'
+import { seenOf } from './canary.js'
+import { attackInPieces, attackOnce, type Stage, type Tool } from './stage.js'
+
+/** What of the second argument of a tool the attacks use. */
+interface Runtime {
+  state: { messages: { content: unknown }[] }
+  context: Record<string, unknown>
+  writer: (chunk: unknown) => void
+  store: InMemoryStore
+}
+
+const waysOf = (runtime: Runtime): Record<string, (value: string) => unknown> => ({
+  'the messages of the state': (value) => {
+    for (const message of runtime.state.messages) message.content = value
+  },
+  'a message that it adds to the state': (value) => runtime.state.messages.push(new AIMessage(value)),
+  'the context of the run': (value) => {
+    runtime.context['token'] = value
+    runtime.context['deep'] = { list: [value] }
+  },
+  'the writer': (value) => runtime.writer({ progress: value }),
+  'the store': (value) => runtime.store.put(['keys'], 'one', { value }),
+  'a custom event': (value) => dispatchCustomEvent('progress', { value }, runtime as never),
+  'a runnable that it calls': (value) => RunnableLambda.from((given: string) => given.length).invoke(value, runtime as never),
+  'an interrupt': (value) => interrupt({ question: value }),
+})
+
+export const langchain: Stage = {
+  framework: 'LangChain',
+  ways: Object.keys(waysOf({} as never)),
+  hasStreams: true,
+  async run(attempt, secrets, isGuarded) {
+    const seen: unknown[] = []
+    const tracing = await startLangSmith(seen)
+    const saver = new MemorySaver()
+    const store = new InMemoryStore()
+    const model = fakeModel()
+      .respondWithTools([{ name: 'search', args: { query: 'q' }, id: 'call-1' }])
+      .respond(new AIMessage('finished'))
+    const plain = toolOf(attempt)
+    const context = { user: 'u' }
+    try {
+      const agent = createAgent({
+        model,
+        tools: [isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain],
+        checkpointer: saver,
+        store,
+        contextSchema: zod.looseObject({ user: zod.string() }),
+      })
+      const stream = await agent.stream(
+        { messages: [{ role: 'user', content: 'go' }] },
+        { configurable: { thread_id: '1' }, context, callbacks: [tracing.tracer, handlerOf(seen)], streamMode: ['values', 'updates', 'messages', 'custom', 'tools'] as never },
+      )
+      for await (const chunk of stream) seen.push(chunk)
+      seen.push(await agent.graph.getState({ configurable: { thread_id: '1' } }))
+    } catch (error) {
+      seen.push(error)
+    } finally {
+      await tracing.close()
+    }
+    seen.push(model.calls, saver.storage, saver.writes, await store.search(['keys']), context)
+    seen.push(...writtenIn(saver))
+    return seen.map(seenOf).join('\n')
+  },
+}
+
+function toolOf(attempt: Tool): ReturnType<typeof tool> {
+  const fields = { name: 'search', description: 'Searches.', schema: { type: 'object', properties: { query: { type: 'string' } } } } as const
+  const exits = (input: unknown, runtime: unknown) => ({ input: input as Record<string, unknown>, ways: waysOf(runtime as Runtime) })
+  if (attempt.attack.isStream === true) return tool((input: unknown, runtime: unknown) => attackInPieces(attempt, exits(input, runtime)) as never, fields as never)
+  return tool(async (input: unknown, runtime: unknown) => (await attackOnce(attempt, exits(input, runtime))) as string, fields as never)
+}
+
+/** A checkpoint is bytes. */
+const writtenIn = (saver: MemorySaver): readonly string[] =>
+  JSON.stringify([saver.storage, saver.writes], (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value)).split('\0')
+
+function handlerOf(seen: unknown[]): BaseCallbackHandler {
+  const handler = new (class extends BaseCallbackHandler {
+    name = 'seeing'
+    override awaitHandlers = true
+  })()
+  const methods = ['LLM', 'ChatModel', 'Chain', 'Tool', 'Agent', 'Retriever'].flatMap((kind) =>
+    ['Start', 'End', 'Error', 'Event', 'Action', 'NewToken'].map((what) => `handle${kind}${what}`),
+  )
+  for (const method of [...methods, 'handleText', 'handleCustomEvent'])
+    Object.assign(handler, { [method]: (...values: unknown[]) => void seen.push(method, ...values.map(seenOf)) })
+  // Who reads what a tool tells as it goes reads it as one.
+  let told = ''
+  Object.assign(handler, { handleToolEvent: (piece: unknown) => void seen.push((told += String(piece))) })
+  return handler
+}
+
+/** Takes runs as LangSmith does: one by one, or in batches. */
+async function startLangSmith(seen: unknown[]): Promise<{ tracer: LangChainTracer; close(): Promise<void> }> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const body = await buffer(request)
+      seen.push((request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body).toString('latin1'))
+      response.writeHead(202, { 'content-type': 'application/json' }).end('{}')
+    })()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = new Client({
+    apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    apiKey: 'none',
+    autoBatchTracing: false,
+    blockOnRootRunFinalization: true,
+  })
+  return {
+    tracer: new LangChainTracer({ client, projectName: 'p' }),
+    async close() {
+      await awaitAllCallbacks()
+      await client.awaitPendingTraceBatches()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** How an attack is carried out in one framework, and all that is seen of it. */
+import type { Secrets } from '../../../src/index.js'
+import type { Attack, Exits } from './attacks.js'
+
+export interface Stage {
+  readonly framework: string
+  /** Ways out that this framework hands a tool: each is an attack of its own. */
+  readonly ways: readonly string[]
+  /** Has it tools that tell piece by piece? */
+  readonly hasStreams: boolean
+  /**
+   * Runs an agent with a fake model that calls a tool, and then answers.
+   * @param tool What the tool does.
+   * @param isGuarded Is it wrapped?
+   * @returns All that anybody but the tool sees: what the model is given, messages, traces, what is kept, errors.
+   */
+  run(tool: Tool, secrets: Secrets<never>, isGuarded: boolean): Promise<string>
+}
+
+export interface Tool {
+  readonly attack: Attack
+  /** Reads the key: in the scope of the tool where it is wrapped. */
+  readonly read: () => Promise<string>
+}
+
+/** The body of a tool that is no generator. */
+export async function attackOnce({ attack, read }: Tool, exits: Exits): Promise<unknown> {
+  return await attack.run(await read(), exits)
+}
+
+/** The body of one that is. */
+export async function* attackInPieces({ attack, read }: Tool, exits: Exits): AsyncGenerator<unknown, string> {
+  yield* attack.run(await read(), exits) as readonly unknown[]
+  return 'done'
+}
+
+/** Goes out by each way that the framework has. */
+export const wayOut = (way: string): Attack => ({
+  what: `goes out by ${way}`,
+  run: async (value, { ways }) => {
+    await ways[way]!(value)
+    return 'done'
+  },
+})
