@@ -4,9 +4,9 @@
  */
 import { createWithSecrets, withMembers } from '../adapter.js'
 import { copyOf } from '../copy.js'
-import { scrub } from '../exits.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
+import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { cleanCallbacks, cleanConfig } from './config.js'
 
@@ -45,7 +45,7 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {
   // The context is shared by all of a run, and is traced with its models: it stays what it is, without what the tool left in it.
-  call.after(() => scrub(call, (config as { context?: unknown } | undefined)?.context))
+  call.after(watchShared(call, (config as { context?: unknown } | undefined)?.context))
   const manager = typeof runManager === 'object' && runManager !== null ? cleanCallbacks(call, runManager) : runManager
   return [copyOf(input), manager, cleanConfig(call, config)]
 }

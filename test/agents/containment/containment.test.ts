@@ -4,10 +4,12 @@ import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
 import { attacks, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
+import { aiSdk } from './ai-sdk.js'
 import { langchain } from './langchain.js'
+import { openaiAgents } from './openai-agents.js'
 import { wayOut, type Stage } from './stage.js'
 
-const stages: readonly Stage[] = [langchain]
+const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents]
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
@@ -17,12 +19,22 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
   it.each(tried.map((attack) => [attack.what, attack] as const))('%s', async (_what, attack) => {
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
-    const control = await stage.run({ attack, read: () => secrets.getSecret('KEY') }, agent, false)
-    expect(findCanary(control) ?? 'the control did not leak').toContain(isFound(control) ? '' : 'leaked')
-    const seen = await stage.run({ attack, read: () => getSecret('KEY') }, agent, true)
+    let began = 0
+    const tool = (read: () => Promise<string>) => ({ attack, read, began: () => void (began += 1) })
+    const control = await stage.run(
+      tool(() => secrets.getSecret('KEY')),
+      agent,
+      false,
+    )
+    expect(findCanary(control) !== undefined, 'the control leaks').toBe(stage.harmless?.includes(attack.what) !== true)
+    const before = began
+    const seen = await stage.run(
+      tool(() => getSecret('KEY')),
+      agent,
+      true,
+    )
     expect(findCanary(seen)).toBeUndefined()
-    // It did run, and was granted what it read.
-    expect(seen).not.toContain('not-granted')
+    expect(began, 'it read the key, as often as the control').toBe(2 * before)
     await secrets.close()
   })
 
@@ -31,12 +43,10 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
     const attack: Attack = { what: '', run: (value) => value }
     for (const read of [() => getSecret('OTHER'), () => secrets.getSecret('OTHER'), () => agent.getSecret('OTHER')]) {
-      const seen = await stage.run({ attack, read }, agent, true)
+      const seen = await stage.run({ attack, read, began: () => undefined }, agent, true)
       expect(findCanary(seen, other)).toBeUndefined()
       expect(seen).toMatch(/not granted/)
     }
     await secrets.close()
   })
 })
-
-const isFound = (seen: string): boolean => findCanary(seen) !== undefined
