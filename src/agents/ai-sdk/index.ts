@@ -68,7 +68,7 @@ async function lastOf(promise: Promise<unknown>): Promise<unknown> {
 /** As far as it is used here: https://ai-sdk.dev/docs/ai-sdk-core/middleware */
 interface ModelMiddleware {
   readonly specificationVersion: 'v4'
-  transformParams(options: { params: never }): Promise<never>
+  readonly transformParams: <Params extends object>(options: { params: Params }) => Promise<Params>
 }
 
 /**
@@ -79,9 +79,6 @@ export function redactModelInput(options: { secrets: Secrets<never> }): ModelMid
   const clean = modelInputCleaner(options)
   return {
     specificationVersion: 'v4',
-    async transformParams({ params }) {
-      const { prompt } = params as { prompt: unknown }
-      return { ...(params as object), prompt: await clean(prompt) } as never
-    },
+    transformParams: async ({ params }) => ('prompt' in params ? { ...params, prompt: await clean(params.prompt) } : params),
   }
 }

@@ -81,7 +81,7 @@ async function currentSpan(): Promise<() => Span | undefined> {
 }
 
 /** As far as it is used here. */
-type ModelInputFilter = (given: { modelData: never }) => Promise<never>
+type ModelInputFilter = <Data extends object>(given: { modelData: Data }) => Promise<Data>
 
 /**
  * A last line of defence before the model, whatever the run holds: `new Runner({ callModelInputFilter: redactModelInput({ secrets }) })`.
@@ -89,5 +89,5 @@ type ModelInputFilter = (given: { modelData: never }) => Promise<never>
  */
 export function redactModelInput(options: { secrets: Secrets<never> }): ModelInputFilter {
   const clean = modelInputCleaner(options)
-  return async ({ modelData }) => await clean<never>(modelData)
+  return async ({ modelData }) => await clean(modelData)
 }
