@@ -2,23 +2,27 @@
 import { describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
-import { attacks, type Attack } from './attacks.js'
+import { attacks, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
 import { langchain } from './langchain.js'
 import { openaiAgents } from './openai-agents.js'
 import { wayOut, type Stage } from './stage.js'
+import { Table } from './table.js'
 
 const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents]
 
+const table = new Table(stages.map(({ framework }) => framework))
+
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
-describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_framework, stage) => {
+describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (framework, stage) => {
   const tried: readonly Attack[] = [...attacks.filter(({ isStream }) => isStream !== true || stage.hasStreams), ...stage.ways.map(wayOut)]
 
   it.each(tried.map((attack) => [attack.what, attack] as const))('%s', async (_what, attack) => {
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
+    const isHarmless = stage.harmless?.includes(attack.what) === true
     let began = 0
     const tool = (read: () => Promise<string>) => ({ attack, read, began: () => void (began += 1) })
     const control = await stage.run(
@@ -26,7 +30,7 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
       agent,
       false,
     )
-    expect(findCanary(control) !== undefined, 'the control leaks').toBe(stage.harmless?.includes(attack.what) !== true)
+    expect(findCanary(control) !== undefined, 'the control leaks').toBe(!isHarmless)
     const before = began
     const seen = await stage.run(
       tool(() => getSecret('KEY')),
@@ -35,6 +39,17 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
     )
     expect(findCanary(seen)).toBeUndefined()
     expect(began, 'it read the key, as often as the control').toBe(2 * before)
+    table.set(framework, attack.what, isHarmless ? 'leads nowhere' : 'contained')
+    await secrets.close()
+  })
+
+  it.each(uncontained.map((attack) => [attack.what, attack] as const))('%s: cannot be contained', async (_what, attack) => {
+    const secrets = open()
+    const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
+    const seen = await stage.run({ attack, read: () => getSecret('KEY'), began: () => undefined }, agent, true)
+    // Of all that is seen, which fills a screen, nothing is shown.
+    expect(attack.undo(seen).includes(canary)).toBe(true)
+    table.set(framework, attack.what, '**leaks**')
     await secrets.close()
   })
 
@@ -49,4 +64,8 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
     }
     await secrets.close()
   })
+})
+
+it('the table of docs/containment.md is what was found here', async () => {
+  expect(await table.documented()).toBe(table.toString())
 })
