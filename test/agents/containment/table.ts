@@ -34,7 +34,7 @@ export class Table {
     const from = page.indexOf(begin) + begin.length
     const to = page.indexOf(end)
     if (process.env['KEYWARD_WRITE_DOCS'] === undefined) return page.slice(from, to).trim()
-    await writeFile(path, `${page.slice(0, from)}\n${this}\n${page.slice(to)}`)
+    await writeFile(path, `${page.slice(0, from)}\n${this.toString()}\n${page.slice(to)}`)
     return this.toString()
   }
 }
