@@ -6,7 +6,7 @@ import * as dns from 'node:dns'
 import * as net from 'node:net'
 import { isLoopback } from '../errors/check-url.js'
 import type { Carrier } from '../seam.js'
-import { refusal } from './refusal.js'
+import { failure, refusal } from './refusal.js'
 
 // As they are when this is loaded.
 const { lookup } = dns
@@ -74,9 +74,11 @@ export class AddressRules {
   readonly #carrier: Carrier
   readonly #isForTests: boolean
   readonly #hostname: string
+  readonly #origin: string
 
   /** @param allowsLoopback For hosts that are this machine by their name. */
-  constructor(carrier: Carrier, { hostname }: URL, allowsLoopback: boolean) {
+  constructor(carrier: Carrier, { hostname, origin }: URL, allowsLoopback: boolean) {
+    this.#origin = origin
     this.#carrier = carrier
     this.#isForTests = allowsLoopback && isLoopback(hostname)
     // As the system takes it: an address of IPv6 has brackets in a URL alone.
@@ -89,7 +91,7 @@ export class AddressRules {
 
   /**
    * All that the host's name leads to now.
-   * @throws SecretError `denied` where one of these is no place for a secret; what the system throws where it finds none.
+   * @throws SecretError `denied` where one of these is no place for a secret; `unavailable` where there is none.
    */
   resolve(): Promise<readonly Address[]> {
     const family = isIP(this.#hostname)
@@ -98,7 +100,7 @@ export class AddressRules {
       lookup(this.#hostname, { all: true }, (error, found) => {
         try {
           if (error === null) resolve(this.check(found))
-          else reject(error)
+          else reject(failure(this.#carrier, this.#origin, error.code))
         } catch (refused) {
           reject(refused)
         }
