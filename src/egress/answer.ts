@@ -99,7 +99,7 @@ function pulledAt(place: Place, stream: ReadableStream<Uint8Array>): ReadableStr
 }
 
 function incomingBy(response: Response, place: Place, { carrier }: Flight, method: string): Incoming {
-  const { status, statusText, headers, body, type, redirected } = response
+  const { status, statusText, headers, body, type, redirected } = (response ?? {}) as Response
   if (typeof status !== 'number' || typeof headers?.[Symbol.iterator] !== 'function' || (body !== null && typeof body?.getReader !== 'function'))
     throw invalidConfig('options.fetch', 'returned what is no Response', 'a function like the global fetch')
   const isEmpty = body === null || method === 'HEAD' || withoutBody.has(status)
