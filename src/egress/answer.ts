@@ -79,6 +79,8 @@ export async function sendBy(own: typeof fetch, place: Place, flight: Flight, { 
     signal.throwIfAborted()
     throw failure(carrier, url.origin, codeOf((error as { cause?: unknown } | null)?.cause) || codeOf(error))
   }
+  // Whatever a function without types gives.
+  if (typeof response !== 'object' || response === null) throw noResponse()
   return incomingBy(response, place, flight, method)
 }
 
@@ -98,10 +100,11 @@ function pulledAt(place: Place, stream: ReadableStream<Uint8Array>): ReadableStr
   )
 }
 
+const noResponse = (): Error => invalidConfig('options.fetch', 'returned what is no Response', 'a function like the global fetch')
+
 function incomingBy(response: Response, place: Place, { carrier }: Flight, method: string): Incoming {
-  const { status, statusText, headers, body, type, redirected } = (response ?? {}) as Response
-  if (typeof status !== 'number' || typeof headers?.[Symbol.iterator] !== 'function' || (body !== null && typeof body?.getReader !== 'function'))
-    throw invalidConfig('options.fetch', 'returned what is no Response', 'a function like the global fetch')
+  const { status, statusText, headers, body, type, redirected } = response
+  if (typeof status !== 'number' || typeof headers?.[Symbol.iterator] !== 'function' || (body !== null && typeof body?.getReader !== 'function')) throw noResponse()
   const isEmpty = body === null || method === 'HEAD' || withoutBody.has(status)
   const source = isEmpty ? undefined : sourceBy(body, place)
   return {

@@ -109,7 +109,7 @@ describe('a `fetch` of the app', () => {
     const places: unknown[] = []
     const own: typeof fetch = async (_url, init) => {
       places.push(`fetch ${here()?.tool}`)
-      for await (const _ of init?.body as unknown as AsyncIterable<Uint8Array>) places.push(`chunk ${here()?.tool}`)
+      for await (const _ of init!.body as unknown as AsyncIterable<Uint8Array>) places.push(`chunk ${here()?.tool}`)
       return new Response(
         new ReadableStream({
           pull(controller) {
@@ -133,7 +133,7 @@ describe('a `fetch` of the app', () => {
         },
         { highWaterMark: 0 },
       )
-      await (await fetch(origin, { method: 'POST', body, duplex: 'half' } as RequestInit)).text()
+      await (await fetch(origin, { method: 'POST', body, duplex: 'half' })).text()
     })
     expect(places).toEqual(expect.arrayContaining(['fetch undefined', 'chunk undefined', 'pull search']))
     expect(places).not.toContain('pull undefined')
@@ -146,7 +146,7 @@ describe('a `fetch` of the app', () => {
     const { fetch } = open(server.origin)
     const before = { fetch: globalThis.fetch, Response: globalThis.Response, Request: globalThis.Request, Headers: globalThis.Headers }
     const heard: unknown[] = []
-    const spy = new Proxy(class {}, { construct: (_, values) => (heard.push(values), {}), apply: (_, __, values) => void heard.push(values) })
+    const spy = new Proxy(function () {}, { construct: (_, values) => (heard.push(values), {}), apply: (_, __, values) => void heard.push(values) })
     Object.assign(globalThis, { fetch: spy, Response: spy, Request: spy, Headers: spy })
     try {
       expect(await (await fetch(server.origin)).text()).toBe('ok')

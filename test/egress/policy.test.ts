@@ -61,7 +61,7 @@ describe('options narrow what the config says', () => {
     ['a place that is nowhere', undefined, { origins: [origin], inject: {} as never }, 'options.inject does not say where'],
     ['a colon in a user', undefined, { origins: [origin], inject: { basic: { username: 'a:b' } } }, 'holds a colon'],
     ['a signer that is none', undefined, { origins: [origin], inject: { sign: 'x' as never } }, 'options.inject.sign is not a function'],
-    ['a signer and a header', undefined, { origins: [origin], inject: { sign: () => ({}), header: 'x' } as never }, 'options.inject.header is not an option'],
+    ['a signer and a header', undefined, { origins: [origin], inject: { sign: () => ({}), header: 'x' } }, 'options.inject.header is not an option'],
     ['a misspelt option', undefined, { origin: [origin] } as never, 'did you mean "origins"'],
     ['a fetch that is none', undefined, { origins: [origin], fetch: 'x' as never }, 'options.fetch is not a function'],
     ['a flag that is none', undefined, { origins: [origin], allowLoopbackHttp: 1 as never }, 'options.allowLoopbackHttp is not a boolean'],

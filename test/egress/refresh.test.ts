@@ -65,7 +65,7 @@ describe('after a 401', () => {
     const server = await serve((_request, response) => response.writeHead(401).end('no'))
     const { secrets, reads } = rotating()
     const fetch = scopedFetch('KEY', { secrets, origins: [server.origin], methods: ['POST'], allowLoopbackHttp: true })
-    const response = await fetch(server.origin, { method: 'POST', ...init() } as unknown as RequestInit)
+    const response = await fetch(server.origin, { method: 'POST', ...init() })
     expect([response.status, await response.text()]).toEqual([401, 'no'])
     expect([server.seen.map(({ body }) => body), reads()]).toEqual([['streamed'], 1])
   })

@@ -29,7 +29,7 @@ describe('with `secrets`', () => {
     const backend = createBackend()
     const secrets = createSecrets<string>({ provider: backend.provider, audit: (event) => events.push(event) })
     const scope = secrets.scope({ agent: 'researcher', allow: ['OTHER'] })
-    const fetch = scopedFetch('KEY', { secrets: scope as never, origins: [server.origin], allowLoopbackHttp: true })
+    const fetch = scopedFetch('KEY', { secrets: scope, origins: [server.origin], allowLoopbackHttp: true })
     expect(await errorOf(fetch(server.origin))).toMatchObject({ code: 'denied', reason: 'not-granted', agent: 'researcher', deniedBy: 'scope' })
     expect([backend.requests, server.seen]).toEqual([[], []])
     expect(events.filter(({ type }) => type === 'read')).toMatchObject([{ name: 'KEY', outcome: 'denied', agent: 'researcher' }])
@@ -74,7 +74,7 @@ describe('with `secrets`', () => {
     await wait(30)
     if (how === 'revoke') await scope.revoke()
     else if (how === 'close') await secrets.close()
-    else await clock.advance(60_000)
+    else clock.advance(60_000)
     const expected =
       how === 'close' ? { code: 'closed' } : { code: 'denied', reason: how === 'revoke' ? 'revoked' : 'expired', agent: 'researcher', secret: 'KEY', deniedBy: 'scope' }
     expect(await request).toMatchObject(expected)
@@ -108,7 +108,12 @@ describe('with `secrets`', () => {
       now: () => Date.now(),
       setTimer: (run: () => void, delay: number) => {
         const handle = setTimeout(run, delay)
-        const timer = { clear: () => void (timers.delete(timer), clearTimeout(handle)) }
+        const timer = {
+          clear: () => {
+            timers.delete(timer)
+            clearTimeout(handle)
+          },
+        }
         timers.add(timer)
         return timer
       },

@@ -1,4 +1,6 @@
 import { createServer as createTcpServer, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as zlib from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { errorOf } from '../access/backend.js'
@@ -149,6 +151,26 @@ describe('an answer that streams', () => {
     await expect(open(server.origin).fetch(server.origin, { signal: AbortSignal.timeout(30) })).rejects.toMatchObject({ name: 'TimeoutError' })
   })
 
+  it('an answer that nobody holds any more frees its connection, while the view lives', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const server = await listen((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: 1\n\n')
+    })
+    const { fetch, secrets } = open(server.origin)
+    await (async () => {
+      const response = await fetch(server.origin)
+      await response.body!.getReader().read()
+    })()
+    for (let tries = 0; tries < 100 && ![...server.sockets].every(({ destroyed }) => destroyed); tries++) {
+      collect()
+      await wait(10)
+    }
+    expect([...server.sockets].map(({ destroyed }) => destroyed)).toEqual([true])
+    expect(await secrets.getSecret('KEY')).toBe(key)
+  })
+
   it('an answer that is dropped ends no process, and one that fails unread neither', async () => {
     const server = await serve((_request, response) => {
       response.writeHead(200, { 'content-length': 99 })
@@ -172,7 +194,7 @@ describe('a request that streams', () => {
     })
     let controller: ReadableStreamDefaultController<Uint8Array> | undefined
     const body = new ReadableStream<Uint8Array>({ start: (given) => void (controller = given) })
-    const sent = open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    const sent = open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' })
     const encoder = new TextEncoder()
     controller?.enqueue(encoder.encode('one'))
     await until(() => chunks.length === 1)
@@ -192,7 +214,7 @@ describe('a request that streams', () => {
       },
     })
     const controller = new AbortController()
-    const sent = open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half', signal: controller.signal } as RequestInit)
+    const sent = open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half', signal: controller.signal })
     await until(() => pulled > 0)
     await wait(300)
     const before = pulled
@@ -211,11 +233,11 @@ describe('a request that streams', () => {
         controller.error(new Error('mine'))
       },
     })
-    await expect(fetch(server.origin, { method: 'POST', body: failing, duplex: 'half' } as RequestInit)).rejects.toThrow('mine')
+    await expect(fetch(server.origin, { method: 'POST', body: failing, duplex: 'half' })).rejects.toThrow('mine')
     let cancelled: unknown
     const endless = new ReadableStream<Uint8Array>({ cancel: (reason) => void (cancelled = reason) })
     const controller = new AbortController()
-    const sent = fetch(server.origin, { method: 'POST', body: endless, duplex: 'half', signal: controller.signal } as RequestInit)
+    const sent = fetch(server.origin, { method: 'POST', body: endless, duplex: 'half', signal: controller.signal })
     await wait(50)
     controller.abort('enough')
     await expect(sent).rejects.toBe('enough')
@@ -229,13 +251,13 @@ describe('a request that streams', () => {
         controller.enqueue('text')
       },
     })
-    expect(await errorOf(open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit))).toMatchObject({ code: 'denied', reason: 'request' })
+    expect(await errorOf(open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' }))).toMatchObject({ code: 'denied', reason: 'request' })
   })
 
   it('is answered before it has ended, where the server does not wait', async () => {
     const server = await listen((_request, response) => void response.writeHead(413).end('too large'))
     const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(new Uint8Array(10)) })
-    const response = await open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    const response = await open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' })
     expect([response.status, await response.text()]).toEqual([413, 'too large'])
   })
 })

@@ -88,8 +88,8 @@ describe('a URL that two readers may read as two', () => {
 
   it('has no flaw where its path is plain', () => {
     for (const path of ['', '/', '/v1/charges', '/v1/charges/', '/a.b/..c/.d/e..', '/%20%C3%A4/ü', "/~user/(1)/a,b;c=d/$&'!*+:@", '/...'])
-      expect(writtenFlaw(`${origin}${path}`), path).toBeUndefined()
-    for (const rest of ['?a=../..//%2f%00\\', '#../../', '?a=https://user:x@h/']) expect(writtenFlaw(`${origin}/v1${rest}`), rest).toBeUndefined()
+      expect([path, writtenFlaw(`${origin}${path}`)]).toEqual([path, undefined])
+    for (const rest of ['?a=../..//%2f%00\\', '#../../', '?a=https://user:x@h/']) expect([rest, writtenFlaw(`${origin}/v1${rest}`)]).toEqual([rest, undefined])
   })
 
   it('however the pieces are put together, what passes decodes to a path below the one that was allowed', () => {
