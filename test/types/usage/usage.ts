@@ -13,7 +13,7 @@ import {
   type SecretProvider,
   type ProviderFactory,
 } from 'keyward'
-import { bindScope, getSecret } from 'keyward/agents'
+import { bindScope, getSecret, placeholder, scopedFetch } from 'keyward/agents'
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two functions are the same type only where their conditional types are
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -115,6 +115,19 @@ export async function tools(secrets: Secrets<'OPENAI_API_KEY' | 'STRIPE_KEY'>) {
   expectType<typeof password>()(bindScope(password), true)
   // @ts-expect-error nothing that can be called
   bindScope('STRIPE_KEY')
+  return { apiKey: placeholder, fetch: scopedFetch('OPENAI_API_KEY', { secrets }) }
+}
+
+export function fetches(secrets: Secrets<'STRIPE_KEY'>) {
+  expectType<typeof fetch>()(scopedFetch('STRIPE_KEY', { secrets, origins: ['https://api.stripe.com'], methods: ['POST'], paths: ['/v1/*'], inject: { header: 'x' }, fetch }), true)
+  expectType<string>()(placeholder, true)
+  scopedFetch('STRIPE_KEY', { inject: { sign: async ({ method, url, body }, secret) => ({ authorization: `${method}${url}${body?.length}${secret.length}` }) } })
+  // @ts-expect-error a name that the config does not know
+  scopedFetch('STRPE_KEY')
+  // @ts-expect-error a misspelt option
+  scopedFetch('STRIPE_KEY', { origin: ['https://api.stripe.com'] })
+  // @ts-expect-error a signature is of headers
+  scopedFetch('STRIPE_KEY', { inject: { sign: () => 'signed' } })
 }
 
 export function untyped() {
