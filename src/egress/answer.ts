@@ -28,7 +28,7 @@ export interface Incoming {
   /** Undefined where there is no body. */
   readonly source: Source | undefined
   /** For what was compressed with these, the last first. */
-  decoded(applied: readonly string[]): Promise<Source>
+  decoded(applied: readonly string[]): Source
 }
 
 /** https://fetch.spec.whatwg.org/#null-body-status */
@@ -46,22 +46,25 @@ export function incomingOf(message: IncomingMessage, method: string): Incoming {
     type: 'basic',
     headers,
     isRedirected: false,
-    source: isEmpty ? undefined : sourceOf(message, message),
-    decoded: async (applied) => sourceOf(applied.length === 0 ? message : await decode(message, applied), message),
+    source: isEmpty ? undefined : sourceOf(message, async () => message),
+    decoded: (applied) => sourceOf(message, () => decode(message, applied)),
   }
 }
 
-function sourceOf(stream: Readable, message: IncomingMessage): Source {
+/** @param open When it is first read: what was compressed says how by its first byte, which may be long in coming. */
+function sourceOf(message: IncomingMessage, open: () => Promise<Readable>): Source {
+  let stream: Readable | undefined
   let iterator: AsyncIterator<Uint8Array> | undefined
   return {
     async read() {
+      stream ??= await open()
       iterator ??= stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
       const { done, value } = await iterator.next()
       return done === true ? undefined : value
     },
     cancel() {
       message.destroy()
-      stream.destroy()
+      stream?.destroy()
     },
   }
 }
@@ -114,7 +117,7 @@ function incomingBy(response: Response, place: Place, { carrier }: Flight, metho
     headers: [...headers],
     isRedirected: redirected || type === 'opaqueredirect',
     source,
-    async decoded(applied) {
+    decoded(applied) {
       if (applied.length === 0 && source !== undefined) return source
       source?.cancel()
       throw refusal(

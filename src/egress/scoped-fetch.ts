@@ -109,10 +109,10 @@ class Rejected extends Error {
   readonly status = 401
 }
 
-function exchange(plan: Plan, policy: Policy, flight: Flight, route: Route | undefined, outgoing: Outgoing): Promise<Response> {
+async function exchange(plan: Plan, policy: Policy, flight: Flight, route: Route | undefined, outgoing: Outgoing): Promise<Response> {
   const { carrier } = flight
   let isAgain = outgoing.body instanceof OwnStream
-  const run = async (secret: string): Promise<Response> => {
+  const attempt = async (secret: string): Promise<Response> => {
     flight.look()
     const sent = await flight.until(inject(carrier, policy.inject, outgoing, secret, plan.place))
     const incoming: Incoming = route === undefined ? await sendBy(plan.own!, plan.place, flight, sent) : await send(flight, route, sent)
@@ -121,5 +121,15 @@ function exchange(plan: Plan, policy: Policy, flight: Flight, route: Route | und
     incoming.source?.cancel()
     throw new Rejected()
   }
-  return carrier.use(run, flight.signal)
+  // What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.
+  const settled = await carrier.use(async (secret) => {
+    try {
+      return { response: await attempt(secret) }
+    } catch (error) {
+      if (error instanceof Rejected) throw error
+      return { error }
+    }
+  }, flight.signal)
+  if ('error' in settled) throw settled.error
+  return settled.response
 }

@@ -18,12 +18,12 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
  * @param url Without the secret.
  * @param secret Since a header's name is told in small letters, and redaction knows none but the value's own.
  */
-export async function answer(flight: Flight, incoming: Incoming, url: URL, secret: string): Promise<Response> {
+export function answer(flight: Flight, incoming: Incoming, url: URL, secret: string): Response {
   const { carrier } = flight
   try {
     refuse(carrier, incoming, url)
     const contentType = headerOf(incoming, 'content-type')
-    const body = incoming.source === undefined ? null : await bodyOf(flight, incoming, url, contentType)
+    const body = incoming.source === undefined ? null : bodyOf(flight, incoming, url, contentType)
     if (body === null) flight.land()
     const headers = cleanHeaders(carrier, incoming.headers, secret, body === null ? (value) => value : (value) => asUtf8(value))
     const response = new OwnResponse(body, { status: incoming.status, statusText: cleanText(carrier, incoming.statusText), headers })
@@ -48,7 +48,7 @@ const headerOf = ({ headers }: Incoming, name: string): string =>
     .map(([, value]) => value)
     .join(', ')
 
-async function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType: string): Promise<ReadableStream<Uint8Array>> {
+function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType: string): ReadableStream<Uint8Array> {
   const { carrier } = flight
   const applied = codingsOf(headerOf(incoming, 'content-encoding'))
   if (applied === undefined)
@@ -56,7 +56,7 @@ async function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType:
   const charset = charsetOf(contentType)
   if (charset !== undefined && 'unknown' in charset)
     throw refusal(carrier, 'charset', `${url.origin} answered with text in a charset that is not known here`, 'Have it answer in UTF-8')
-  const source = await flight.until(incoming.decoded(applied))
+  const source = incoming.decoded(applied)
   flight.cancels(source)
   return new CleanBody(flight, source, url.origin, contentType, charset?.known).stream
 }

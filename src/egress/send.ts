@@ -19,6 +19,9 @@ const requests = { 'http:': http.request, 'https:': https.request }
 /** For how long a connection that nobody uses is kept, in milliseconds: less than servers and load balancers do. */
 const idle = 30_000
 
+/** After so many milliseconds without a byte in either direction a request is given up, as `fetch` of Node does. A caller's signal may do so sooner. */
+const silence = 300_000
+
 // Spelt out: what is left out is the default, and that is for flags and variables to change.
 const secured: https.AgentOptions = { rejectUnauthorized: true, minVersion: 'TLSv1.2', checkServerIdentity }
 const agents = {
@@ -53,6 +56,7 @@ export class Route {
       autoSelectFamily: true,
       lookup: (_hostname, options, callback) => void this.#lookUp(options.all === true, callback as Found),
       setHost: false,
+      timeout: silence,
       insecureHTTPParser: false,
     }
   }
@@ -124,7 +128,11 @@ function attempt(flight: Flight, route: Route, outgoing: Outgoing): Promise<Inco
     request.on('error', fail)
     // Such as an answer that changes the protocol, which nobody asked for.
     request.on('close', () => fail(undefined))
+    let answered: http.IncomingMessage | undefined
+    // While something waits to be read it is not the other side that is silent.
+    request.on('timeout', () => (answered?.readableLength ?? 0) > 0 || request.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))
     request.on('response', (response) => {
+      answered = response
       signal.removeEventListener('abort', abort)
       resolve(incomingOf(response, outgoing.method))
     })
@@ -151,6 +159,9 @@ async function write(flight: Flight, request: http.ClientRequest, body: Outgoing
   if (!(body instanceof OwnStream)) return void request.end(body)
   request.flushHeaders()
   const reader = body.getReader()
+  const cancel = (): void => void reader.cancel(flight.signal.reason).catch(() => undefined)
+  // An answer may come, and end, before the stream does.
+  request.on('close', cancel)
   try {
     for (let next = await flight.until(reader.read()); !next.done; next = await flight.until(reader.read())) {
       if (!(next.value instanceof Uint8Array)) throw notBytes(flight.carrier)
@@ -163,7 +174,6 @@ async function write(flight: Flight, request: http.ClientRequest, body: Outgoing
     void reader.cancel(error).catch(() => undefined)
     throw error
   }
-  if (request.destroyed) void reader.cancel().catch(() => undefined)
 }
 
 function drained(request: http.ClientRequest): Promise<void> {

@@ -244,6 +244,23 @@ describe('a request that streams', () => {
     await until(() => cancelled === 'enough')
   })
 
+  it('one that fails with what looks like a 401 is no rejection of the key', async () => {
+    const server = await listen(() => undefined)
+    const { fetch, backend } = open(server.origin)
+    const error = Object.assign(new Error('mine'), { status: 401 })
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.error(error) })
+    await expect(fetch(server.origin, { method: 'POST', body, duplex: 'half' })).rejects.toBe(error)
+    expect(backend.requests.length).toBe(1)
+  })
+
+  it('is cancelled when the answer has ended before it', async () => {
+    const server = await listen((_request, response) => void response.writeHead(413, { connection: 'close' }).end('too large'))
+    let isCancelled = false
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(new Uint8Array(10)), cancel: () => void (isCancelled = true) })
+    expect(await (await open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' })).text()).toBe('too large')
+    await until(() => isCancelled)
+  })
+
   it('chunks have to be bytes', async () => {
     const server = await listen(() => undefined)
     const body = new ReadableStream({
