@@ -92,6 +92,13 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'listed: database, version 2',
     'listed: search/api-key, version 2',
   ],
+  'openai-sdk-with-no-key-in-memory.ts': [
+    'the model says: hello, Bearer [secret OPENAI_API_KEY]',
+    'the key is in the client: false',
+    'another server: denied [origin]',
+    'another path: denied [path]',
+    'after the scope was revoked: denied [revoked]',
+  ],
   'approve-by-a-person.ts': [
     'biller read SEARCH_KEY',
     'May biller read STRIPE_KEY?',
