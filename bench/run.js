@@ -14,7 +14,8 @@ import { peers, unit } from './peers.js'
 import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { awsTable, azureTable, costTable, redactionTable, table, vaultTable } from './table.js'
+import { awsTable, azureTable, costTable, redactionTable, table, toolsTable, vaultTable } from './table.js'
+import { pairs } from './tools.js'
 import { clients } from './vault.js'
 import { startVault } from './vault-server.js'
 
@@ -27,6 +28,7 @@ const memoryProcesses = 3
 const importProcesses = 15
 const vaultProcesses = 5
 const awsProcesses = 3
+const toolProcesses = 5
 
 /** One child after another: two at once would measure each other. */
 async function child(script, given, flags = [], directory = here) {
@@ -151,6 +153,16 @@ async function measureAzure(installed) {
   }
 }
 
+async function measureTools(installed) {
+  const rows = []
+  for (const kind of Object.keys(pairs)) {
+    const figures = await interleaved(toolProcesses, ['plain', 'wrapped'], (way) => child('tools.js', [kind, way, installed]))
+    const of = (way) => median(figures[way].map(({ microseconds }) => microseconds))
+    rows.push({ ...pairs[kind], plainFigure: of('plain'), wrappedFigure: of('wrapped') })
+  }
+  return rows
+}
+
 async function writeTable(text, name = 'table') {
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
@@ -177,7 +189,9 @@ try {
   await writeTable(aws, 'aws')
   const azure = azureTable(await measureAzure(installed))
   await writeTable(azure, 'azure')
-  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n${azure}\n`)
+  const tools = toolsTable(await measureTools(installed))
+  await writeTable(tools, 'tools')
+  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n${azure}\n${tools}\n`)
 } finally {
   await rm(installed, { recursive: true, force: true })
 }
