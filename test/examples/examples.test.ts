@@ -57,6 +57,20 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^ {2}basic: 'dXNlcj\[secret OPENAI_API_KEY\]={0,2}'$/,
     '}',
   ],
+  'langchain-agent.ts': [
+    'audit: assistant/weather WEATHER_KEY ok',
+    'audit: assistant/weather WEATHER_KEY ok',
+    'audit: assistant/refund STRIPE_KEY denied',
+    'the model was told: 18 degrees in Oslo (asked with [secret WEATHER_KEY])',
+    'the model was told: Error: 401: "[secret WEATHER_KEY]" may not ask for Atlantis',
+    /^the model was told: AccessDeniedError: keyward: secret "STRIPE_KEY" is not granted to agent "assistant", tool "refund" \[not-granted\]/,
+  ],
+  'ai-sdk-agent.ts': [
+    'the model was told: {"path":"/v1/customers/1","authorization":"Bearer [secret CRM_KEY]"}',
+    'refused: keyward: a fetch with secret "CRM_KEY" of agent "assistant", tool "crm" was refused [path]: the path is none of those that are allowed (/v1/*)',
+    'refused: keyward: a fetch with secret "CRM_KEY" of agent "assistant", tool "crm" was refused [origin]: https://evil',
+    'Done.',
+  ],
   'clean-child-process.ts': ['deploying with [secret DEPLOY_TOKEN], done'],
   'read-a-secret.ts': [
     'OPENAI_API_KEY was read: 21 characters',
