@@ -45,8 +45,12 @@ console.log('smoke ok')
 /** A fetch sends the key, cleans what comes back, and goes nowhere else. */
 async function carries(scope) {
   const server = createServer((request, response) => {
-    if (request.url === '/redirect') return response.writeHead(302, { location: 'https://evil.example/' }).end()
-    response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip', 'x-echo': request.headers.authorization })
+    response.writeHead(request.url === '/redirect' ? 302 : 200, {
+      location: 'https://evil.example/',
+      'content-type': 'application/json',
+      'content-encoding': 'gzip',
+      'x-echo': request.headers.authorization,
+    })
     response.end(gzipSync(JSON.stringify(request.headers)))
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
