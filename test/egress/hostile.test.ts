@@ -132,14 +132,18 @@ describe('text of another charset', () => {
     ['utf-16 with a mark', 'text/plain; charset=utf-16', (text: string) => utf16(`\ufeff${text}`), 'text/plain; charset=utf-8'],
     ['a mark and nothing said', 'text/plain', (text: string) => utf16(`\ufeff${text}`), 'text/plain'],
     ['a mark of the other order', 'application/json', (text: string) => utf16(`\ufeff${text}`, true), 'application/json'],
+    ['a mark that says otherwise than the type', 'text/plain; charset=utf-16le', (text: string) => utf16(`\ufeff${text}`, true), 'text/plain; charset=utf-8'],
+    ['a mark of UTF-8, said to be Latin-1', 'text/plain; charset=latin1', (text: string) => Buffer.from(`\ufeff${text}`), 'text/plain; charset=utf-8'],
+    ['a mark and no type at all', '', (text: string) => utf16(`\ufeff${text}`), null],
     ['Latin-1', 'text/plain; charset=latin1; x=1', (text: string) => Buffer.from(text, 'latin1'), 'text/plain; charset=utf-8; x=1'],
     ['UTF-8', 'text/plain; charset=utf8', (text: string) => Buffer.from(text), 'text/plain; charset=utf-8'],
     ['of what is no text', 'application/octet-stream; charset=utf-16le', (text: string) => utf16(text), 'application/octet-stream; charset=utf-8'],
   ])('%s becomes UTF-8', async (_what, contentType, encode, expected) => {
     const server = await serve(({ headers }, response) => {
       const bytes = encode(`ü: ${headers.authorization}`)
-      response.writeHead(200, { 'content-type': contentType })
-      response.write(bytes.subarray(0, 17))
+      response.writeHead(200, contentType === '' ? {} : { 'content-type': contentType })
+      // The mark and everything else cut in two.
+      for (const byte of bytes.subarray(0, 17)) response.write(Uint8Array.of(byte))
       setTimeout(() => response.end(bytes.subarray(17)), 5)
     })
     const response = await open(server.origin).fetch(server.origin)
