@@ -107,6 +107,8 @@ describe('a server that echoes what it was sent', () => {
     const { secrets, fetch } = open(server.origin)
     await secrets.getSecret('OTHER')
     expect(await (await fetch(server.origin)).text()).toBe('[secret OTHER]')
+    const named = await raw((socket) => void socket.end('HTTP/1.1 200 ok\r\nx-other-secret-value-1: a\r\nx-b: c\r\ncontent-length: 0\r\n\r\n'))
+    expect([...(await open(named, { secrets }).fetch(named)).headers]).toEqual([['x-b', 'c']])
     const narrow = open(server.origin, { secrets: secrets.scope({ allow: ['KEY'] }) })
     const response = await narrow.fetch(`${server.origin}/?q=other-secret-value-1`)
     expect([await response.text(), response.url]).toEqual(['[secret]', `${server.origin}/?q=[secret]`])
