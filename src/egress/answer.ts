@@ -16,6 +16,8 @@ export interface Source {
   read(): Promise<Uint8Array | undefined>
   /** Nobody wants the rest. */
   cancel(): void
+  /** The same, where it is short read to its end, so that the connection can be used again. */
+  discard(): void
 }
 
 export interface Incoming {
@@ -30,6 +32,9 @@ export interface Incoming {
   /** For what was compressed with these, the last first. */
   decoded(applied: readonly string[]): Source
 }
+
+/** Bytes of an answer that is read although nobody wants it: less than a new connection costs. */
+const shortAnswer = 65_536
 
 /** https://fetch.spec.whatwg.org/#null-body-status */
 const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
@@ -65,6 +70,10 @@ function sourceOf(message: IncomingMessage, open: () => Promise<Readable>): Sour
     cancel() {
       message.destroy()
       stream?.destroy()
+    },
+    discard() {
+      let left = shortAnswer
+      message.on('data', (chunk: Buffer) => (left -= chunk.length) < 0 && message.destroy())
     },
   }
 }
@@ -132,11 +141,13 @@ function incomingBy(response: Response, place: Place, { carrier }: Flight, metho
 
 function sourceBy(body: ReadableStream<Uint8Array>, place: Place): Source {
   const reader = body.getReader()
+  const cancel = (): void => void runAt(place, () => reader.cancel()).catch(() => undefined)
   return {
     async read() {
       const { done, value } = await runAt(place, () => reader.read())
       return done ? undefined : value
     },
-    cancel: () => void runAt(place, () => reader.cancel()).catch(() => undefined),
+    cancel,
+    discard: cancel,
   }
 }

@@ -22,33 +22,57 @@ function encodingOf(label: string): string | undefined {
   }
 }
 
-export const isUtf8 = (encoding: string): boolean => encoding === utf8
-
 /** The same type, for what is UTF-8 now. */
 export const asUtf8 = (contentType: string): string => contentType.replaceAll(/(;\s*charset\s*=\s*)(?:"[^"]*"|[^;,\s]*)/gi, `$1${utf8}`)
 
-/** Is it meant to be read as text, whatever it is written in? */
+/** Is it meant to be read as text, whatever it is written in? What does not say what it is may be. */
 export const isText = (contentType: string): boolean =>
-  /^\s*(?:text\/|application\/(?:[\w.+-]*[+])?(?:json|xml|javascript|x-ndjson|ndjson|jsonl)\b|application\/x-www-form-urlencoded)/i.test(contentType)
+  contentType === '' || /^\s*(?:text\/|application\/(?:[\w.+-]*[+])?(?:json|xml|javascript|x-ndjson|ndjson|jsonl)\b|application\/x-www-form-urlencoded)/i.test(contentType)
 
-/** By the mark at its beginning, which readers of text believe before all else. */
-export function markOf(first: Uint8Array): string | undefined {
-  if (first[0] === 0xff && first[1] === 0xfe) return 'utf-16le'
-  return first[0] === 0xfe && first[1] === 0xff ? 'utf-16be' : undefined
+/** By the mark at its beginning, which readers of text believe before all else: https://encoding.spec.whatwg.org/#bom-sniff. */
+function markOf([first, second, third]: Uint8Array): string | undefined {
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  if (first === 0xfe && second === 0xff) return 'utf-16be'
+  return first === 0xef && second === 0xbb && third === 0xbf ? utf8 : undefined
 }
 
-/** Text of another charset, piece by piece, in UTF-8. */
-export class Recoder {
-  readonly #decoder: InstanceType<typeof TextDecoder>
-  readonly #encoder = new TextEncoder()
+/** Bytes of the longest mark. */
+const longestMark = 3
 
-  constructor(encoding: string) {
-    this.#decoder = new TextDecoder(encoding)
+/** Text of whatever charset, piece by piece, in UTF-8. */
+export class Recoder {
+  /** What the content type says. */
+  readonly #said: string
+  readonly #encoder = new TextEncoder()
+  #decoder: InstanceType<typeof TextDecoder> | undefined
+  /** What came before it was known what it is. */
+  #first: Uint8Array | undefined = new Uint8Array(0)
+
+  constructor(said = utf8) {
+    this.#said = said
   }
+
   push(chunk: Uint8Array): Uint8Array {
-    return this.#encoder.encode(this.#decoder.decode(chunk, { stream: true }))
+    if (this.#first === undefined) return this.#recode(chunk)
+    this.#first = Buffer.concat([this.#first, chunk])
+    return this.#first.length < longestMark ? new Uint8Array(0) : this.#begin(this.#first)
   }
+
   end(): Uint8Array {
-    return this.#encoder.encode(this.#decoder.decode())
+    const rest = this.#first === undefined ? undefined : this.#begin(this.#first)
+    const last = this.#decoder === undefined ? new Uint8Array(0) : this.#encoder.encode(this.#decoder.decode())
+    return rest === undefined ? last : Buffer.concat([rest, last])
+  }
+
+  #begin(first: Uint8Array): Uint8Array {
+    this.#first = undefined
+    const encoding = markOf(first) ?? this.#said
+    // What is UTF-8 already stays byte for byte what it is.
+    if (encoding !== utf8) this.#decoder = new TextDecoder(encoding)
+    return this.#recode(first)
+  }
+
+  #recode(chunk: Uint8Array): Uint8Array {
+    return this.#decoder === undefined ? chunk : this.#encoder.encode(this.#decoder.decode(chunk, { stream: true }))
   }
 }

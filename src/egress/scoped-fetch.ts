@@ -118,7 +118,7 @@ async function exchange(plan: Plan, policy: Policy, flight: Flight, route: Route
     const incoming: Incoming = route === undefined ? await sendBy(plan.own!, plan.place, flight, sent) : await send(flight, route, sent)
     if (incoming.status !== 401 || isAgain) return answer(flight, incoming, outgoing.url, secret)
     isAgain = true
-    incoming.source?.cancel()
+    incoming.source?.discard()
     throw new Rejected()
   }
   // What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.

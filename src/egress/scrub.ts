@@ -4,7 +4,7 @@ import { isSecretError } from '../errors/secret-error.js'
 import { isToken } from '../errors/check-travel.js'
 import type { Carrier } from '../seam.js'
 import type { Incoming, Source } from './answer.js'
-import { asUtf8, charsetOf, isText, isUtf8, markOf, Recoder } from './charset.js'
+import { asUtf8, charsetOf, isText, Recoder } from './charset.js'
 import { codingsOf } from './coding.js'
 import type { Flight } from './flight.js'
 import { OwnHeaders, OwnResponse, OwnStream } from './globals.js'
@@ -67,18 +67,16 @@ class CleanBody {
   readonly #flight: Flight
   readonly #source: Source
   readonly #origin: string
-  readonly #contentType: string
   readonly #stage: ReturnType<Carrier['redactStage']>
-  #recoder: Recoder | undefined
-  #isFirst = true
+  /** Undefined for what is no text. */
+  readonly #recoder: Recoder | undefined
 
   constructor(flight: Flight, source: Source, origin: string, contentType: string, charset: string | undefined) {
     this.#flight = flight
     this.#source = source
     this.#origin = origin
-    this.#contentType = contentType
     this.#stage = flight.carrier.redactStage(flushAtOf(contentType))
-    this.#recoder = charset === undefined || isUtf8(charset) ? undefined : new Recoder(charset)
+    this.#recoder = charset === undefined && !isText(contentType) ? undefined : new Recoder(charset)
     this.stream = new OwnStream<Uint8Array>({ pull: (controller) => this.#pull(controller), cancel: () => this.#cancel() }, { highWaterMark: 0 })
     forgotten.register(this.stream, flight)
   }
@@ -117,14 +115,7 @@ class CleanBody {
   }
 
   #clean(chunk: Uint8Array): readonly Uint8Array[] {
-    if (this.#isFirst) this.#begin(chunk)
     return this.#staged((to) => this.#stage.transform(this.#recoder?.push(chunk) ?? chunk, to))
-  }
-
-  #begin(chunk: Uint8Array): void {
-    this.#isFirst = false
-    const mark = this.#recoder === undefined && isText(this.#contentType) ? markOf(chunk) : undefined
-    if (mark !== undefined) this.#recoder = new Recoder(mark)
   }
 
   #end(): readonly Uint8Array[] {

@@ -19,6 +19,9 @@ const requests = { 'http:': http.request, 'https:': https.request }
 /** For how long a connection that nobody uses is kept, in milliseconds: less than servers and load balancers do. */
 const idle = 30_000
 
+/** For how long what a name led to is believed, in milliseconds. */
+const lookUpLasts = 10_000
+
 /** After so many milliseconds without a byte in either direction a request is given up, as `fetch` of Node does. A caller's signal may do so sooner. */
 const silence = 300_000
 
@@ -40,7 +43,7 @@ export class Route {
   readonly #options: https.RequestOptions & { readonly autoSelectFamily: true }
   readonly #agent: http.Agent
   readonly #protocol: 'http:' | 'https:'
-  #addresses: readonly Address[] | undefined
+  #found: { readonly addresses: readonly Address[]; readonly at: number } | undefined
 
   constructor(rules: AddressRules, url: URL, allowsLoopback: boolean) {
     const { hostname } = rules
@@ -63,7 +66,7 @@ export class Route {
 
   /** Looks up and checks where the host is, unless a connection that was checked waits for a request. */
   async open(): Promise<void> {
-    if (!this.#hasIdle()) this.#addresses = await this.#rules.resolve()
+    if (!this.#hasIdle()) this.#found = { addresses: await this.#rules.resolve(), at: performance.now() }
   }
 
   #hasIdle(): boolean {
@@ -73,7 +76,9 @@ export class Route {
   // Asked when a connection is made, and only for a name: it is led where the check was.
   async #lookUp(isForAll: boolean, found: Found): Promise<void> {
     try {
-      const addresses = this.#addresses ?? (await this.#rules.resolve())
+      // A read may have taken its time, as one that a person has to approve.
+      const isLate = this.#found === undefined || performance.now() - this.#found.at > lookUpLasts
+      const addresses = isLate ? await this.#rules.resolve() : this.#found!.addresses
       if (isForAll) found(null, addresses)
       else found(null, addresses[0]!.address, addresses[0]!.family)
     } catch (error) {
@@ -121,7 +126,7 @@ function attempt(flight: Flight, route: Route, outgoing: Outgoing): Promise<Inco
     }
     const fail = (error: unknown): void => {
       signal.removeEventListener('abort', abort)
-      const isStale = request.reusedSocket && codeOf(error) === 'ECONNRESET' && !(outgoing.body instanceof OwnStream) && idempotent.has(outgoing.method)
+      const isStale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error)) && !(outgoing.body instanceof OwnStream) && idempotent.has(outgoing.method)
       reject(signal.aborted ? (signal.reason as Error) : isStale ? new StaleConnection() : asFailure(flight, origin, error))
     }
     signal.addEventListener('abort', abort, { once: true })

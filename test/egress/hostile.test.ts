@@ -107,6 +107,8 @@ describe('a server that echoes what it was sent', () => {
     const { secrets, fetch } = open(server.origin)
     await secrets.getSecret('OTHER')
     expect(await (await fetch(server.origin)).text()).toBe('[secret OTHER]')
+    const named = await raw((socket) => void socket.end('HTTP/1.1 200 ok\r\nx-other-secret-value-1: a\r\nx-b: c\r\ncontent-length: 0\r\n\r\n'))
+    expect([...(await open(named, { secrets }).fetch(named)).headers]).toEqual([['x-b', 'c']])
     const narrow = open(server.origin, { secrets: secrets.scope({ allow: ['KEY'] }) })
     const response = await narrow.fetch(`${server.origin}/?q=other-secret-value-1`)
     expect([await response.text(), response.url]).toEqual(['[secret]', `${server.origin}/?q=[secret]`])
@@ -132,14 +134,18 @@ describe('text of another charset', () => {
     ['utf-16 with a mark', 'text/plain; charset=utf-16', (text: string) => utf16(`\ufeff${text}`), 'text/plain; charset=utf-8'],
     ['a mark and nothing said', 'text/plain', (text: string) => utf16(`\ufeff${text}`), 'text/plain'],
     ['a mark of the other order', 'application/json', (text: string) => utf16(`\ufeff${text}`, true), 'application/json'],
+    ['a mark that says otherwise than the type', 'text/plain; charset=utf-16le', (text: string) => utf16(`\ufeff${text}`, true), 'text/plain; charset=utf-8'],
+    ['a mark of UTF-8, said to be Latin-1', 'text/plain; charset=latin1', (text: string) => Buffer.from(`\ufeff${text}`), 'text/plain; charset=utf-8'],
+    ['a mark and no type at all', '', (text: string) => utf16(`\ufeff${text}`), null],
     ['Latin-1', 'text/plain; charset=latin1; x=1', (text: string) => Buffer.from(text, 'latin1'), 'text/plain; charset=utf-8; x=1'],
     ['UTF-8', 'text/plain; charset=utf8', (text: string) => Buffer.from(text), 'text/plain; charset=utf-8'],
     ['of what is no text', 'application/octet-stream; charset=utf-16le', (text: string) => utf16(text), 'application/octet-stream; charset=utf-8'],
   ])('%s becomes UTF-8', async (_what, contentType, encode, expected) => {
     const server = await serve(({ headers }, response) => {
       const bytes = encode(`ü: ${headers.authorization}`)
-      response.writeHead(200, { 'content-type': contentType })
-      response.write(bytes.subarray(0, 17))
+      response.writeHead(200, contentType === '' ? {} : { 'content-type': contentType })
+      // The mark and everything else cut in two.
+      for (const byte of bytes.subarray(0, 17)) response.write(Uint8Array.of(byte))
       setTimeout(() => response.end(bytes.subarray(17)), 5)
     })
     const response = await open(server.origin).fetch(server.origin)

@@ -37,6 +37,8 @@ describe('after a 401', () => {
       ['the body', '8', 'Bearer rotated-key-number-1'],
     ])
     expect(events.filter(({ type }) => type === 'read').length).toBe(2)
+    // The answer that nobody wants was read to its end, so its connection serves others.
+    expect([...server.sockets].map(({ destroyed }) => destroyed)).not.toContain(true)
     await fetch(server.origin, { method: 'POST' })
     expect(reads()).toBe(2)
   })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { bindScope, getSecret, scopedFetch } from '../../src/agents/index.js'
 import { createSecrets, type AuditEvent } from '../../src/index.js'
+import { carrierOf } from '../../src/seam.js'
 import { createFakeClock } from '../../src/testing/index.js'
 import { createBackend, errorOf } from '../access/backend.js'
 import { callTool } from '../agents/call-tool.js'
@@ -33,6 +34,28 @@ describe('with `secrets`', () => {
     expect(await errorOf(fetch(server.origin))).toMatchObject({ code: 'denied', reason: 'not-granted', agent: 'researcher', deniedBy: 'scope' })
     expect([backend.requests, server.seen]).toEqual([[], []])
     expect(events.filter(({ type }) => type === 'read')).toMatchObject([{ name: 'KEY', outcome: 'denied', agent: 'researcher' }])
+  })
+
+  it('what is not granted is denied before a name is looked up or a body is read', async () => {
+    const origin = 'https://no-such-host.invalid'
+    const { secrets } = open(origin)
+    const fetch = scopedFetch('KEY', { secrets: secrets.scope({ allow: [] }), origins: [origin], methods: ['POST'] })
+    let isPulled = false
+    const body = new ReadableStream<Uint8Array>({ pull: () => void (isPulled = true) }, { highWaterMark: 0 })
+    expect(await errorOf(fetch(origin, { method: 'POST', body, duplex: 'half' }))).toMatchObject({ code: 'denied', reason: 'not-granted' })
+    expect(isPulled).toBe(false)
+    expect(await errorOf(fetch(new Request(origin, { method: 'POST', body: 'text' })))).toMatchObject({ code: 'denied', reason: 'not-granted' })
+  })
+
+  it('what has ended by itself is not told of the end of its view', async () => {
+    const { secrets } = open('https://api.example.com')
+    const scope = secrets.scope({ allow: ['KEY'] })
+    const heard: string[] = []
+    const carrier = carrierOf(scope, 'KEY')
+    carrier.whenEnded(() => void heard.push('forgotten'))()
+    carrier.whenEnded(() => void heard.push('under way'))
+    await scope.revoke()
+    expect(heard).toEqual(['under way'])
   })
 
   it('with its grant as it is, in whatever tool it is called, also where `outsideTools` is denied', async () => {

@@ -86,6 +86,12 @@ describe('a URL that two readers may read as two', () => {
     }
   })
 
+  it('with a dot behind its host, also where the policy has one', async () => {
+    const { fetch, backend } = open('https://api.example.com.', { fetch: async () => new Response('ok') })
+    expect(await errorOf(fetch('https://api.example.com./'))).toMatchObject({ code: 'denied', reason: 'origin' })
+    expect(backend.requests).toEqual([])
+  })
+
   it('has no flaw where its path is plain', () => {
     for (const path of ['', '/', '/v1/charges', '/v1/charges/', '/a.b/..c/.d/e..', '/%20%C3%A4/ü', "/~user/(1)/a,b;c=d/$&'!*+:@", '/...'])
       expect([path, writtenFlaw(`${origin}${path}`)]).toEqual([path, undefined])

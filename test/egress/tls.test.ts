@@ -94,7 +94,7 @@ describe('a connection of https', () => {
     ['by its issuer, for another name, with the process told to take any', 'other.example TLSv1.3', { NODE_TLS_REJECT_UNAUTHORIZED: '0' }, /^unavailable \w+$/],
     ['by its issuer, with an old protocol', 'localhost TLSv1.1', 'trusting', /^unavailable \w+$/],
   ] as const)('is refused where the certificate is trusted %s, and nothing is sent', async (_how, server, variables, expected) => {
-    const flags = server.endsWith('1.1') ? ['--tls-min-v1.0'] : []
+    const flags = server.endsWith('1.1') ? ['--tls-min-v1.0', '--tls-cipher-list=DEFAULT@SECLEVEL=0'] : []
     const { outcomes } = await run([`https://localhost:${ports[server]}`], variables === 'trusting' ? trusting() : variables, flags)
     for (const outcome of outcomes) expect(outcome).toMatch(expected)
     expect(keys).toEqual([])
@@ -105,5 +105,11 @@ describe('a connection of https', () => {
     const { outcomes } = await run([`https://localhost:${port}`, `https://127.0.0.1:${port}`, `https://[::1]:${port}`], { ...trusting(), ALLOWS: 'no' })
     expect(outcomes).toEqual(Array<string>(6).fill('denied private-address'))
     expect(keys).toEqual([])
+  })
+
+  it('to this machine that waits for one that may use it is used by no other', async () => {
+    const { outcomes } = await run([`https://localhost:${ports['localhost TLSv1.3']}`], { ...trusting(), ALLOWS: 'yes no' })
+    expect(outcomes).toEqual([...Array<string>(2).fill('200 localhost Bearer [secret KEY]'), ...Array<string>(2).fill('denied private-address')])
+    expect(keys.length).toBe(2)
   })
 })
