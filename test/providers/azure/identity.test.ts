@@ -20,7 +20,6 @@ const federated: Principal = {
   clientId: randomUUID(),
   federated: { issuer, subject: 'system:serviceaccount:agents:app', key: publicKey.export({ type: 'spki', format: 'pem' }) as string },
 }
-const managed: Principal = { clientId: randomUUID(), isManaged: true }
 const agents: Readonly<Record<string, Principal & { secret: string }>> = {
   researcher: { clientId: randomUUID(), secret: `secret-of-researcher-${randomUUID()}` },
   writer: { clientId: randomUUID(), secret: `secret-of-writer-${randomUUID()}` },
@@ -40,9 +39,9 @@ afterAll(() => rm(directory, { recursive: true }))
 afterEach(() => vi.unstubAllEnvs())
 
 const here = useVault(
-  () => [federated, managed, withCertificate, ...Object.values(agents)],
+  () => [federated, withCertificate, ...Object.values(agents)],
   ({ vault }) => {
-    for (const { clientId } of [federated, managed, withCertificate]) vault.grant(clientId, everything)
+    for (const { clientId } of [federated, withCertificate]) vault.grant(clientId, everything)
     for (const name of ['key', 'other', 'search-key']) vault.secrets.make(name).put(`value of ${name}`, {})
   },
 )
@@ -81,14 +80,6 @@ describe('a login', () => {
     const token = here.started.vault.seen.findLast(({ isAuthenticated }) => isAuthenticated)!.headers.authorization!.replace('Bearer ', '')
     expect(secrets.redact(`with ${token}`)).toBe('with [secret azure token]')
     expect(here.started.vault.entra.given.length - before).toBeLessThanOrEqual(1)
-  })
-
-  it('by the identity of the machine', async () => {
-    vi.stubEnv('IDENTITY_ENDPOINT', `${here.started.vault.address}/msi/token`)
-    vi.stubEnv('IDENTITY_HEADER', here.started.vault.entra.identityHeader)
-    expect(await open({ credential: { method: 'managed-identity' } }).getSecret('key')).toBe('value of key')
-    expect(await open({ credential: { method: 'managed-identity', clientId: managed.clientId } }).getSecret('key')).toBe('value of key')
-    expect(here.started.vault.entra.given).toContain(managed.clientId)
   })
 
   it('is said by the environment where no option does', async () => {

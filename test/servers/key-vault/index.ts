@@ -84,7 +84,7 @@ export class KeyVault {
     const body = Buffer.concat(chunks).toString()
     const url = new URL(path, this.address)
     const ofEntra = this.entra.answer(method, url, headers, body)
-    if (ofEntra !== undefined && this.#loginFault !== undefined && (method === 'POST' || url.pathname.startsWith('/msi/'))) {
+    if (ofEntra !== undefined && this.#loginFault !== undefined && (method === 'POST' || /^\/(?:msi|metadata)\//.test(url.pathname))) {
       await this.#loginFault(request, response, async () => Buffer.from(JSON.stringify(ofEntra.body)))
       return
     }
