@@ -2,7 +2,7 @@
  * The token endpoint of Microsoft Entra, as far as an app needs it: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  * (a secret, a certificate, a federated assertion).
  */
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { ManagedIdentities, type UserAssigned } from './managed-identity.ts'
 import { keyOf, signToken, verifyToken, type Claims } from './token.ts'
 
@@ -28,6 +28,7 @@ export class Entra {
   readonly tenant = randomUUID()
   readonly machine: ManagedIdentities
   readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  readonly #keyId = randomUUID()
   readonly #principals: readonly Principal[]
   readonly #origin: () => string
   /** Seconds that a token lives. */
@@ -49,6 +50,7 @@ export class Entra {
   answer(method: string, url: URL, headers: Readonly<Record<string, unknown>>, body: string): Reply | undefined {
     const path = url.pathname
     if (path === `/${this.tenant}/v2.0/.well-known/openid-configuration`) return { status: 200, body: this.#configuration() }
+    if (path === `/${this.tenant}/discovery/v2.0/keys`) return { status: 200, body: { keys: [this.#key()] } }
     if (path === '/common/discovery/instance') return { status: 200, body: { tenant_discovery_endpoint: `${this.issuer}/.well-known/openid-configuration`, metadata: [] } }
     if (path === `/${this.tenant}/oauth2/v2.0/token` && method === 'POST') return this.#login(new URLSearchParams(body))
     return this.machine.answer(method, url, headers) ?? (path.includes('/oauth2/') ? refused(400, 'invalid_request', 'AADSTS90002') : undefined)
@@ -63,6 +65,11 @@ export class Entra {
       jwks_uri: `${base}/discovery/v2.0/keys`,
       response_types_supported: ['code'],
     }
+  }
+
+  /** As https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-signature has it, and https://www.rfc-editor.org/rfc/rfc7517. */
+  #key(): object {
+    return { ...createPublicKey(this.#keys.privateKey).export({ format: 'jwk' }), use: 'sig', kid: this.#keyId, issuer: this.issuer }
   }
 
   #login(form: URLSearchParams): Reply {
@@ -98,7 +105,7 @@ export class Entra {
 
   /** With the key that its tokens are signed with, whatever they say. */
   sign(claims: Claims): string {
-    return signToken(claims, this.#keys.privateKey)
+    return signToken(claims, this.#keys.privateKey, { kid: this.#keyId })
   }
 
   /** Whose token this is; undefined of one that is not to be trusted. */

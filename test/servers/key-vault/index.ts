@@ -82,7 +82,12 @@ export class KeyVault {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     const body = Buffer.concat(chunks).toString()
-    const url = new URL(path, this.address)
+    const url = URL.parse(path, this.address)
+    // Not one of ours, as `//elsewhere/secrets` is not.
+    if (url === null || url.origin !== this.address) {
+      response.writeHead(400, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(refuse(400, 'BadParameter').body))
+      return
+    }
     const ofEntra = this.entra.answer(method, url, headers, body)
     if (ofEntra !== undefined && this.#loginFault !== undefined && (method === 'POST' || /^\/(?:msi|metadata)\//.test(url.pathname))) {
       await this.#loginFault(request, response, async () => Buffer.from(JSON.stringify(ofEntra.body)))
