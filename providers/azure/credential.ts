@@ -4,7 +4,7 @@ import { clientImportError } from '../../src/errors/client-import.js'
 import { invalidConfig, SecretError } from '../../src/errors/secret-error.js'
 import type { AzureTokenCredential, CheckedCredential } from './options.js'
 import { answeredBefore } from './login-failure.js'
-import { LoginPolicy } from './pipeline.js'
+import { LoginPolicy, userAgentOptions } from './pipeline.js'
 
 type Identity = typeof import('@azure/identity')
 
@@ -48,12 +48,14 @@ type Described = Exclude<CheckedCredential, { method: 'given' | 'missing' }>
 
 /** keyward retries, no redirect is followed, and what answers says no more than a token. */
 const carefulWith = (policy: LoginPolicy): Careful => ({
+  userAgentOptions,
   retryOptions: { maxRetries: 0 },
   redirectOptions: { maxRetries: 0 },
   additionalPolicies: [{ policy, position: 'perRetry' }],
 })
 
 interface Careful {
+  readonly userAgentOptions: typeof userAgentOptions
   readonly retryOptions: { readonly maxRetries: 0 }
   readonly redirectOptions: { readonly maxRetries: 0 }
   readonly additionalPolicies: { readonly policy: LoginPolicy; readonly position: 'perRetry' }[]

@@ -2,6 +2,7 @@
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { retryAfterOf } from '../../src/errors/connection.js'
 import { collectText, parseObject } from '../../src/exchange.js'
+import { version } from '../../src/version.js'
 import { VaultAnswerError } from './failure.js'
 import type { LoginAnswer } from './login-failure.js'
 import { isVersion } from './name.js'
@@ -10,6 +11,9 @@ type PipelinePolicy = NonNullable<SecretClientOptions['additionalPolicies']>[num
 type PipelineRequest = Parameters<PipelinePolicy['sendRequest']>[0]
 type SendRequest = Parameters<PipelinePolicy['sendRequest']>[1]
 type PipelineResponse = Awaited<ReturnType<SendRequest>>
+
+/** Goes before the SDK's own name, so that the logs of the vault and of Entra tell what is of keyward: https://azure.github.io/azure-sdk/general_azurecore.html#telemetry-policy. */
+export const userAgentOptions = { userAgentPrefix: `keyward/${version}` } as const
 
 /** Around all of it: whose turn it is, and what an answer means. */
 export class CallPolicy implements PipelinePolicy {

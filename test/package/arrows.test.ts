@@ -7,6 +7,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   duration: [],
   register: [],
   clock: [],
+  version: [],
   'file-trust': ['errors'],
   'provider-names': ['errors'],
   'wait-for': [],
@@ -50,7 +51,7 @@ const packagesOfCommandLine = ['commander', '@clack/prompts']
 const anywhere = ['errors', 'duration', 'clock', 'register', 'provider', 'registry', 'access', 'read', 'audit', 'redaction']
 
 /** What a provider may import from src/. */
-const ofProviders = ['provider', 'errors', 'clock', 'duration', 'provider-names', 'file-trust', 'wait-for', 'exchange', 'load-once', 'credential-file', 'bounded-call']
+const ofProviders = ['provider', 'errors', 'clock', 'duration', 'version', 'provider-names', 'file-trust', 'wait-for', 'exchange', 'load-once', 'credential-file', 'bounded-call']
 
 const clients = /@aws-sdk|aws-sdk|node-vault|@azure\/|@google-cloud|@hashicorp|@smithy|@1password|infisical-node|doppler/i
 
