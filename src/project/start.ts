@@ -9,7 +9,7 @@ import { invalidConfig } from '../errors/secret-error.js'
 import { availableKinds } from '../registry.js'
 import { requireFolder } from './folder.js'
 import { findNamesInCode } from './names-in-code.js'
-import { configAsCode, configAsJson, environmentExample, withIgnored } from './starting-files.js'
+import { configAsCode, configAsJson, environmentExample, whatItNeeds, withIgnored } from './starting-files.js'
 
 export interface StartOptions {
   readonly directory: string
@@ -24,6 +24,8 @@ export interface Started {
   readonly files: readonly { readonly path: string; readonly action: 'written' | 'replaced' | 'extended' | 'kept' }[]
   /** Can a config there import keyward? */
   readonly isInstalled: boolean
+  /** What is to be done for this backend before it is read, if anything. */
+  readonly needs: string | undefined
 }
 
 /** Backends that a config can be begun with. `memory` forgets all when the process ends. */
@@ -52,7 +54,7 @@ export async function startProject({ directory, provider, isJson, mayReplace }: 
   const after = withIgnored(before)
   if (after !== undefined) await save(directory, '.gitignore', after, before !== undefined)
   files.push({ path: '.gitignore', action: after === undefined ? 'kept' : before === undefined ? 'written' : 'extended' })
-  return { names, files, isInstalled: config.endsWith('.json') || canImport(directory) }
+  return { names, files, isInstalled: config.endsWith('.json') || canImport(directory), needs: whatItNeeds(provider) }
 }
 
 async function existingConfig(directory: string): Promise<string | undefined> {
