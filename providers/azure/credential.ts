@@ -96,7 +96,7 @@ const makers: { readonly [Method in Described['method']]: (identity: Identity, c
     return asking(new ManagedIdentityCredential({ ...id, ...careful }))
   },
   'azure-cli': ({ AzureCliCredential }, { tenantId }, careful) => new AzureCliCredential({ ...(tenantId === undefined ? {} : { tenantId }), ...careful }),
-  default: ({ DefaultAzureCredential }, { tenantId }, careful) => new DefaultAzureCredential({ ...(tenantId === undefined ? {} : { tenantId }), ...careful }),
+  default: ({ DefaultAzureCredential }, { tenantId }, careful) => asking(new DefaultAzureCredential({ ...(tenantId === undefined ? {} : { tenantId }), ...careful })),
 }
 
 /**
@@ -113,10 +113,12 @@ function demandObjects(Credential: Identity['ManagedIdentityCredential']): void 
 }
 
 /** Before 4.5 the SDK counts its first request to a virtual machine as a retry, and so makes none where it is to make no retry. */
-function asking<Credential extends AzureTokenCredential>(credential: Credential): Credential {
-  const { msiRetryConfig } = (credential as { implProvider?: { msiRetryConfig?: { maxRetries?: unknown; startDelayInMs?: unknown } } }).implProvider ?? {}
+function asking<Credential extends object>(credential: Credential): Credential {
+  const { implProvider, _sources: tried = [] } = credential as { implProvider?: { msiRetryConfig?: { maxRetries?: unknown } }; _sources?: readonly object[] }
+  const { msiRetryConfig } = implProvider ?? {}
   // Behind a 404 it waits although it asks no more.
   if (msiRetryConfig?.maxRetries === 0) Object.assign(msiRetryConfig, { maxRetries: 1, startDelayInMs: 0 })
+  for (const one of tried) asking(one)
   return credential
 }
 

@@ -74,6 +74,7 @@ try {
   await spoil()
   expect((await open(machine).getSecret('search/key')) === value, 'the identity of a virtual machine reads')
   expect((await open({ ...machine, clientId: assigned.clientId }).getSecret('search/key')) === value, 'and so does another that it was given')
+  expect((await open({ method: 'default' }).getSecret('search/key')) === value, 'trying one way after another finds the identity of the virtual machine')
   const unknown = await errorOf(open({ ...machine, clientId: '00000000-0000-0000-0000-000000000000' }).getSecret('search/key'))
   expect(isSecretError(unknown, 'unauthenticated'), 'one that it was not given is no login')
   // Which would be that of the machine, as this SDK has it.

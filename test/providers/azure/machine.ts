@@ -69,6 +69,13 @@ export function readsWithTheIdentitiesOf(variablesOf: (address: string, header: 
     }),
   )
 
+  it('is found by trying one way after another', () =>
+    within([ofMachine], async ({ vault, options }) => {
+      vault.grant(ofMachine.clientId, everything)
+      expect(await open({ ...options, credential: { method: 'default' } }).getSecret('key')).toBe('value of key')
+      expect(vault.entra.given).toEqual([ofMachine.clientId])
+    }))
+
   it.each<[string, Id]>([
     ['client', { clientId: randomUUID() }],
     ['object', { objectId: randomUUID() }],
