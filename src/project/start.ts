@@ -3,13 +3,14 @@ import { constants } from 'node:fs'
 import { lstat, open, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { whatItNeeds } from '../../providers/needs.js'
 import { configNames } from '../config/find.js'
 import { printable } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { availableKinds } from '../registry.js'
 import { requireFolder } from './folder.js'
 import { findNamesInCode } from './names-in-code.js'
-import { configAsCode, configAsJson, environmentExample, whatItNeeds, withIgnored } from './starting-files.js'
+import { configAsCode, configAsJson, environmentExample, withIgnored } from './starting-files.js'
 
 export interface StartOptions {
   readonly directory: string

@@ -44,23 +44,6 @@ const hints: Readonly<Record<string, string>> = {
   aws: "AWS_REGION and the credentials of this machine say where and who; else options: { name: 'aws', region, profile, agents: { roleArn } }",
 }
 
-/** What a backend needs beside keyward, which a test holds to the peers of package.json, and what else there is to do on a laptop. */
-const needs: Readonly<Record<string, { readonly clients: readonly string[]; readonly laptop?: string }>> = {
-  vault: { clients: ['node-vault'] },
-  azure: {
-    clients: ['@azure/keyvault-secrets', '@azure/identity'],
-    laptop: 'On a laptop log in with `az login`, and set `credential: { method: \'azure-cli\' }`: your own account then needs the role "Key Vault Secrets User"',
-  },
-  aws: { clients: ['@aws-sdk/client-secrets-manager'] },
-}
-
-/** Undefined for one that keyward reads by itself. */
-export function whatItNeeds(provider: string): string | undefined {
-  const { clients, laptop } = needs[provider] ?? {}
-  if (clients === undefined) return undefined
-  return `this backend needs its client beside keyward: \`npm install ${clients.join(' ')}\`.${laptop === undefined ? '' : ` ${laptop}.`}`
-}
-
 function hintOf(provider: string): string {
   const hint = hints[provider]
   return hint === undefined ? '' : `\n    // ${hint}`

@@ -44,6 +44,9 @@ const typesFromAbove: Readonly<Record<string, readonly string[]>> = {
   registry: ['providers/aws/options.ts', 'providers/azure/options.ts', 'providers/vault/options.ts'],
 }
 
+/** What is of providers and loads none of them: the names of their clients, which nothing in src/ has. */
+const namesOfClients: Readonly<Record<string, string>> = { project: 'providers/needs.ts' }
+
 /** What parses, and what asks. */
 const packagesOfCommandLine = ['commander', '@clack/prompts']
 
@@ -67,6 +70,7 @@ describe('the arrows between the rooms of src/', () => {
     for (const { target, isDynamic, isTypeOnly } of file.imports) {
       if (isTypeOnly && typesFromAbove[room]?.includes(target) === true) continue
       if (target.startsWith('src/')) expect([room, ...(allowed ?? [])], `${file.path} imports ${target}`).toContain(roomOf(target))
+      else if (target === namesOfClients[room]) expect(providers.find(({ path }) => path === target)?.imports).toEqual([])
       else if (target.startsWith('providers/')) expect([room, isDynamic], `${file.path} imports ${target}`).toEqual(['registry', true])
       else if (room !== 'cli' || !packagesOfCommandLine.includes(target)) expect(target, `${file.path} imports the package ${target}`).toMatch(/^(node:|@opentelemetry\/api$)/)
     }
