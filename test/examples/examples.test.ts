@@ -95,7 +95,11 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'development: researcher reads OPENAI_API_KEY from dotenv, reference OPENAI_API_KEY (26 characters), held to it by the process',
     'development: billing reads STRIPE_KEY from dotenv, reference STRIPE_KEY (37 characters), held to it by the process',
   ],
-  'one-agent-four-backends/agent.ts': ['the researcher has a key of 21 characters for the model, and one of 21 to search with', 'and is refused the one for payments: denied'],
+  'one-agent-four-backends/agent.ts': [
+    'the researcher asks the model with a key that signs 1315a92bd17d, and searches with one that signs 9cb6773920d9',
+    'and is refused the one for payments: denied',
+    'all of it from dotenv',
+  ],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
   'rotate-by-hand.ts': [
     'memory: has all that the config asks for',
