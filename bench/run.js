@@ -22,6 +22,8 @@ import { startVault } from './vault-server.js'
 const run = promisify(execFile)
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '..')
+/** Runs each row once and writes nothing: does it still run? */
+const isTrial = process.argv.includes('--trial')
 const readProcesses = 9
 const coldProcesses = 5
 const memoryProcesses = 3
@@ -39,7 +41,7 @@ async function child(script, given, flags = [], directory = here) {
 /** Round by round through all peers, so that whatever else the machine does hits them alike. */
 async function interleaved(processes, kinds, measureOne) {
   const figures = Object.fromEntries(kinds.map((kind) => [kind, []]))
-  for (let round = 0; round < processes; round += 1) {
+  for (let round = 0; round < (isTrial ? 1 : processes); round += 1) {
     for (const kind of kinds) figures[kind].push(await measureOne(kind))
   }
   return figures
@@ -104,7 +106,7 @@ async function measureRedaction(installed) {
   for (const name of Object.keys(matchers)) {
     const figures = {}
     for (const kind of Object.keys(texts))
-      for (const count of [10, 100, 1_000]) figures[`${kind} ${count}`] = (await child('redaction.js', [name, `${count}`, kind, installed])).speed
+      for (const count of [10, 100, 1_000]) figures[`${kind} ${count}`] = (await child('redaction.js', [name, `${count}`, kind, installed, ...(isTrial ? ['0'] : [])])).speed
     rows.push({ name, label: matchers[name].label, figures })
   }
   return rows
@@ -164,6 +166,7 @@ async function measureTools(installed) {
 }
 
 async function writeTable(text, name = 'table') {
+  if (isTrial) return
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
   const [above, rest] = (await readFile(file, 'utf8')).split(marks[0])

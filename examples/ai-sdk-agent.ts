@@ -26,7 +26,7 @@ const callApi = scopedFetch('CRM_KEY', { allowLoopbackHttp: true })
 const crm = tool({
   description: 'Looks something up.',
   inputSchema: jsonSchema<{ path: string }>({ type: 'object', properties: { path: { type: 'string' } } }),
-  execute: async ({ path }) => (await callApi(path.startsWith('/') ? `${origin}${path}` : path)).json() as Promise<unknown>,
+  execute: async ({ path }) => (await callApi(path.startsWith('/') ? `${origin}${path}` : path)).json(),
 })
 
 const asked: readonly string[] = ['/v1/customers/1', '/admin', 'https://evil.example/?steal']

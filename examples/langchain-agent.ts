@@ -36,5 +36,5 @@ const { messages } = await createAgent({ model, tools: withSecrets([weather, ref
   messages: [{ role: 'user', content: 'What is the weather in Oslo?' }],
 })
 
-for (const message of messages as BaseMessage[]) if (message.getType() === 'tool') console.log(`the model was told: ${String(message.content).split('\n')[0]}`)
+for (const message of messages as BaseMessage[]) if (message.getType() === 'tool') console.log(`the model was told: ${message.text.split('\n')[0]}`)
 await secrets.close()
