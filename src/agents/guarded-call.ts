@@ -2,6 +2,7 @@
 import { isSecretError } from '../errors/secret-error.js'
 import { runAt, type ToolCall } from '../seam.js'
 import { asLater } from './later.js'
+import { withCleanSpan } from './span.js'
 import { Yields } from './yields.js'
 
 /** What a framework has of its own. */
@@ -35,7 +36,7 @@ export class GuardedCall {
   }
 
   run<Result>(body: () => Result): Result {
-    return runAt(this.#call.place, body)
+    return runAt(this.#call.place, () => withCleanSpan(this, body))
   }
 
   /** The scope lasts until everything that was held is released. */
