@@ -119,7 +119,7 @@ export function redactSpans<Span extends object, Result, Exporter extends SpanEx
   behind(secrets)
   const clean = (span: Span): Span => {
     const members = written.map((member) => [member, redactValue(secrets, Reflect.get(span, member))] as const)
-    return new Proxy(span, { get: (target, key) => (members.find(([member]) => member === key) ?? [key, Reflect.get(target, key, target) as unknown])[1] })
+    return new Proxy(span, { get: (target, key) => (members.find(([member]) => member === key) ?? [key, Reflect.get(target, key, target)])[1] })
   }
   const cleanOrNone = (span: Span): readonly Span[] =>
     orWithheld<readonly Span[]>(
