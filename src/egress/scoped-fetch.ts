@@ -100,6 +100,8 @@ async function carry(plan: Plan, { carrier, policy }: Opened, input: unknown, in
     return await exchange(plan, policy, flight, route, { url, method: request.method, headers, body })
   } catch (error) {
     flight.land()
+    // Nobody will ask for the rest of it; one that is being read is seen to where it is.
+    void request.body?.cancel(error).catch(() => undefined)
     throw error
   }
 }
