@@ -29,7 +29,7 @@ export function clearQuery(carrier: Carrier, url: URL, inject: Placement): URL {
   return cleared
 }
 
-/** @param place In which a signer runs: place the fetch was made. */
+/** @param place In which a signer runs: where the fetch was made. */
 export async function inject(carrier: Carrier, placement: Placement, outgoing: Outgoing, secret: string, place: Place): Promise<Outgoing> {
   if ('sign' in placement) return { ...outgoing, headers: await signed(carrier, placement.sign, outgoing, secret, place) }
   if ('query' in placement) return { ...outgoing, url: withParameter(carrier, outgoing.url, placement.query, secret) }
