@@ -14,8 +14,8 @@ const abandoned = new FinalizationRegistry<() => void>((release) => release())
 export function asLater(call: GuardedCall, value: object, release: () => void = nothing): object | undefined {
   if (value instanceof Promise) return cleanPromise(call, value, release)
   if (value instanceof Readable) return Readable.from(cleanIterable(call, value, release), { objectMode: value.readableObjectMode })
-  if (isTagged<Response>(value, 'Response')) return cleanResponse(call, value, release)
-  if (isTagged<ReadableStream>(value, 'ReadableStream')) return cleanStream(call, value, release)
+  if (isTagged(value, 'Response')) return cleanResponse(call, value as Response, release)
+  if (isTagged(value, 'ReadableStream')) return cleanStream(call, value as ReadableStream, release)
   if (isAsyncIterable(value)) return cleanIterable(call, value, release)
   if (isGenerator(value)) return cleanGenerator(call, value, release)
   release()
@@ -23,8 +23,7 @@ export function asLater(call: GuardedCall, value: object, release: () => void = 
 }
 
 /** By what it says of itself: to look at the global of a class loads all of the runtime's fetch, which takes longer than most tools. */
-export const isTagged = <Tagged extends object>(value: object, ...tags: readonly string[]): value is Tagged =>
-  tags.some((tag) => Object.prototype.toString.call(value) === `[object ${tag}]`)
+export const isTagged = (value: object, ...tags: readonly string[]): boolean => tags.some((tag) => Object.prototype.toString.call(value) === `[object ${tag}]`)
 
 /** Is this given to be gone through, rather than waited for? */
 export const isIterated = (value: unknown): value is object => typeof value === 'object' && value !== null && (isAsyncIterable(value) || isGenerator(value))

@@ -63,7 +63,7 @@ export class ToolGuard {
       const value = await call.run(async () => await give())
       if (call.ready !== undefined) await call.ready
       call.tidy()
-      return typeof value === 'object' && value !== null && isTagged<Blob>(value, 'Blob', 'File') ? await cleanBlob(call, value) : call.result(value)
+      return typeof value === 'object' && value !== null && isTagged(value, 'Blob', 'File') ? await cleanBlob(call, value as Blob) : call.result(value)
     } catch (error) {
       throw await call.failure(error)
     } finally {
