@@ -5,9 +5,11 @@ import { createSecrets } from '../../../src/index.js'
 import { attacks, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { langchain } from './langchain.js'
+import { mcpV1 } from './mcp-v1.js'
+import { mcpV2 } from './mcp-v2.js'
 import { wayOut, type Stage } from './stage.js'
 
-const stages: readonly Stage[] = [langchain]
+const stages: readonly Stage[] = [langchain, mcpV1, mcpV2]
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
