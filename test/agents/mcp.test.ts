@@ -1,20 +1,10 @@
 /** Servers of both versions of the SDK, with real clients: what is granted to whom, whenever it was registered, and what stays as it was. */
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { InMemoryTransport as Memory1 } from '@modelcontextprotocol/sdk/inMemory.js'
-import { Server as Server1 } from '@modelcontextprotocol/sdk/server/index.js'
 import { completable as completable1 } from '@modelcontextprotocol/sdk/server/completable.js'
 import { McpServer as McpServer1, ResourceTemplate as Template1 } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js'
-import { Client as Client2, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import {
-  completable as completable2,
-  createMcpHandler,
-  InMemoryTransport as Memory2,
-  McpServer as McpServer2,
-  ProtocolError,
-  ResourceTemplate as Template2,
-  Server as Server2,
-} from '@modelcontextprotocol/server'
+import { Client as Client2 } from '@modelcontextprotocol/client'
+import { completable as completable2, InMemoryTransport as Memory2, McpServer as McpServer2, ResourceTemplate as Template2 } from '@modelcontextprotocol/server'
 import * as zod from 'zod'
 import { afterEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { getSecret } from '../../src/agents/index.js'
@@ -236,93 +226,5 @@ describe.each(versions.map((one) => [one.version, one] as const))('a server of %
     await new Promise((resolve) => void setTimeout(resolve, 5))
     expect(JSON.stringify(told)).toMatch(/\[secret/)
     expect(JSON.stringify(told)).not.toContain(canary)
-  })
-})
-
-describe('a low-level server', () => {
-  it('of v1 is guarded by the names in its requests; an error of the protocol keeps its code and data, clean', async () => {
-    const server = new Server1({ name: 's', version: '1' }, { capabilities: { tools: {} } })
-    const wrapped = withSecrets(server, { secrets, allow: { reads: ['KEY'], nothing: [] } })
-    wrapped.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [{ name: 'reads', inputSchema: { type: 'object' as const } }] }))
-    wrapped.setRequestHandler(CallToolRequestSchema, async ({ params }) => {
-      const value = await getSecret('KEY')
-      if (params.name === 'reads') throw new McpError(ErrorCode.InvalidRequest, `bad ${value}`, { deep: [value] })
-      return text(value)
-    })
-    wrapped.fallbackRequestHandler = async () => ({ value: (await getSecret('KEY')).length })
-    const client = new Client1({ name: 'c', version: '1' })
-    const [mine, theirs] = Memory1.createLinkedPair()
-    await wrapped.connect(theirs)
-    await client.connect(mine)
-    const error = (await client.callTool({ name: 'reads' }).catch((thrown: unknown) => thrown)) as McpError
-    expect(error).toBeInstanceOf(McpError)
-    expect(error).toMatchObject({ code: ErrorCode.InvalidRequest, data: { deep: ['[secret KEY]'] } })
-    expect(error.message).toMatch(/bad \[secret KEY\]/)
-    await expect(client.callTool({ name: 'other' })).rejects.toThrow(/not granted/)
-    await expect(client.request({ method: 'custom/method' }, zod.any())).rejects.toThrow(/not granted/)
-    expect(events.filter(({ type }) => type === 'warning')).toEqual([])
-    await client.listTools()
-    expect(events.filter(({ type }) => type === 'warning')).toEqual([expect.objectContaining({ warning: expect.stringContaining('"nothing"') as string })])
-  })
-
-  it('of v2 likewise', async () => {
-    const server = withSecrets(new Server2({ name: 's', version: '1' }, { capabilities: { tools: {} } }), { secrets, allow: { reads: ['KEY'] } })
-    server.setRequestHandler('tools/call', async ({ params }) => {
-      const value = await getSecret('KEY')
-      if (params.name === 'reads') throw new ProtocolError(-32_600, `bad ${value}`, { deep: [value] })
-      return text(value)
-    })
-    const client = new Client2({ name: 'c', version: '1' })
-    const [mine, theirs] = Memory2.createLinkedPair()
-    await server.connect(theirs)
-    await client.connect(mine)
-    const error = (await client.callTool({ name: 'reads' }).catch((thrown: unknown) => thrown)) as ProtocolError
-    expect(error).toMatchObject({ code: -32_600, data: { deep: ['[secret KEY]'] } })
-    expect(error.message).toMatch(/bad \[secret KEY\]/)
-    await expect(client.callTool({ name: 'other' })).rejects.toThrow(/not granted/)
-  })
-
-  it('of v2 is guarded behind createMcpHandler too, and its headers are copies', async () => {
-    const seen: string[] = []
-    const requests: Request[] = []
-    const handler = createMcpHandler(({ requestInfo }) => {
-      if (requestInfo !== undefined) requests.push(requestInfo)
-      const server = withSecrets(new McpServer2({ name: 's', version: '1' }, { capabilities: { logging: {} } }), { secrets, allow: { says: ['KEY'] } })
-      server.registerTool('says', { inputSchema: zod.object({}) }, async (_input, { http, mcpReq }) => {
-        const value = await getSecret('KEY')
-        http!.req!.headers.set('x-key', value)
-        await mcpReq.notify({ method: 'notifications/message', params: { level: 'info', data: value } }).catch(() => undefined)
-        return { ...text(value), structuredContent: { [value]: value } }
-      })
-      return server
-    })
-    const transport = new StreamableHTTPClientTransport(new URL('http://127.0.0.1/mcp'), {
-      fetch: async (input, init) => {
-        const response = await handler.fetch(new Request(input, init))
-        const body = await response.text()
-        seen.push(body, JSON.stringify([...response.headers]))
-        return new Response(body === '' ? null : body, { status: response.status, headers: response.headers })
-      },
-    })
-    const client = new Client2({ name: 'c', version: '1' })
-    await client.connect(transport)
-    expect(await client.callTool({ name: 'says', arguments: {} })).toMatchObject({ content: [{ text: '[secret KEY]' }] })
-    expect(seen.join('\n')).not.toContain(canary)
-    expect(requests.map(({ headers }) => headers.get('x-key'))).not.toContain(canary)
-    await client.close()
-  })
-})
-
-describe('withSecrets', () => {
-  it('refuses what it does not understand, and names it', () => {
-    const server = new McpServer1({ name: 's', version: '1' })
-    expect(() => withSecrets({}, { secrets, allow: {} })).toThrow(/no server/)
-    expect(() => withSecrets(new Client1({ name: 'c', version: '1' }), { secrets, allow: {} })).toThrow(/no server/)
-    expect(() => withSecrets(server, { secrets, allow: ['KEY'] } as never)).toThrow(/options\.allow/)
-    expect(() => withSecrets(server, { secrets, allow: { tool: 'KEY' } } as never)).toThrow(/options\.allow\.tool/)
-    expect(() => withSecrets(server, { secrets: {}, allow: {} } as never)).toThrow(/secrets/)
-    expect(() => withSecrets(server, { secrets, allow: {}, alow: {} } as never)).toThrow(/alow/)
-    withSecrets(server, { secrets, allow: {} })
-    expect(() => withSecrets(server, { secrets, allow: {} })).toThrow(/guarded already/)
   })
 })

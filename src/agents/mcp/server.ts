@@ -5,9 +5,10 @@
 import { printable } from '../../errors/check.js'
 import { hidden } from '../../errors/one-line.js'
 import { isSecretError } from '../../errors/secret-error.js'
-import { here, prepareTool, runAt, type Place, type Secrets, type ToolCall } from '../../seam.js'
+import { here, type Place, type Secrets } from '../../seam.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall } from '../guarded-call.js'
+import { prepareReader, type Reader } from '../reader.js'
 import { ToolGuard } from '../tool-guard.js'
 import { cleanContext } from './context.js'
 import { cleanMessage, withBlobs, type Cleaning, type OwnNumbers } from './message.js'
@@ -35,7 +36,8 @@ export class ServerGuard implements OwnNumbers {
   readonly #allow: Allow
   readonly #guards = new Map<string, ToolGuard>()
   readonly #lists: ToolGuard
-  readonly #openGeneral: () => ToolCall
+  /** For what no tool sends. */
+  readonly #read: () => Reader
   readonly #calls = new WeakMap<NonNullable<Place>, GuardedCall>()
   readonly #hooked = new WeakSet<Transport>()
   /** Of the requests that run, by how many. */
@@ -49,7 +51,7 @@ export class ServerGuard implements OwnNumbers {
     this.#secrets = secrets
     this.#registry = registry
     this.#allow = allow
-    this.#openGeneral = prepareTool(secrets, { tool: 'mcp', allow: [] })
+    this.#read = prepareReader(secrets, 'mcp')
     for (const [key, names] of allow) this.#guards.set(key, new ToolGuard({ secrets, tool: key, allow: names }))
     this.#lists = new ToolGuard({ secrets, tool: 'resources/list', allow: [...allow].flatMap(([key, names]) => (isOfResource(key) ? names : [])) })
   }
@@ -86,7 +88,7 @@ export class ServerGuard implements OwnNumbers {
   #warnBut(known: ReadonlySet<string>, when: string): void {
     for (const key of this.#allow.keys())
       if (!known.has(key))
-        this.#general().cleaner.warn(
+        this.#read().warn(
           `withSecrets of keyward/mcp: options.allow has "${printable(key)}", and the server has no such tool ${when}: a name that it registers, "prompt:" and the name of a prompt, or "resource:" and that of a resource`,
         )
   }
@@ -153,7 +155,8 @@ export class ServerGuard implements OwnNumbers {
   async #send(message: unknown, pass: (cleaned: unknown) => Promise<void>): Promise<void> {
     const place = here()
     const call = place === null ? undefined : this.#calls.get(place)
-    const { cleaning, ready } = call === undefined ? this.#reader() : { cleaning: call, ready: call.ready }
+    const cleaning = call ?? this.#read()
+    const { ready } = cleaning
     if (ready === undefined && this.#waiting === undefined) return pass(this.#cleaned(cleaning, message))
     const before = this.#waiting
     const learnt = (async (): Promise<void> => {
@@ -178,18 +181,6 @@ export class ServerGuard implements OwnNumbers {
       // Whoever waits for the answer is told.
       return { jsonrpc: '2.0', id, error: { code: -32_603, message: reason.message } }
     }
-  }
-
-  /** For what no tool sends. */
-  #reader(): { readonly cleaning: Cleaning; readonly ready: Promise<void> | undefined } {
-    const { cleaner, ready } = this.#general()
-    return { cleaning: { text: (text) => cleaner.text(text), data: (value) => cleaner.value(value) }, ready }
-  }
-
-  #general(): ToolCall {
-    const call = runAt(null, this.#openGeneral)
-    call.end()
-    return call
   }
 }
 

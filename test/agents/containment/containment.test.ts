@@ -4,12 +4,13 @@ import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
 import { attacks, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
+import { graft } from './graft.js'
 import { langchain } from './langchain.js'
 import { mcpV1 } from './mcp-v1.js'
 import { mcpV2 } from './mcp-v2.js'
 import { wayOut, type Stage } from './stage.js'
 
-const stages: readonly Stage[] = [langchain, mcpV1, mcpV2]
+const stages: readonly Stage[] = [langchain, mcpV1, mcpV2, graft]
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
@@ -20,7 +21,7 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
     const control = await stage.run({ attack, read: () => secrets.getSecret('KEY') }, agent, false)
-    expect(findCanary(control) ?? 'the control did not leak').toContain(isFound(control) ? '' : 'leaked')
+    if (stage.silent?.includes(attack.what) !== true) expect(findCanary(control) ?? 'the control did not leak').toContain(isFound(control) ? '' : 'leaked')
     const seen = await stage.run({ attack, read: () => getSecret('KEY') }, agent, true)
     expect(findCanary(seen)).toBeUndefined()
     // It did run, and was granted what it read.

@@ -8,6 +8,8 @@ export interface Stage {
   readonly ways: readonly string[]
   /** Has it tools that tell piece by piece? */
   readonly hasStreams: boolean
+  /** Attacks of which nobody sees anything here, wrapped or not. */
+  readonly silent?: readonly string[]
   /**
    * Runs an agent with a fake model that calls a tool, and then answers.
    * @param tool What the tool does.
