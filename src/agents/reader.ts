@@ -11,14 +11,21 @@ export interface Reader {
 
 /**
  * @param name Who tells, for the audit.
- * @returns Makes one for each message. It throws SecretError `closed`, as what it makes does.
+ * @returns What gives it, one for all messages. It throws SecretError `closed`, as what it gives does.
  * @throws SecretError `invalid-config` where `secrets` is no view of this copy of the package.
  */
 export function prepareReader(secrets: Secrets<never>, name: string): () => Reader {
   const open = prepareTool(secrets, { tool: name, allow: [] })
+  let reader: (Reader & { ready: Promise<void> | undefined }) | undefined
   return () => {
+    if (reader !== undefined) return reader
     const { cleaner, ready, end } = runAt(null, open)
     end()
-    return { text: (text) => cleaner.text(text), data: (value) => cleaner.value(value), warn: (warning) => cleaner.warn(warning), ready }
+    const opened = (reader = { text: (text) => cleaner.text(text), data: (value) => cleaner.value(value), warn: (warning) => cleaner.warn(warning), ready })
+    // From then on each tool learns what there is before it runs.
+    void ready?.finally(() => {
+      opened.ready = undefined
+    })
+    return reader
   }
 }

@@ -2,8 +2,10 @@
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js'
 import { InMemoryTransport as Memory1 } from '@modelcontextprotocol/sdk/inMemory.js'
 import { Server as Server1 } from '@modelcontextprotocol/sdk/server/index.js'
 import { McpServer as McpServer1 } from '@modelcontextprotocol/sdk/server/mcp.js'
@@ -85,7 +87,7 @@ describe('a server over HTTP', () => {
           return { ...text(value), structuredContent: { [value]: value } }
         })
         const transport = new StreamableHTTPServerTransport({})
-        await server.connect(transport as Parameters<typeof server.connect>[0])
+        await server.connect(transport)
         const { onmessage } = transport
         transport.onmessage = (message, extra) => {
           seen.push(extra?.requestInfo)
@@ -98,7 +100,7 @@ describe('a server over HTTP', () => {
     await once(listener, 'listening')
     const client = new Client1({ name: 'c', version: '1' })
     client.fallbackNotificationHandler = async (notification) => void seen.push(notification)
-    await client.connect(new Http1(new URL(`http://127.0.0.1:${(listener.address() as AddressInfo).port}/`)) as Parameters<typeof client.connect>[0])
+    await client.connect(new Http1(new URL(`http://127.0.0.1:${(listener.address() as AddressInfo).port}/`)))
     seen.push(await client.callTool({ name: 'says' }))
     expect(JSON.stringify(seen)).not.toContain(canary)
     expect(JSON.stringify(seen)).toMatch(/"text":"\[secret KEY\]"/)
@@ -139,7 +141,49 @@ describe('a server over HTTP', () => {
   })
 })
 
+describe('a task', () => {
+  it('of v1 reads before it is begun, and what it keeps and gives later is clean', async () => {
+    const store = new InMemoryTaskStore()
+    const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } }
+    const server = withSecrets(new McpServer1({ name: 's', version: '1' }, { capabilities, taskStore: store }), { secrets, allow: { job: ['KEY'] } })
+    server.experimental.tasks.registerToolTask(
+      'job',
+      { execution: { taskSupport: 'required' } },
+      {
+        async createTask({ taskStore }) {
+          const value = await getSecret('KEY')
+          const task = await taskStore.createTask({ ttl: 60_000, pollInterval: 5 })
+          setTimeout(() => void taskStore.storeTaskResult(task.taskId, 'completed', text(value)), 10)
+          return { task }
+        },
+        getTask: async ({ taskStore, taskId }) => taskStore.getTask(taskId),
+        getTaskResult: async ({ taskStore, taskId }) => (await taskStore.getTaskResult(taskId)) as ReturnType<typeof text>,
+      },
+    )
+    const client = new Client1({ name: 'c', version: '1' })
+    const [mine, theirs] = Memory1.createLinkedPair()
+    await server.connect(theirs)
+    await client.connect(mine)
+    await client.listTools()
+    const told: unknown[] = []
+    for await (const message of client.experimental.tasks.callToolStream({ name: 'job', arguments: {} })) told.push(message)
+    expect(told.at(-1)).toMatchObject({ type: 'result', result: text('[secret KEY]') })
+    expect(inspect(store, { depth: 9 })).not.toContain(canary)
+    store.cleanup()
+  })
+})
+
 describe('withSecrets', () => {
+  it('adds nothing to the audit for what is no tool, but one scope to send with', async () => {
+    const server = withSecrets(new McpServer1({ name: 's', version: '1' }), { secrets, allow: {} })
+    const client = new Client1({ name: 'c', version: '1' })
+    const [mine, theirs] = Memory1.createLinkedPair()
+    await server.connect(theirs)
+    await client.connect(mine)
+    for (let round = 0; round < 10; round++) await client.ping()
+    expect(events.map(({ type }) => type)).toEqual(['scope'])
+  })
+
   it('refuses what it does not understand, and names it', () => {
     const server = new McpServer1({ name: 's', version: '1' })
     expect(() => withSecrets({}, { secrets, allow: {} })).toThrow(/no server/)

@@ -186,6 +186,9 @@ export class ServerGuard implements OwnNumbers {
 
 const isLabel = (name: string): boolean => name !== '' && name.length <= 512 && !hidden.test(name)
 
+/** What the SDK itself answers, and often: no tool runs there. */
+const ofSdk: ReadonlySet<string> = new Set(['initialize', 'ping', 'server/discover', 'logging/setLevel'])
+
 /** Hands out a handler guarded, whoever set it and when. */
 class GuardedHandlers extends Map<string, Handler> {
   readonly #server: LowLevelServer
@@ -199,6 +202,7 @@ class GuardedHandlers extends Map<string, Handler> {
 
   override get(method: string): Handler | undefined {
     const handler = super.get(method) ?? this.#server.fallbackRequestHandler
+    if (ofSdk.has(method)) return handler
     return handler === undefined ? undefined : this.#guard(method, (...values) => Reflect.apply(handler, this.#server, values))
   }
 }
