@@ -12,7 +12,7 @@ import { McpServer as McpServer1 } from '@modelcontextprotocol/sdk/server/mcp.js
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import { CallToolRequestSchema, ErrorCode, ListToolsRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js'
 import { Client as Client2, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { createMcpHandler, InMemoryTransport as Memory2, McpServer as McpServer2, ProtocolError, Server as Server2 } from '@modelcontextprotocol/server'
+import { createMcpHandler, InMemoryTransport as Memory2, inputRequired, McpServer as McpServer2, ProtocolError, Server as Server2 } from '@modelcontextprotocol/server'
 import * as zod from 'zod'
 import { afterEach, describe, expect, it } from 'vitest'
 import { getSecret } from '../../src/agents/index.js'
@@ -110,17 +110,28 @@ describe('a server over HTTP', () => {
     listener.close()
   })
 
-  it('of v2 is guarded behind createMcpHandler too, and its headers are copies', async () => {
+  it.each([
+    ['of 2025', 'legacy' as const],
+    ['of 2026', { pin: '2026-07-28' }],
+  ])('of v2 sends no secret by the protocol %s, asks its client for input, and its headers are copies', async (_era, mode) => {
     const seen: string[] = []
     const requests: Request[] = []
+    const rounds: unknown[] = []
     const handler = createMcpHandler(({ requestInfo }) => {
       if (requestInfo !== undefined) requests.push(requestInfo)
-      const server = withSecrets(new McpServer2({ name: 's', version: '1' }, { capabilities: { logging: {} } }), { secrets, allow: { says: ['KEY'] } })
+      const server = withSecrets(new McpServer2({ name: 's', version: '1' }, { capabilities: { logging: {} } }), { secrets, allow: { says: ['KEY'], asks: ['KEY'] } })
       server.registerTool('says', { inputSchema: zod.object({}) }, async (_input, { http, mcpReq }) => {
         const value = await getSecret('KEY')
         http!.req!.headers.set('x-key', value)
         await mcpReq.notify({ method: 'notifications/message', params: { level: 'info', data: value } }).catch(() => undefined)
         return { ...text(value), structuredContent: { [value]: value } }
+      })
+      server.registerTool('asks', { inputSchema: zod.object({}) }, async (_input, { mcpReq }) => {
+        const value = await getSecret('KEY')
+        rounds.push(mcpReq.inputResponses)
+        if (mcpReq.inputResponses !== undefined) return text(`answered ${JSON.stringify(mcpReq.inputResponses)} ${value}`)
+        const requestedSchema = { type: 'object' as const, properties: { name: { type: 'string' as const, description: value } } }
+        return inputRequired({ inputRequests: { confirm: inputRequired.elicit({ message: `is it ${value}?`, requestedSchema }) }, requestState: 'state' })
       })
       return server
     })
@@ -132,9 +143,18 @@ describe('a server over HTTP', () => {
         return new Response(body === '' ? null : body, { status: response.status, headers: response.headers })
       },
     })
-    const client = new Client2({ name: 'c', version: '1' })
+    const client = new Client2({ name: 'c', version: '1' }, { capabilities: { elicitation: {} }, versionNegotiation: { mode } })
+    client.setRequestHandler('elicitation/create', (request) => {
+      seen.push(JSON.stringify(request))
+      return { action: 'accept', content: { name: 'n' } }
+    })
     await client.connect(transport)
     expect(await client.callTool({ name: 'says', arguments: {} })).toMatchObject({ content: [{ text: '[secret KEY]' }] })
+    if (mode !== 'legacy') {
+      expect(await client.callTool({ name: 'asks', arguments: {} })).toMatchObject({ content: [{ text: expect.stringMatching(/^answered .*"n".* \[secret KEY\]$/) as string }] })
+      expect(rounds).toHaveLength(2)
+      expect(seen.join('\n')).toContain('is it [secret KEY]?')
+    }
     expect(seen.join('\n')).not.toContain(canary)
     expect(requests.map(({ headers }) => headers.get('x-key'))).not.toContain(canary)
     await client.close()
