@@ -175,6 +175,23 @@ describe.each(versions.map((one) => [one.version, one] as const))('a server of %
     expect(tokens).toEqual(Array.from({ length: 3 }, () => ({ progress: 7 })))
   })
 
+  it('keeps base64 what it is, clean', async () => {
+    const server = create()
+    server.registerTool('draws', {}, async () => {
+      const data = Buffer.from(`bytes ${await getSecret('KEY')} bytes`).toString('base64')
+      return {
+        content: [
+          { type: 'image', mimeType: 'image/png', data },
+          { type: 'resource', resource: { uri: 'a:b', blob: data } },
+        ],
+      }
+    })
+    withSecrets(server, { secrets, allow: { draws: ['KEY'] } })
+    const { content } = (await (await connect(server)).callTool({ name: 'draws', arguments: {} })) as unknown as { content: [{ data: string }, { resource: { blob: string } }] }
+    const decoded = [content[0].data, content[1].resource.blob].map((data) => Buffer.from(data, 'base64').toString())
+    expect(decoded).toEqual(Array.from({ length: 2 }, () => 'bytes [secret KEY] bytes'))
+  })
+
   it('answers each of many calls with its own scope', async () => {
     const server = create()
     for (const name of ['KEY', 'OTHER'])

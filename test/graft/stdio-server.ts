@@ -11,6 +11,14 @@ const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { K
 const define = (name: string, execute: GraftTool['execute']): GraftTool => ({ name, description: `It ${name}.`, schema: { type: 'object', properties: {} }, execute })
 const nothing = new Promise<never>(() => undefined)
 
+/** A queue that was there before: what is done in it belongs to no call. */
+let isPoisoned = false
+setInterval(() => {
+  if (!isPoisoned) return
+  isPoisoned = false
+  throw new RangeError('in a queue')
+}, 5).unref()
+
 const wrapped = withSecrets(
   [
     define('reads', async () => `it is ${await getSecret('KEY')}`),
@@ -34,6 +42,10 @@ const wrapped = withSecrets(
       const value = await getSecret('KEY')
       void after(1).then(() => Promise.reject(new Error(`rejected with ${value}`)))
       return nothing
+    }),
+    define('poisons', async () => {
+      isPoisoned = true
+      await nothing
     }),
     define('hangs', async (_input: unknown, { signal }: { signal: AbortSignal }) => {
       signal.addEventListener('abort', () => console.error('aborted'))

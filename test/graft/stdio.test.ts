@@ -62,6 +62,14 @@ describe('an agent of Graft', () => {
     expect(transport.errors + transport.output).not.toContain(key)
   })
 
+  it('is answered for all that runs where nobody knows whose fault it was', async () => {
+    const { transport, client } = await start()
+    const outcomes = await Promise.allSettled([client.execute('slow', {}), client.execute('poisons', {})])
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason: { message: expect.stringMatching(/failed outside of its call/) as string } })
+    expect(transport.errors).toContain('RangeError: in a queue')
+    expect(await client.execute('reads', {})).toBe('it is [secret KEY]')
+  })
+
   it('sees none of a tool that nobody wrapped, beside one that was', async () => {
     const { client } = await start()
     expect(await client.execute('bare', {})).toMatch(/^bare \[secret/)
