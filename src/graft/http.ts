@@ -1,7 +1,7 @@
 /** Tools over HTTP: JSON and nothing else, for whoever has the token. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { checkCount, checkList, checkObject, checkString } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
@@ -52,9 +52,7 @@ export async function serveHttp(tools: Tools, options: HttpOptions): Promise<Htt
   const isToken = compareTo(tokenOf(given['token']))
   const longest = checkCount(maxBody, 'options.maxBody', 1)
   const server = createServer()
-  server.listen(checkCount(port, 'options.port', 0), listened)
-  await once(server, 'listening')
-  const { port: bound } = server.address() as AddressInfo
+  const bound = await listen(server, checkCount(port, 'options.port', 0), listened)
   const known = new Set([...names, ...['127.0.0.1', 'localhost', '[::1]', listened.includes(':') ? `[${listened}]` : listened].map((name) => `${name.toLowerCase()}:${bound}`)])
   const working = new Set<Promise<void>>()
   server.on('request', (request, response) => {
@@ -72,6 +70,17 @@ export async function serveHttp(tools: Tools, options: HttpOptions): Promise<Htt
     release()
   }
   return { url: `http://${listened.includes(':') ? `[${listened}]` : listened}:${bound}${path}`, port: bound, close, [Symbol.asyncDispose]: close }
+}
+
+async function listen(server: HttpServer, port: number, host: string): Promise<number> {
+  try {
+    server.listen(port, host)
+    await once(server, 'listening')
+  } catch (error) {
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException
+    throw invalidConfig('options.port or options.host', `cannot be listened on (${code})`, 'a port of at most 65535 that is free, or none, on an address of this machine')
+  }
+  return (server.address() as AddressInfo).port
 }
 
 function tokenOf(value: unknown): string {

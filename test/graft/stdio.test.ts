@@ -133,10 +133,12 @@ describe('an agent of Graft', () => {
 
   it('may go away: the server ends', async () => {
     const { transport, client } = await start()
-    void client.execute('slow', {}).catch(() => undefined)
+    void client.execute('hangs', {}).catch(() => undefined)
     transport.child.stdout.destroy()
+    // It finds out when it writes.
+    void client.call('ping').catch(() => undefined)
     expect(await client.close()).toBe(0)
-  })
+  }, 15_000)
 })
 
 describe('JSON-RPC', () => {
