@@ -1,8 +1,8 @@
 /** What a command is handed: the granted secrets, as variables. */
 import { NameSet, prefixOf } from '../access/name.js'
-import { createError, invalidConfig } from '../errors/secret-error.js'
-import { variableName } from '../provider-names.js'
+import { createError } from '../errors/secret-error.js'
 import type { Scope, Secrets } from '../read/types.js'
+import { checkVariable, variablesOf } from '../variables.js'
 import type { Project } from './open.js'
 
 export interface GrantedSecret {
@@ -33,7 +33,7 @@ export async function readGranted(project: Project, agent: string | undefined, i
   const errors = []
   for (const name of names) {
     const outcome = outcomes[name]
-    if (outcome?.ok === true) secrets.push({ name, variable: variables.get(name) ?? name, value: checkText(name, outcome.value) })
+    if (outcome?.ok === true) secrets.push({ name, variable: variables.get(name) ?? name, value: checkVariable(name, outcome.value) })
     // A pattern grants what `deny` leaves of it, and `deny` goes by place.
     else if (outcome !== undefined && !(matched.has(name) && outcome.error.code === 'denied' && outcome.error.deniedBy === 'scope')) errors.push(outcome.error)
   }
@@ -64,24 +64,4 @@ function ofAgent({ config, declared }: Project, agent: string): Wanted {
   const names = declared.filter((name) => granted.has(name) && (granted.exact.has(name) || !denied.has(name)))
   const empty = allow.filter((pattern) => prefixOf(pattern) !== undefined && !declared.some((name) => name.startsWith(prefixOf(pattern) ?? '')))
   return { names, matched: new Set(names.filter((name) => !granted.exact.has(name))), empty }
-}
-
-function variablesOf(names: readonly string[], isReserved: (variable: string) => boolean): ReadonlyMap<string, string> {
-  const owners = new Map<string, string>()
-  const variables = new Map<string, string>()
-  for (const name of names) {
-    const variable = variableName(name, 'run')
-    const other = owners.get(variable)
-    if (other !== undefined) throw invalidConfig(`The names "${other}" and "${name}"`, `are one variable, ${variable}`, 'names that stay apart when / and - become _')
-    if (isReserved(variable)) throw invalidConfig(`The name "${name}"`, `is the variable ${variable}, which the command needs as it is`, 'another name')
-    owners.set(variable, name)
-    variables.set(name, variable)
-  }
-  return variables
-}
-
-/** What holds a NUL cannot be handed over, and the system's own error would print it. */
-function checkText(secret: string, value: string): string {
-  if (!value.includes('\0')) return value
-  throw createError({ code: 'invalid-value', reason: 'nul', fix: 'A variable cannot hold a NUL character: let the command read this secret itself' }, { secret })
 }

@@ -271,11 +271,16 @@ class Cleaner {
     return keys.length === Reflect.ownKeys(right).length && keys.every((key) => Object.hasOwn(right, key) && this.#compare(read(left, key), read(right, key), seen))
   }
 
+  /** A place in an array is a count, though a secret be the same short number: without it there would be a hole. */
+  #name(of: object, key: string): string {
+    return Array.isArray(of) && /^\d+$/.test(key) ? this.#redactor.redact(key, this.#reader) : this.#leaf(key, key)
+  }
+
   #copyMembers(from: object, to: object, depth: number, keys: readonly PropertyKey[]): void {
     for (const key of keys) {
       const descriptor = Object.getOwnPropertyDescriptor(from, key)
       if (descriptor === undefined) continue
-      const name = typeof key === 'symbol' ? this.#symbol(key) : this.#leaf(String(key), String(key))
+      const name = typeof key === 'symbol' ? this.#symbol(key) : this.#name(from, String(key))
       const value = 'value' in descriptor ? (descriptor.value as unknown) : read(from, key)
       Object.defineProperty(to, name, { value: this.clean(value, depth + 1), enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
     }

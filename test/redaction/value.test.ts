@@ -387,6 +387,13 @@ describe('what an attack got through once', () => {
     expect((structuredClone(clean(new TypeError(`refused ${key}`))) as Error).message).toBe(`refused ${marker}`)
   })
 
+  it('arrays, whose places are no values, though a secret be the number 1', async () => {
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { RETRIES: '1' } } })
+    await own.getSecret('RETRIES')
+    expect(redactValue(own, { list: ['a', 'b', '1'], table: { 1: 'x' } })).toEqual({ list: ['a', 'b', '[secret RETRIES]'], table: { '[secret RETRIES]': 'x' } })
+    await own.close()
+  })
+
   it('arrays with holes, keys and boxed texts', async () => {
     const { clean } = await setUp()
     const holes: unknown[] = []

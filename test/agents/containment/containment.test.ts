@@ -5,12 +5,15 @@ import { createSecrets } from '../../../src/index.js'
 import { attacks, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
+import { graft } from './graft.js'
 import { langchain } from './langchain.js'
+import { mcpV1 } from './mcp-v1.js'
+import { mcpV2 } from './mcp-v2.js'
 import { openaiAgents } from './openai-agents.js'
 import { wayOut, type Stage } from './stage.js'
 import { Table } from './table.js'
 
-const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents]
+const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mcpV1, mcpV2, graft]
 
 const table = new Table(stages.map(({ framework }) => framework))
 

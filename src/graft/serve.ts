@@ -1,0 +1,129 @@
+/** What both ways of serving have in common. */
+import { cleanMessage } from '../agents/mcp/message.js'
+import { prepareReader, type Reader } from '../agents/reader.js'
+import type { Duration } from '../duration.js'
+import { checkDuration, checkFunction, checkString, checkTable } from '../errors/check.js'
+import { oneLine } from '../errors/one-line.js'
+import { invalidConfig, isSecretError } from '../errors/secret-error.js'
+import type { Secrets } from '../seam.js'
+import { Calls } from './calls.js'
+import type { GraftTool } from './definition.js'
+import { failed, internalError, type Answer, type Server } from './protocol.js'
+import { errorResult } from './result.js'
+import { wrappedWith } from './wrapped.js'
+
+/** A list of tools, or an object of them. Each is served under its own name. */
+export type Tools = readonly GraftTool[] | Readonly<Record<string, GraftTool>>
+
+export interface ServeOptions {
+  /** The server's name, which nobody but Graft's log sees. Default `'keyward'`. */
+  name?: string
+  version?: string
+  /** How long a tool may take: then its call is answered with an error, since Graft itself waits without end. Default `'60s'`. */
+  timeout?: Duration
+  /** Cleans every answer as it is sent, with what these know as well: those that a tool was wrapped with clean all answers anyway. */
+  secrets?: Secrets<never>
+  /** Is told of faults that came up in no call, such as an exception in a timer, cleaned. By default their class and message are written to stderr. */
+  onFault?: (error: unknown) => void
+}
+
+export const commonKeys = ['name', 'version', 'timeout', 'secrets', 'onFault'] as const
+
+export class Serving {
+  readonly server: Server
+  readonly #reads: readonly (() => Reader)[]
+  readonly #onFault: ((error: unknown) => void) | undefined
+
+  /** @throws SecretError `invalid-config` for options and tools that are not understood. */
+  constructor(tools: unknown, options: Readonly<Record<string, unknown>>) {
+    const { name = 'keyward', version = '1', timeout = '60s', secrets, onFault } = options
+    const milliseconds = checkDuration(timeout, 'options.timeout')
+    if (milliseconds < 1 || milliseconds > longestTimeout) throw invalidConfig('options.timeout', 'is out of range', "from '1ms' to '24d'")
+    const calls = new Calls(milliseconds)
+    this.server = { name: checkString(name, 'options.name'), version: checkString(version, 'options.version'), tools: toolsOf(tools), calls }
+    const views = [...[...this.server.tools.values()].map(({ execute }) => wrappedWith(execute)), secrets as Secrets<never> | undefined]
+    this.#reads = [...new Set(views)].filter((view) => view !== undefined).map((view) => prepareReader(view, 'graft'))
+    this.#onFault = onFault === undefined ? undefined : (checkFunction(onFault, 'options.onFault') as (error: unknown) => void)
+  }
+
+  /** Never rejects. */
+  async clean(answer: Answer): Promise<Answer> {
+    try {
+      let cleaned = answer
+      for (const read of this.#reads) {
+        const reader = read()
+        await reader.ready
+        cleaned = cleanMessage(reader, cleaned, noNumbers) as Answer
+      }
+      return cleaned
+    } catch (fault) {
+      return failed(answer.id, internalError, isSecretError(fault) ? fault.message : '[withheld: the answer could not be cleaned]')
+    }
+  }
+
+  onFault(error: unknown): void {
+    this.server.calls.fail('The tool failed outside of its call, so that what it would have answered is not known.')
+    void this.#tell(error)
+  }
+
+  async #tell(fault: unknown): Promise<void> {
+    try {
+      const cleaned = await this.#cleanFault(fault)
+      const [name, message] = cleaned instanceof Error ? [cleaned.constructor.name, cleaned.message] : [typeof cleaned, String(cleaned)]
+      if (this.#onFault === undefined) process.stderr.write(`keyward/graft: a fault outside of a call: ${name}: ${oneLine(message)}\n`)
+      else this.#onFault(cleaned)
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+
+  async #cleanFault(fault: unknown): Promise<unknown> {
+    try {
+      let cleaned = fault
+      for (const read of this.#reads) {
+        const reader = read()
+        await reader.ready
+        cleaned = reader.data(cleaned)
+      }
+      return cleaned
+    } catch {
+      return new Error('[withheld: what was thrown could not be cleaned]')
+    }
+  }
+}
+
+/** Of a timer. */
+const longestTimeout = 24 * 86_400_000
+/** The ids of Graft's requests are none of the tool's. */
+const noNumbers = { isToken: () => false, isRequest: () => false }
+
+function toolsOf(given: unknown): ReadonlyMap<string, GraftTool> {
+  const list = Array.isArray(given) ? Object.entries(given as unknown[]).map(([index, tool]) => [`tools[${index}]`, tool] as const) : ofTable(given)
+  const tools = new Map<string, GraftTool>()
+  for (const [where, value] of list) {
+    const { name, description, schema, execute } = checkTable(value, where) as { [Key in keyof GraftTool]: unknown }
+    if (typeof description !== 'string') throw invalidConfig(`${where}.description`, 'is not a string', 'what the model is told of the tool')
+    checkTable(schema, `${where}.schema`)
+    checkFunction(execute, `${where}.execute`)
+    if (tools.has(checkString(name, `${where}.name`))) throw invalidConfig(`${where}.name`, 'is that of another tool as well', 'a name for each')
+    tools.set(name as string, value as GraftTool)
+  }
+  return tools
+}
+
+const ofTable = (given: unknown): readonly (readonly [string, unknown])[] => Object.entries(checkTable(given, 'tools')).map(([key, tool]) => [`tools.${key}`, tool] as const)
+
+/** What a line is at most, in bytes, with its end: of a longer one Graft reads no more, and of what comes after it nothing either. */
+export const longestLine = 1024 * 1024
+
+/** One line for one answer. */
+export function lineOf(answer: Answer): string {
+  const line = JSON.stringify(answer)
+  const bytes = Buffer.byteLength(line)
+  if (bytes < longestLine) return line
+  return JSON.stringify({
+    jsonrpc: '2.0',
+    id: answer.id,
+    result: errorResult(`The result is ${bytes} bytes, and a line of the protocol is at most ${longestLine}: let the tool give less, or in parts.`),
+  })
+}

@@ -1,0 +1,182 @@
+/** The same over HTTP: who may ask, what is answered, and that no secret comes out. */
+import { connect } from 'node:net'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { getSecret } from '../../src/agents/index.js'
+import { serveHttp, withSecrets, type HttpServing } from '../../src/graft/index.js'
+import { createSecrets } from '../../src/index.js'
+import { errorOf } from '../access/backend.js'
+import { GraftClient, GraftHttp, post } from '../servers/graft-client.js'
+import { hearingAlone } from './faults.js'
+
+const key = 'sk-canary-4f9d2b7a81c6e350f1'
+const token = 'not-a-real-token-0123456789'
+const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
+const nothing = new Promise<never>(() => undefined)
+let aborted = 0
+const faults: unknown[] = []
+
+const tools = withSecrets(
+  {
+    reads: { name: 'reads', description: '', schema: { type: 'object' }, execute: async () => `it is ${await getSecret('KEY')}` },
+    echoes: { name: 'echoes', description: '', schema: { type: 'object' }, execute: (input: unknown) => input },
+    crashes: {
+      name: 'crashes',
+      description: '',
+      schema: { type: 'object' },
+      execute: async () => {
+        setTimeout(() => {
+          throw new Error('in a timer')
+        }, 1)
+        return nothing
+      },
+    },
+    hangs: {
+      name: 'hangs',
+      description: '',
+      schema: { type: 'object' },
+      execute: async (_input: unknown, { signal }: { signal: AbortSignal }) => {
+        signal.addEventListener('abort', () => (aborted += 1))
+        return nothing
+      },
+    },
+  },
+  { secrets, allow: { reads: ['KEY'] } },
+)
+
+let serving: HttpServing
+beforeAll(async () => {
+  serving = await serveHttp(tools, { token, timeout: '500ms', onFault: (error) => faults.push(error) })
+})
+afterAll(() => serving.close())
+
+const address = (secret = token): string => serving.url.replace('http://', `http://graft:${secret}@`)
+const json = { 'content-type': 'application/json' }
+const bearer = { ...json, authorization: `Bearer ${token}` }
+const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+const refusal = '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Refused."}}'
+
+describe('an agent of Graft over HTTP', () => {
+  it('calls the tools with the token in its address, and sees no secret', async () => {
+    const client = new GraftClient(new GraftHttp(address()))
+    await client.initialize()
+    const found = await client.asTools()
+    expect(found.map(({ name }) => name)).toEqual(['mcp__default__reads', 'mcp__default__echoes', 'mcp__default__crashes', 'mcp__default__hangs'])
+    expect(await found[0]!.execute({})).toBe('it is [secret KEY]')
+    expect((await client.execute('echoes', { text: 'x'.repeat(900_000) })).length).toBeGreaterThan(900_000)
+    await expect(client.call('none')).rejects.toThrow('Method not found.')
+  })
+
+  it('is answered when a tool hangs or fails outside of its call', async () => {
+    const client = new GraftClient(new GraftHttp(address()))
+    await hearingAlone(async () => expect(client.execute('crashes', {})).rejects.toThrow(/failed outside of its call/))
+    expect(faults).toEqual([expect.objectContaining({ message: 'in a timer' })])
+    await expect(client.execute('hangs', {})).rejects.toThrow(/did not answer within 0.5 s/)
+    expect(await client.execute('reads', {})).toBe('it is [secret KEY]')
+  })
+
+  it('that goes away aborts its call', async () => {
+    const before = aborted
+    const socket = connect(serving.port, '127.0.0.1')
+    const body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"hangs"}}'
+    socket.write(
+      `POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:${serving.port}\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
+    await new Promise((resolve) => void setTimeout(resolve, 50))
+    socket.destroy()
+    await expect.poll(() => aborted, { timeout: 300 }).toBe(before + 1)
+  })
+})
+
+describe('a request', () => {
+  it.each<[what: string, headers: Record<string, string>, more?: { path?: string; method?: string }]>([
+    ['no token', json],
+    ['another token', { ...json, authorization: 'Bearer not-a-real-token-9876543210' }],
+    ['the beginning of the token', { ...json, authorization: `Bearer ${token.slice(0, -1)}` }],
+    ['an empty one', { ...json, authorization: 'Bearer ' }],
+    ['the token in another scheme', { ...json, authorization: `Digest ${token}` }],
+    ['the token as the user', { ...json, authorization: `Basic ${Buffer.from(`${token}:`).toString('base64')}` }],
+    ['an Origin', { ...bearer, origin: 'http://127.0.0.1' }],
+    ['the Origin null', { ...bearer, origin: 'null' }],
+    ['another Host', { ...bearer, host: 'attacker.example' }],
+    ['a Host without the port', { ...bearer, host: '127.0.0.1' }],
+    ['another path', bearer, { path: '/' }],
+    ['another path, and no token', json, { path: '/admin' }],
+    ['GET without a token', {}, { method: 'GET' }],
+  ])('with %s is refused, always in the same way', async (_what, headers, { path = '/mcp', method = 'POST' } = {}) => {
+    const answer = await post(serving.url.replace('/mcp', path), ping, headers, method)
+    const { date: _, ...told } = answer.headers as Record<string, string>
+    expect([answer.status, answer.body, told]).toEqual([
+      401,
+      refusal,
+      { 'content-type': 'application/json', 'content-length': String(refusal.length), 'cache-control': 'no-store', connection: 'close' },
+    ])
+  })
+
+  it.each<[what: string, body: string, headers: Record<string, string>, method: string, status: number]>([
+    ['with a bearer token', ping, bearer, 'POST', 200],
+    ['of another case', ping, { ...json, authorization: `bearer ${token}`, accept: 'text/html' }, 'POST', 200],
+    ['of localhost', ping, bearer, 'POST', 200],
+    ['that is a notification', '{"jsonrpc":"2.0","method":"notifications/initialized"}', bearer, 'POST', 202],
+    ['that is no JSON', '{', bearer, 'POST', 400],
+    ['that has no id', '{"jsonrpc":"2.0"}', bearer, 'POST', 400],
+    ['that is a batch', `[${ping}]`, bearer, 'POST', 200],
+    ['by GET', '', bearer, 'GET', 405],
+    ['by DELETE', '', bearer, 'DELETE', 405],
+    ['of another type', ping, { ...bearer, 'content-type': 'text/plain' }, 'POST', 415],
+    ['that is encoded', ping, { ...bearer, 'content-encoding': 'gzip' }, 'POST', 415],
+    ['that is too long', `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"${'x'.repeat(1_100_000)}"}}`, bearer, 'POST', 413],
+  ])('%s', async (what, body, headers, method, status) => {
+    const answer = await post(what === 'of localhost' ? serving.url.replace('127.0.0.1', 'localhost') : serving.url, body, headers, method)
+    expect(answer.status).toBe(status)
+    expect(answer.body === '' || typeof JSON.parse(answer.body) === 'object').toBe(true)
+    if (status === 200) expect(JSON.parse(answer.body)).toMatchObject(body.startsWith('[') ? [{ id: 1, result: {} }] : { id: 1, result: {} })
+  })
+
+  it('that says to be longer than it may is not read', async () => {
+    const socket = connect(serving.port, '127.0.0.1')
+    socket.write(`POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:${serving.port}\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n{`)
+    const all = await text(socket)
+    expect(all).toMatch(/^HTTP\/1\.1 401 /)
+    expect(all.endsWith(refusal)).toBe(true)
+  })
+})
+
+describe('serveHttp', () => {
+  it('refuses what it does not understand, names it, and repeats no token', async () => {
+    const message = async (options: object) => (await errorOf(serveHttp(tools, { token, ...options }))).message
+    expect(await message({ token: 'too-brief' })).toMatch(/options\.token/)
+    expect(await message({ token: 'too-brief' })).not.toContain('too-brief')
+    expect(await message({ token: `${token}\n` })).toMatch(/options\.token/)
+    expect(await message({ host: '0.0.0.0' })).toMatch(/options\.host.*hosts/)
+    expect(await message({ port: serving.port })).toMatch(/options\.port.*EADDRINUSE/)
+    expect(await message({ port: 70_000 })).toMatch(/options\.port.*ERR_SOCKET_BAD_PORT/)
+    expect(await message({ host: '203.0.113.1', hosts: ['a'] })).toMatch(/options\.host.*EADDRNOTAVAIL/)
+    expect(await message({ timeout: 5 })).toMatch(/options\.timeout/)
+    expect(await message({ timeout: '0ms' })).toMatch(/options\.timeout/)
+    expect(await message({ tokn: token })).toMatch(/tokn/)
+    expect(await message({ secrets: {} })).toMatch(/secrets/)
+    const served = async (given: unknown) => (await errorOf(serveHttp(given as never, { token }))).message
+    expect(await served([{ name: 'a', description: '', schema: {} }])).toMatch(/tools\[0\]\.execute/)
+    expect(await served({ a: { name: 'a', description: '', execute: () => 1 } })).toMatch(/tools\.a\.schema/)
+    expect(await served([tools.reads, tools.reads])).toMatch(/tools\[1\]\.name/)
+  })
+
+  it('answers under other names where it is told them, and ends what runs before it closes', async () => {
+    const other = await serveHttp([{ ...tools.echoes, execute: async () => new Promise((resolve) => void setTimeout(() => resolve('late'), 50)) }], {
+      token,
+      host: '0.0.0.0',
+      hosts: ['Tools.Internal'],
+    })
+    const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echoes"}}'
+    const url = `http://127.0.0.1:${other.port}/mcp`
+    expect((await post(url, ping, { ...bearer, host: 'tools.internal' })).status).toBe(200)
+    const running = post(url, call, bearer)
+    await new Promise((resolve) => void setTimeout(resolve, 20))
+    await other.close()
+    expect((await running).body).toContain('late')
+    const socket = connect(other.port, '127.0.0.1')
+    expect((await once(socket, 'error'))[0]).toMatchObject({ code: 'ECONNREFUSED' })
+  })
+})
