@@ -1,4 +1,8 @@
 /** What a tool tries that a model talked into giving its key away. The same in every framework: the control is the same tool, not wrapped, and has to leak. */
+import { scopedFetch } from '../../../src/agents/index.js'
+import { here } from '../../../src/seam.js'
+import { startNetwork } from './network.js'
+
 export interface Exits {
   /** The input as the framework handed it. */
   readonly input: Record<string, unknown>
@@ -33,6 +37,18 @@ class ServiceError extends Error {
     super(`401: ${value}`, { cause: new Error(`was ${value}`) })
     this.response = { headers: { authorization: `Bearer ${value}` } }
   }
+}
+
+export const network = await startNetwork()
+
+/** Wrapped with `scopedFetch`, as a tool without a key would; with `fetch` and a header of its own, which a redirect takes along, where it is not. */
+async function askService(value: string): Promise<unknown> {
+  const url = `${network.service}/v1/search`
+  const response =
+    here() === null
+      ? await fetch(url, { headers: { 'x-api-key': value } })
+      : await scopedFetch('KEY', { origins: [network.service], inject: { header: 'x-api-key' }, allowLoopbackHttp: true })(url)
+  return response.text()
 }
 
 const escaped = (value: string): string => [...value].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
@@ -83,6 +99,7 @@ export const attacks: readonly Attack[] = [
       }
     },
   },
+  { what: 'is led on to somebody else by a redirect', run: askService },
   { what: 'streams it in pieces', isStream: true, run: (value) => [value.slice(0, 9), value.slice(9)] },
 ]
 

@@ -1,8 +1,8 @@
 /** Framework by attack: a tool that is wrapped gives the key away to nobody; the same tool that is not does, or the case proves nothing. */
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
-import { attacks, uncontained, type Attack } from './attacks.js'
+import { attacks, network, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
 import { graft } from './graft.js'
@@ -16,6 +16,8 @@ import { Table } from './table.js'
 const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mcpV1, mcpV2, graft]
 
 const table = new Table(stages.map(({ framework }) => framework))
+
+afterAll(() => network.close())
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
@@ -33,14 +35,15 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (f
       agent,
       false,
     )
-    expect(findCanary(control) !== undefined, 'the control leaks').toBe(!isHarmless)
+    const strangers = network.sent.splice(0).join()
+    expect(findCanary(control + strangers) !== undefined, 'the control leaks').toBe(!isHarmless)
     const before = began
     const seen = await stage.run(
       tool(() => getSecret('KEY')),
       agent,
       true,
     )
-    expect(findCanary(seen)).toBeUndefined()
+    expect(findCanary(seen + network.sent.splice(0).join())).toBeUndefined()
     expect(began, 'it read the key, as often as the control').toBe(2 * before)
     table.set(framework, attack.what, isHarmless ? 'leads nowhere' : 'contained')
     await secrets.close()
