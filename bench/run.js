@@ -165,7 +165,7 @@ async function measureTools(installed) {
   return rows
 }
 
-async function writeTable(text, name = 'table') {
+async function writeTable(text, name) {
   if (isTrial) return
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
@@ -174,27 +174,37 @@ async function writeTable(text, name = 'table') {
   await writeFile(file, `${above}${marks[0]}\n\n${text}\n${marks[1]}${below}`)
 }
 
+/** By name, as they stand in README.md. */
+const tables = {
+  table: async (installed) =>
+    table({
+      machine: `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`,
+      rows: await measurePeers(installed),
+      imports: await measureImports(installed),
+      sizes: await staticSizes(installed),
+    }),
+  redaction: async (installed) => redactionTable(await measureRedaction(installed)),
+  vault: async (installed) => vaultTable(await measureVault(installed)),
+  async aws(installed) {
+    const figures = await measureAws(installed)
+    return `${awsTable(figures)}\n${costTable(figures)}`
+  },
+  azure: async (installed) => azureTable(await measureAzure(installed)),
+  tools: async (installed) => toolsTable(await measureTools(installed)),
+}
+
+const only = process.argv
+  .find((argument) => argument.startsWith('--only='))
+  ?.slice('--only='.length)
+  .split(',')
+for (const name of only ?? []) if (!Object.hasOwn(tables, name)) throw new Error(`--only: there is no table "${name}": ${Object.keys(tables).join(', ')}`)
 const installed = await install()
 try {
-  const text = table({
-    machine: `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`,
-    rows: await measurePeers(installed),
-    imports: await measureImports(installed),
-    sizes: await staticSizes(installed),
-  })
-  await writeTable(text)
-  const redaction = redactionTable(await measureRedaction(installed))
-  await writeTable(redaction, 'redaction')
-  const vault = vaultTable(await measureVault(installed))
-  await writeTable(vault, 'vault')
-  const ofAws = await measureAws(installed)
-  const aws = `${awsTable(ofAws)}\n${costTable(ofAws)}`
-  await writeTable(aws, 'aws')
-  const azure = azureTable(await measureAzure(installed))
-  await writeTable(azure, 'azure')
-  const tools = toolsTable(await measureTools(installed))
-  await writeTable(tools, 'tools')
-  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n${azure}\n${tools}\n`)
+  for (const name of only ?? Object.keys(tables)) {
+    const text = await tables[name](installed)
+    await writeTable(text, name)
+    process.stdout.write(`${text}\n`)
+  }
 } finally {
   await rm(installed, { recursive: true, force: true })
 }
