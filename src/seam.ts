@@ -73,6 +73,19 @@ export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly
   }
 }
 
+/**
+ * What cleans texts and data for a reader who knows the names that this view is granted: a last line before a model. It waits for what could be learnt first.
+ * @throws SecretError `invalid-config` where `secrets` is no view of this copy of the package.
+ */
+export function prepareCleaner(secrets: Secrets<never>): () => Promise<ToolCleaner> {
+  const view = requireView(secrets)
+  const cleaner = new ToolCleaner(view, view.scope)
+  return async () => {
+    await learnLocal(view).ready
+    return cleaner
+  }
+}
+
 /** Reads through the view of the tool that runs here. */
 export function readHere(name: unknown, options: unknown): Promise<unknown> {
   const place = here()
