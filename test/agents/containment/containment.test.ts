@@ -5,9 +5,10 @@ import { createSecrets } from '../../../src/index.js'
 import { attacks, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { langchain } from './langchain.js'
+import { mastra } from './mastra.js'
 import { wayOut, type Stage } from './stage.js'
 
-const stages: readonly Stage[] = [langchain]
+const stages: readonly Stage[] = [langchain, mastra]
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
