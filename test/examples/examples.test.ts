@@ -65,6 +65,12 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'reveal() gives the value',
     'LOG_LEVEL is info',
   ],
+  'code-mode.ts': [
+    'told the client: {"query":"weather","sent":{"authorization":"Bearer [secret SEARCH_KEY]"}}',
+    'posted: Bearer [secret SEARCH_KEY]',
+    'told the client: {"posted":true}',
+    /^told the model: .*Bearer \[secret SEARCH_KEY\]/,
+  ],
   'scope-per-agent.ts': [
     'researcher reads search/primary: 21 characters',
     'STRIPE_KEY for researcher: denied by scope [not-granted]',

@@ -1,4 +1,5 @@
 /** What Mastra hands a tool beside its input. */
+import { copyOf } from '../copy.js'
 import type { Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { Handed, type Special } from '../handed.js'
@@ -11,8 +12,11 @@ const isFunction = (value: unknown): value is Callable => typeof value === 'func
 
 export const give: Give = (values, call) => {
   const handed = new Handed(call, special)
-  return values.map((value) => handed.value(value))
+  return values.map((value, index) => (index === 0 && !isOfStep(value) ? copyOf(value) : handed.value(value)))
 }
+
+/** A step is given all in one object; a tool its input first, which is data. */
+const isOfStep = (value: unknown): boolean => typeof value === 'object' && value !== null && 'inputData' in value && isFunction((value as { suspend?: unknown }).suspend)
 
 /** Contexts that tools are in, and what they were before. */
 const inUse = new WeakMap<object, { calls: number; readonly members: PropertyDescriptorMap }>()
@@ -22,9 +26,9 @@ const inUse = new WeakMap<object, { calls: number; readonly members: PropertyDes
  * runs, and not the object.
  */
 export function withGiven(call: GuardedCall, isInPlace: boolean, values: readonly unknown[], run: (given: readonly unknown[]) => unknown): unknown {
-  const handed = new Handed(call, special)
   const [input, context, ...others] = values
-  if (!isInPlace || typeof context !== 'object' || context === null || !isOpen(context)) return run(values.map((value) => handed.value(value)))
+  if (!isInPlace || typeof context !== 'object' || context === null || !isOpen(context)) return run(give(values, call))
+  const handed = new Handed(call, special)
   const given: Members = {}
   for (const key of Reflect.ownKeys(context)) given[key] = handed.value(Reflect.get(context, key))
   const used = inUse.get(context) ?? { calls: 0, members: Object.getOwnPropertyDescriptors(context) }
@@ -38,7 +42,7 @@ export function withGiven(call: GuardedCall, isInPlace: boolean, values: readonl
     Object.defineProperties(context, used.members)
   }
   for (const key of Reflect.ownKeys(given)) Object.defineProperty(context, key, { value: given[key], enumerable: true, writable: true, configurable: true })
-  return restored(restore, () => run([handed.value(input), context, ...others.map((value) => handed.value(value))]))
+  return restored(restore, () => run([copyOf(input), context, ...others.map((value) => handed.value(value))]))
 }
 
 const isOpen = (context: object): boolean =>

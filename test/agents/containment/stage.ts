@@ -6,6 +6,8 @@ export interface Stage {
   readonly framework: string
   /** Ways out that this framework hands a tool: each is an attack of its own. */
   readonly ways: readonly string[]
+  /** Attacks by which this framework itself lets nothing out: without a control that leaks they prove nothing. */
+  readonly closed?: readonly string[]
   /** Has it tools that tell piece by piece? */
   readonly hasStreams: boolean
   /**
