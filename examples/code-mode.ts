@@ -40,9 +40,11 @@ const stream = chat({
   tools,
   middleware: [redactModelInput({ secrets })],
 })
+const told: string[] = []
 for await (const chunk of stream) {
-  if (chunk.type === EventType.CUSTOM && chunk.name === 'code_mode:external_result') console.log(`told the client: ${JSON.stringify((chunk.value as { result: unknown }).result)}`)
+  if (chunk.type === EventType.CUSTOM && chunk.name === 'code_mode:external_result') told.push(JSON.stringify((chunk.value as { result: unknown }).result))
 }
+for (const result of told) console.log(`told the client: ${result}`)
 await secrets.close()
 
 /** Calls one tool, and then prints what it was told of it. */

@@ -66,10 +66,10 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'LOG_LEVEL is info',
   ],
   'code-mode.ts': [
-    'told the client: {"query":"weather","sent":{"authorization":"Bearer [secret SEARCH_KEY]"}}',
     'posted: Bearer [secret SEARCH_KEY]',
-    'told the client: {"posted":true}',
     /^told the model: .*Bearer \[secret SEARCH_KEY\]/,
+    'told the client: {"query":"weather","sent":{"authorization":"Bearer [secret SEARCH_KEY]"}}',
+    'told the client: {"posted":true}',
   ],
   'scope-per-agent.ts': [
     'researcher reads search/primary: 21 characters',
