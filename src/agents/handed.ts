@@ -10,9 +10,13 @@ type Callable = (...values: unknown[]) => unknown
 /** What stands for an object that a framework has a way of its own with; undefined for every other. */
 export type Special = (object: object, handed: Handed) => object | undefined
 
+/** Is this one that the tool got elsewhere, and that the framework wants as it is, such as a workflow to run? */
+export type IsTheirs = (object: object) => boolean
+
 export class Handed {
   readonly call: GuardedCall
   readonly #special: Special
+  readonly #isTheirs: IsTheirs
   /** By what it is of: what the tool is given in its place. */
   readonly #given = new Map<object, object>()
   /** And the other way. */
@@ -24,9 +28,10 @@ export class Handed {
   /** Clean values that functions of the tool returned or threw, by what others got of them: what comes back to the tool is what it gave. */
   readonly #returned = new Map<unknown, unknown>()
 
-  constructor(call: GuardedCall, special: Special = () => undefined) {
+  constructor(call: GuardedCall, special: Special = () => undefined, isTheirs: IsTheirs = () => false) {
     this.call = call
     this.#special = special
+    this.#isTheirs = isTheirs
   }
 
   /** What the tool is given in place of this. */
@@ -38,7 +43,7 @@ export class Handed {
 
   /** What others are given of what the tool says: clean, and their own objects as they are. */
   clean(value: unknown): unknown {
-    return this.call.data(this.#withCallbacks(value, new Map()), (object) => this.#own.get(object))
+    return this.call.data(this.#withCallbacks(value, new Map()), (object) => this.#own.get(object) ?? (isSchema(object) || this.#isTheirs(object) ? object : undefined))
   }
 
   /** Says what stands for what. */
@@ -51,12 +56,12 @@ export class Handed {
   #object(value: object): unknown {
     const special = this.#special(value, this)
     if (special !== undefined) return this.keep(value, special)
-    if (typeof value === 'function') return this.#service(value)
+    if (typeof value === 'function') return this.service(value)
     if (Array.isArray(value)) return this.#array(value)
     if (value instanceof Map || value instanceof Set || value instanceof Date || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return copyOf(value)
     if (value instanceof Promise) return this.#promise(value)
     if (isOfRuntime(value)) return value
-    return isData(value) ? this.#copy(value) : this.#service(value)
+    return isData(value) ? this.#copy(value) : this.service(value)
   }
 
   #array(value: readonly unknown[]): unknown[] {
@@ -85,7 +90,8 @@ export class Handed {
     return this.#returned.has(value) ? this.#returned.get(value) : this.value(value)
   }
 
-  #service(service: object): object {
+  /** The same object, whose methods are called with what is clean, and give what is handed over. */
+  service(service: object): object {
     return this.keep(
       service,
       new Proxy(service, {
@@ -205,6 +211,9 @@ function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || prototype === Object.prototype || Array.isArray(value)
 }
+
+/** What it is made of its library alone knows. */
+const isSchema = (value: object): boolean => '~standard' in value && !isPlain(value)
 
 /** No instance, and without functions: what has some may keep its state in itself. */
 function isData(value: object): boolean {

@@ -4,12 +4,13 @@ import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
 import { attacks, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
+import { hatchet } from './hatchet.js'
 import { langchain } from './langchain.js'
 import { mastra } from './mastra.js'
 import { tanstackAi, tanstackCodeMode } from './tanstack-ai.js'
 import { wayOut, type Stage } from './stage.js'
 
-const stages: readonly Stage[] = [langchain, mastra, tanstackAi, tanstackCodeMode]
+const stages: readonly Stage[] = [langchain, mastra, tanstackAi, tanstackCodeMode, hatchet]
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
