@@ -8,9 +8,10 @@ import { hatchet } from './hatchet.js'
 import { langchain } from './langchain.js'
 import { mastra } from './mastra.js'
 import { tanstackAi, tanstackCodeMode } from './tanstack-ai.js'
+import { trigger } from './trigger.js'
 import { wayOut, type Stage } from './stage.js'
 
-const stages: readonly Stage[] = [langchain, mastra, tanstackAi, tanstackCodeMode, hatchet]
+const stages: readonly Stage[] = [langchain, mastra, tanstackAi, tanstackCodeMode, hatchet, trigger]
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
