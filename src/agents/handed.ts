@@ -122,11 +122,11 @@ export class Handed {
     this.#methods.set(target, methods)
     const known = methods.get(method)
     if (known !== undefined) return known
-    const isBound = (self: unknown): boolean => self === undefined || this.#own.get(self as object) === target
     const call = this.#called.bind(this)
     const own = this.#own
+    // Whatever it is called on that is none of these: a method that was taken off its object, or an object that is made of it.
     function clean(this: unknown, ...values: unknown[]): unknown {
-      return call(method, isBound(this) ? target : (own.get(this as object) ?? this), values)
+      return call(method, own.get(this as object) ?? target, values)
     }
     methods.set(method, clean)
     return clean

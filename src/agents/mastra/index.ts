@@ -47,7 +47,30 @@ function wrap(tool: Tool, grant: ToolGrant): object {
 
 function guarded(tool: Tool, execute: Run, grant: ToolGrant): Run {
   const guard = new ToolGuard(grant)
-  return (...values) => guard.run((call) => withGiven(call, marker in tool, values, (given) => Reflect.apply(execute, tool, given)))
+  return async (...values) => {
+    // What of Mastra's is called within the tool without a context finds the span by itself.
+    const within = await spanStorage()
+    return guard.run((call) => withGiven(call, marker in tool, values, (given) => within(spanOf(given), () => Reflect.apply(execute, tool, given))))
+  }
+}
+
+const spanOf = (given: readonly unknown[]): object | undefined => {
+  for (const value of given) {
+    const span = (value as { tracingContext?: { currentSpan?: object } } | null | undefined)?.tracingContext?.currentSpan
+    if (span !== undefined) return span
+  }
+  return undefined
+}
+
+async function spanStorage(): Promise<(span: object | undefined, run: () => unknown) => unknown> {
+  try {
+    const { executeWithContextSync } = await import('@mastra/core/observability/context-storage')
+    // Where the tool runs the span's own context is there already: only who asks for the span is to get one that is clean.
+    return (span, run) => (span === undefined ? run() : executeWithContextSync({ span: Object.create(span, { executeInContextSync: { value: undefined } }) as never, fn: run }))
+  } catch {
+    // Not to be found from here, or of a version that has none.
+    return (_span, run) => run()
+  }
 }
 
 /** What of a call is shown and kept: functions by target, and then by phase. */

@@ -5,6 +5,7 @@ import { MastraLogger } from '@mastra/core/logger'
 import { MockMemory } from '@mastra/core/memory'
 import { RequestContext } from '@mastra/core/request-context'
 import { InMemoryStore } from '@mastra/core/storage'
+import { resolveCurrentSpan } from '@mastra/core/observability'
 import { createTool } from '@mastra/core/tools'
 import { BaseExporter, Observability } from '@mastra/observability'
 import * as zod from 'zod'
@@ -61,6 +62,7 @@ export const waysOf = (context: Context): Ways => ({
     }).pipeTo(context.writer, { preventClose: true }),
   'the writer of the run': (value) => context.agent.outputWriter?.({ type: 'data-progress', data: { value } }),
   'an update of its span': (value) => context.tracingContext.currentSpan.update({ metadata: { value } }),
+  'the span that it finds by itself': (value) => resolveCurrentSpan()?.update({ metadata: { value } }),
   'a member of its span': (value) => {
     context.tracingContext.currentSpan.metadata = { value }
   },
