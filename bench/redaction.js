@@ -123,7 +123,7 @@ async function makeText(values, installed) {
 }
 
 if (process.argv[1]?.endsWith('redaction.js')) {
-  const [name, count, kind, installed] = process.argv.slice(2)
+  const [name, count, kind, installed, given] = process.argv.slice(2)
   const random = createRandom(7)
   const text = createText(kind, random)
   const run = await matchers[name].make(createValues(Number(count), random), installed)
@@ -134,7 +134,7 @@ if (process.argv[1]?.endsWith('redaction.js')) {
   }
   const figures = []
   const began = performance.now()
-  while (figures.length < fewestRounds || performance.now() - began < milliseconds) {
+  while (figures.length < fewestRounds || performance.now() - began < Number(given ?? milliseconds)) {
     const since = performance.now()
     const length = await run(chunks)
     figures.push(text.length / 1_000 / (performance.now() - since))

@@ -141,3 +141,11 @@ export function azureTable(rows) {
     '',
   ].join('\n')
 }
+
+export function toolsTable(rows) {
+  const cells = ({ label, plain, wrapped, target, plainFigure, wrappedFigure }) => {
+    const over = wrappedFigure - plainFigure
+    return [label, `${plain}: ${plainFigure.toFixed(1)}`, `${wrapped}: ${wrappedFigure.toFixed(1)}`, `${over.toFixed(1)}${verdict(over, target, ' µs')}`]
+  }
+  return ['| J: tools, µs | | | more |', '|---|---|---|---|', ...rows.map((row) => `| ${cells(row).join(' | ')} |`), ''].join('\n')
+}

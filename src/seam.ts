@@ -2,9 +2,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { bring, type AmbientScope, type AmbientStorage } from './access/ambient.js'
 import { checkGrant } from './access/grant.js'
+import { checkName } from './access/name.js'
 import { narrow } from './access/scope.js'
-import { createError } from './errors/secret-error.js'
+import { createError, invalidConfig } from './errors/secret-error.js'
 import { pin } from './redaction/redacted.js'
+import { Carrier } from './read/carrier.js'
 import * as engine from './read/engine.js'
 import { learnLocal } from './read/local.js'
 import { useEngine } from './read/root.js'
@@ -13,8 +15,10 @@ import { ToolCleaner } from './read/tool-cleaner.js'
 import type { Secrets } from './read/types.js'
 import { shown } from './read/shown.js'
 import { requireView } from './read/require-view.js'
-import { openView } from './read/view.js'
+import { openView, viewOfTool } from './read/view.js'
 
+export type { SecretPolicy } from './read/secrets-options.js'
+export type { Carrier } from './read/carrier.js'
 export type { ToolCleaner } from './read/tool-cleaner.js'
 export type { Secrets } from './read/types.js'
 export type GetSecret = Secrets['getSecret']
@@ -89,8 +93,36 @@ export function prepareCleaner(secrets: Secrets<never>): () => Promise<ToolClean
 /** Reads through the view of the tool that runs here. */
 export function readHere(name: unknown, options: unknown): Promise<unknown> {
   const place = here()
-  if (place !== null) return place.getSecret(name, options)
+  return place === null ? pin(Promise.reject(refusedOutside(name)), shown(name)) : place.getSecret(name, options)
+}
+
+function refusedOutside(name: unknown): Error {
   const fix =
     'No tool runs here, or its scope was lost on the way, as in the callback of a pool or a queue: bind that callback with bindScope() where it is made, or read through a view'
-  return pin(Promise.reject(createError({ code: 'denied', reason: 'outside-tools', fix }, { secret: shown(name), deniedBy: 'scope' })), shown(name))
+  return createError({ code: 'denied', reason: 'outside-tools', fix }, { secret: shown(name), deniedBy: 'scope' })
+}
+
+/** @throws SecretError `invalid-config` for what is no name of a secret. */
+export function checkSecretName(name: unknown): string {
+  return checkName(name)
+}
+
+/**
+ * The view that was handed over, as it is for the code that runs here: inside a tool narrower, and ended with it.
+ * @throws SecretError `invalid-config` for what is no view of this copy of the package.
+ */
+export function carrierOf(secrets: Secrets<never>, name: string): Carrier {
+  return new Carrier(requireView(secrets).here(), name)
+}
+
+/**
+ * The view of the tool that runs here.
+ * @throws SecretError `denied` outside of tools; `invalid-config` in a tool of another copy of the package, whose config this one cannot see.
+ */
+export function carrierHere(name: string): Carrier {
+  const place = here()
+  if (place === null) throw refusedOutside(name)
+  const view = viewOfTool(place)
+  if (view !== undefined) return new Carrier(view, name)
+  throw invalidConfig('secrets', 'is missing, and the tool that runs here is of another copy of keyward', '`secrets`, or one copy of the package: `npm ls keyward`')
 }

@@ -7,7 +7,7 @@ import { loadOnce } from '../../src/load-once.js'
 import { waitFor } from '../../src/wait-for.js'
 import type { VaultCredential } from './session.js'
 import type { CheckedOptions } from './options.js'
-import { CallPolicy, WirePolicy } from './pipeline.js'
+import { CallPolicy, userAgentOptions, WirePolicy } from './pipeline.js'
 
 type Sdk = typeof import('@azure/keyvault-secrets')
 export type RequestOptions = { readonly abortSignal: AbortSignal }
@@ -54,6 +54,7 @@ export class VaultClient {
       // The credential itself asks whose token is wanted, in errors of our own.
       disableChallengeResourceVerification: true,
       ...(isEmulator ? { allowInsecureConnection: true } : {}),
+      userAgentOptions,
       retryOptions: { maxRetries: 0 },
       redirectOptions: { maxRetries: 0 },
       additionalPolicies: [

@@ -51,13 +51,23 @@ const statuses: ReadonlyMap<number, { readonly code: SecretErrorCode; readonly f
 
 const denial = (isOfWrite: boolean): string =>
   `The identity may not do this: give it the role "Key Vault Secrets ${isOfWrite ? 'Officer" on the vault' : 'User" on the secret, or on the vault to list'} (\`az role assignment create\`), which counts after some minutes; where the vault has access policies in place of roles, a policy`
-/** The service says it of itself, or hands over what is. */
+/** The service says it of itself (https://github.com/Azure/azure-sdk-for-js/issues/24756), or hands over what is. */
 export const disabled = { code: 'not-found', reason: 'disabled', fix: 'This version is disabled: enable it, or write a new one' } as const
 
+const byPolicy =
+  'An access policy of the vault does not let this identity do this, or only on behalf of a user: give it Get, and List beside it (`az keyvault set-policy`), or let the vault go by roles'
+/**
+ * Inner codes, which are no part of the service's contract, so that texts alone hang on them. The first two: https://learn.microsoft.com/azure/key-vault/general/common-error-codes. The
+ * others as they were seen: https://github.com/SparebankenVest/azure-key-vault-to-kubernetes/issues/232, https://github.com/microsoft/multimodal-ai/issues/171. `ForbiddenByRbac`, which has no
+ * text of its own: https://learn.microsoft.com/answers/questions/2139767.
+ */
 const denials: Readonly<Record<string, string>> = {
+  AccessDenied: byPolicy,
   ForbiddenByFirewall: 'The firewall of the vault lets nobody in from here: allow this network, or use its private endpoint',
+  ForbiddenByPolicy: byPolicy,
   ForbiddenByConnection: 'The vault takes no connections from public networks: use its private endpoint',
 }
+/** https://github.com/Azure/azure-sdk-for-net/blob/main/sdk/keyvault/Azure.Security.KeyVault.Secrets/samples/Sample4_ErrorResponse.md */
 const conflicts: Readonly<Record<string, string>> = {
   ObjectIsDeletedButRecoverable:
     'A secret of this name was deleted and keeps the name until it is purged: bring it back with `versions(…).recover` of keyward/providers/azure, or purge it',

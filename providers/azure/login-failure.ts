@@ -19,6 +19,22 @@ const logins: ReadonlySet<string> = new Set([
 ])
 const ofNetwork: ReadonlySet<unknown> = new Set(['network_error', 'endpoints_resolution_error', 'openid_config_error', 'no_network_connectivity', 'temporarily_unavailable'])
 
+/** What was answered to the request for a token. */
+export interface LoginAnswer {
+  /** Undefined where nothing was. */
+  readonly status: number | undefined
+  /** Milliseconds. */
+  readonly retryAfter: number | undefined
+}
+
+/** Beside the errors, which are those of the SDK, and may be frozen. */
+const answers = new WeakMap<object, LoginAnswer>()
+
+/** Says what was answered before the SDK threw this. */
+export function answeredBefore(error: unknown, answer: LoginAnswer): void {
+  if (typeof error === 'object' && error !== null) answers.set(error, answer)
+}
+
 /**
  * Why a login by this method failed.
  * @returns undefined for what is no error of a login.
@@ -35,11 +51,30 @@ const refusals: ReadonlySet<unknown> = new Set([
 
 function ofLogin(error: Error, ownStatus: unknown, method: string): Failure {
   const { cause } = error as { cause?: { status?: unknown; statusCode?: unknown } | null }
-  const status = [ownStatus, cause?.status, cause?.statusCode].find((one) => typeof one === 'number')
+  const answer = answers.get(error)
+  const status = [ownStatus, cause?.status, cause?.statusCode, answer?.status].find((one) => typeof one === 'number')
+  const { retryAfter } = answer ?? {}
   const told = { reason: error.name, ...(status === undefined ? {} : { status }) }
-  if (status === 429) return { code: 'throttled', fix: 'Microsoft Entra takes no more logins for now', ...told }
-  if (status !== undefined && status >= 500) return { code: 'unavailable', fix: 'Microsoft Entra failed: see https://azure.status.microsoft', ...told }
-  if (ofNetwork.has(wordOf(error)) || ofNetwork.has(wordOf(cause)))
+  const wait = retryAfter === undefined ? {} : { retryAfter: `${Math.ceil(retryAfter)}ms` as const }
+  const isOfMachine = method === 'managed-identity'
+  if (status === 429)
+    return {
+      code: 'throttled',
+      fix: isOfMachine ? 'The endpoint of managed identities takes no more logins for now' : 'Microsoft Entra takes no more logins for now',
+      ...told,
+      ...wait,
+    }
+  if (status !== undefined && status >= 500) return { code: 'unavailable', fix: 'Microsoft Entra failed: see https://azure.status.microsoft', ...told, ...wait }
+  // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
+  if (isOfMachine && (status === 404 || status === 410))
+    return {
+      code: 'unavailable',
+      fix: 'The endpoint of managed identities is being updated, which takes a minute; where it stays so, this is no machine of Azure',
+      ...told,
+      ...wait,
+    }
+  const isUnreached = answer !== undefined && answer.status === undefined
+  if (isUnreached || ofNetwork.has(wordOf(error)) || ofNetwork.has(wordOf(cause)))
     return {
       code: 'unavailable',
       fix:

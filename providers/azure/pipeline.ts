@@ -2,13 +2,18 @@
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { retryAfterOf } from '../../src/errors/connection.js'
 import { collectText, parseObject } from '../../src/exchange.js'
+import { version } from '../../src/version.js'
 import { VaultAnswerError } from './failure.js'
+import type { LoginAnswer } from './login-failure.js'
 import { isVersion } from './name.js'
 
 type PipelinePolicy = NonNullable<SecretClientOptions['additionalPolicies']>[number]['policy']
 type PipelineRequest = Parameters<PipelinePolicy['sendRequest']>[0]
 type SendRequest = Parameters<PipelinePolicy['sendRequest']>[1]
 type PipelineResponse = Awaited<ReturnType<SendRequest>>
+
+/** Goes before the SDK's own name, so that the logs of the vault and of Entra tell what is of keyward: https://azure.github.io/azure-sdk/general_azurecore.html#telemetry-policy. */
+export const userAgentOptions = { userAgentPrefix: `keyward/${version}` } as const
 
 /** Around all of it: whose turn it is, and what an answer means. */
 export class CallPolicy implements PipelinePolicy {
@@ -84,12 +89,21 @@ export class WirePolicy implements PipelinePolicy {
 /** Bytes of an answer that are read at most: a page has 25 secrets, whose tags may be long. */
 const largestAnswer = 4_194_304
 
-/** How much comes in, alone. */
-export class BoundedPolicy implements PipelinePolicy {
-  readonly name = 'keyward-bounded'
+/** Within what the SDK asks for a token: how much comes in, and what was answered, of which its errors leave out how long to wait, and older ones the status too. */
+export class LoginPolicy implements PipelinePolicy {
+  readonly name = 'keyward-login'
+  /** Of what was answered last, another object each time. */
+  last: LoginAnswer | undefined
 
-  sendRequest(request: PipelineRequest, next: SendRequest): Promise<PipelineResponse> {
-    return readBounded(request, next)
+  async sendRequest(request: PipelineRequest, next: SendRequest): Promise<PipelineResponse> {
+    try {
+      const response = await readBounded(request, next)
+      this.last = { status: response.status, retryAfter: retryAfterOf(response.headers.get('retry-after')) }
+      return response
+    } catch (error) {
+      this.last = { status: undefined, retryAfter: undefined }
+      throw error
+    }
   }
 }
 

@@ -74,13 +74,11 @@ export async function orDeleted(client: VaultClient, name: string, error: unknow
   })
 }
 
-/** All of them, in no certain order. */
-export function versionsOf(client: VaultClient, name: string, context: CallContext): Promise<readonly SecretProperties[]> {
-  return client
+/** Shows each of them, in no certain order, until it is told that this is enough: a secret that is rotated each hour has thousands. */
+export async function eachVersion(client: VaultClient, name: string, context: CallContext, isEnough: (one: SecretProperties) => boolean): Promise<void> {
+  await client
     .run(context, async (vault, options) => {
-      const found: SecretProperties[] = []
-      for await (const one of vault.listPropertiesOfSecretVersions(name, options)) found.push(one)
-      return found
+      for await (const one of vault.listPropertiesOfSecretVersions(name, options)) if (isEnough(one)) return
     })
     .catch((error: unknown) => orDeleted(client, name, error, context))
 }
@@ -89,21 +87,29 @@ export function versionsOf(client: VaultClient, name: string, context: CallConte
 export async function describeSecret(client: VaultClient, clock: Clock, request: SecretRequest, context: CallContext): Promise<Description> {
   const name = checkId(request.id)
   demandVersion(request.version)
-  const versions = await versionsOf(client, name, context)
-  const newest = Math.max(...versions.map(({ createdOn }) => createdOn?.getTime() ?? 0))
-  const candidates = versions.filter(({ version, createdOn }) =>
-    request.version === undefined ? (createdOn?.getTime() ?? 0) === newest : version?.toLowerCase() === request.version.toLowerCase(),
-  )
-  const [only, another] = candidates
-  if (only === undefined) throw new SecretNotFoundError({ code: 'not-found', fix: 'The secret has no such version' })
+  const wanted = request.version?.toLowerCase()
+  const kept: { one?: SecretProperties; isShared: boolean } = { isShared: false }
+  await eachVersion(client, name, context, (one) => {
+    if (wanted !== undefined) {
+      if (one.version?.toLowerCase() === wanted) kept.one = one
+      return kept.one !== undefined
+    }
+    const later = kept.one === undefined ? 1 : timeOf(one) - timeOf(kept.one)
+    if (later > 0) Object.assign(kept, { one, isShared: false })
+    else if (later === 0) kept.isShared = true
+    return false
+  })
+  if (kept.one === undefined) throw new SecretNotFoundError({ code: 'not-found', fix: 'The secret has no such version' })
   // Their times have whole seconds: of two of one second only a read tells which is served.
-  if (another !== undefined) {
+  if (kept.isShared) {
     const { value: _, ...description } = await readSecret(client, clock, request, context)
     return description
   }
-  demandValid(only, clock)
-  return describe(only)
+  demandValid(kept.one, clock)
+  return describe(kept.one)
 }
+
+const timeOf = ({ createdOn }: SecretProperties): number => createdOn?.getTime() ?? 0
 
 /** All whose names begin so, page by page. */
 export async function* listSecrets(client: VaultClient, prefix: string, context: CallContext): AsyncGenerator<Description & { id: string }> {

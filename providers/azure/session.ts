@@ -32,6 +32,8 @@ export class VaultCredential implements AzureTokenCredential {
   readonly #closing = new AbortController()
   #held: (Token & { readonly scope: string }) | undefined
   #login: Promise<Token> | undefined
+  /** Epoch milliseconds until which nobody asks again who can do without. */
+  #restsUntil = 0
 
   constructor(checked: CheckedCredential, { vaultUrl, isEmulator }: { vaultUrl: URL; isEmulator: boolean }, setup: ProviderSetup) {
     this.#checked = checked
@@ -52,7 +54,7 @@ export class VaultCredential implements AzureTokenCredential {
     const scope = this.#demandOwn([scopes].flat())
     const held = claims === undefined && this.#held?.scope === scope ? this.#held : undefined
     const left = (held?.expiresOnTimestamp ?? 0) - Date.now()
-    if (held !== undefined && left > renewal) return asOver(held)
+    if (held !== undefined && (left > renewal || (left > lastUse && Date.now() < this.#restsUntil))) return asOver(held)
     const login = this.#begin(scope, claims)
     if (held === undefined || left <= lastUse) return asOver(await login)
     login.catch(() => undefined)
@@ -107,7 +109,9 @@ export class VaultCredential implements AzureTokenCredential {
     const failed = loginFailure(error, this.#checked.method)
     if (failed === undefined) return error
     if (failed.code !== 'unauthenticated') forget(this.#checked)
-    return new SecretError(failed)
+    const told = new SecretError(failed)
+    this.#restsUntil = Date.now() + (told.retryAfter ?? 0)
+    return told
   }
 
   /**

@@ -10,7 +10,7 @@ import { VaultCredential } from './session.js'
 import { failure } from './failure.js'
 import { checkId } from './name.js'
 import { checkOptions, checkTags, type AzureOptions } from './options.js'
-import { demandVersion, versionsOf } from './read.js'
+import { demandVersion, eachVersion } from './read.js'
 
 export interface VersionsOptions extends Pick<AzureOptions, 'vaultUrl' | 'credential' | 'serviceVersion' | 'allowInsecureEmulator'> {
   /** Of one call, login included. Default `'10s'`. */
@@ -75,9 +75,10 @@ class VaultVersions implements Versions {
 
   async list(id: string, call: VersionsCall = {}): Promise<readonly VersionDescription[]> {
     return this.#bounded(id, call, 'listed', async (context) => {
-      const found = await versionsOf(this.#client, id, context)
-      const time = ({ createdOn }: { createdOn?: Date }): number => createdOn?.getTime() ?? 0
-      return found.toSorted((left, right) => time(right) - time(left)).map(descriptionOf)
+      const found: VersionDescription[] = []
+      await eachVersion(this.#client, id, context, (one) => (found.push(descriptionOf(one)), false))
+      const time = ({ createdAt }: VersionDescription): number => createdAt?.getTime() ?? 0
+      return found.toSorted((left, right) => time(right) - time(left))
     })
   }
 

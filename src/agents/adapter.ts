@@ -19,11 +19,11 @@ export interface Adapter {
 export interface WithSecrets {
   /** @param options `allow`: what the tool may read. */
   <Tool extends object, Name extends string>(tool: Tool, options: { secrets: Secrets<Name>; allow: readonly NamePattern<NoInfer<Name>>[] }): Tool
-  /** @param options `allow`: by tool, what it may read. One that is not listed is wrapped and granted nothing. */
-  <const Tools extends object, Name extends string>(
-    tools: Tools,
-    options: { secrets: Secrets<Name>; allow: Readonly<Record<string, readonly NamePattern<NoInfer<Name>>[]>> },
-  ): Tools
+  /**
+   * @param options `allow`: by tool, what it may read. One that is not listed is wrapped and granted nothing.
+   */
+  // A list that is written out is a tuple, and one that frameworks take: with `const` it would be read-only.
+  <Tools extends object | [], Name extends string>(tools: Tools, options: { secrets: Secrets<Name>; allow: Readonly<Record<string, readonly NamePattern<NoInfer<Name>>[]>> }): Tools
 }
 
 export function createWithSecrets(adapter: Adapter): WithSecrets {

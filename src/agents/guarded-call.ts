@@ -69,6 +69,8 @@ export class GuardedCall {
 
   /** What is handed to the framework: clean as it is, and as what the framework makes of it. */
   outcome(value: unknown): unknown {
+    const plain = this.#manner.serialize === undefined ? this.#call.cleaner.plain(value) : undefined
+    if (plain !== undefined) return plain
     const cleaned = this.data(value)
     if (typeof cleaned !== 'object' || cleaned === null) return cleaned
     const text = this.#serialized(cleaned)

@@ -2,6 +2,9 @@
 import { checkFunction } from '../errors/check.js'
 import { here, readHere, runAt, type GetSecret, type Place } from '../seam.js'
 
+export { placeholder } from '../egress/names.js'
+export type { RequestToSign, SignRequest } from '../egress/policy.js'
+export { scopedFetch, type ScopedFetchOptions } from '../egress/scoped-fetch.js'
 export { guard, type GuardOptions } from './guard.js'
 
 /** Reads in the ambient scope: that of the wrapped tool in whose call it runs. Outside one it is `denied`, and says how to bind. */

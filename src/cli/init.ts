@@ -37,7 +37,7 @@ export function addInit(program: Command): Command {
         const { loadsTypeScript, startProject } = await import('../project/start.js')
         const isJson = options.jsonConfig === true || !loadsTypeScript()
         const directory = resolve(call.directory ?? '.')
-        const { files, names, isInstalled } = await startProject({ directory, provider, isJson, mayReplace: (path) => mayReplace(call, path) })
+        const { files, names, isInstalled, needs } = await startProject({ directory, provider, isJson, mayReplace: (path) => mayReplace(call, path) })
         const lines = [
           ...files.map(({ path, action }) => `${action.padEnd(8)}  ${path}`),
           names.length === 0 ? 'No names were found in the code: add yours to `secrets`.' : `Names in the code: ${names.join(', ')}`,
@@ -47,8 +47,7 @@ export function addInit(program: Command): Command {
         if (isForced && files.some(({ path, action }) => path.endsWith('.json') && action !== 'kept')) output.warn('this runtime loads no TypeScript, so the config is JSON.')
         if (isForced && files.some(({ path }) => /\.m?ts$/.test(path)))
           output.warn('this runtime loads no TypeScript, and the config that is here needs it: use Node 22.18 or later, or replace it by one in JSON.')
-        if (!['dotenv', 'env'].includes(provider))
-          output.note('this backend needs a client of its own beside keyward: docs/providers.md names it, and so does the first read without it.')
+        if (needs !== undefined) output.note(needs)
         if (!isInstalled) output.warn('the config imports keyward, which is not installed here: `npm install keyward`.')
         return exitCodes.ok
       }),

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { lstat, open, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { whatItNeeds } from '../../providers/needs.js'
 import { configNames } from '../config/find.js'
 import { printable } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
@@ -24,6 +25,8 @@ export interface Started {
   readonly files: readonly { readonly path: string; readonly action: 'written' | 'replaced' | 'extended' | 'kept' }[]
   /** Can a config there import keyward? */
   readonly isInstalled: boolean
+  /** What is to be done for this backend before it is read, if anything. */
+  readonly needs: string | undefined
 }
 
 /** Backends that a config can be begun with. `memory` forgets all when the process ends. */
@@ -52,7 +55,7 @@ export async function startProject({ directory, provider, isJson, mayReplace }: 
   const after = withIgnored(before)
   if (after !== undefined) await save(directory, '.gitignore', after, before !== undefined)
   files.push({ path: '.gitignore', action: after === undefined ? 'kept' : before === undefined ? 'written' : 'extended' })
-  return { names, files, isInstalled: config.endsWith('.json') || canImport(directory) }
+  return { names, files, isInstalled: config.endsWith('.json') || canImport(directory), needs: whatItNeeds(provider) }
 }
 
 async function existingConfig(directory: string): Promise<string | undefined> {

@@ -39,7 +39,8 @@ declare module 'keyward' {
 
 const hints: Readonly<Record<string, string>> = {
   vault: "VAULT_ADDR and VAULT_TOKEN say where and who; else options: { name: 'vault', address, auth: { method: 'approle', … }, agents }",
-  azure: "AZURE_KEYVAULT_URL says where; options: { name: 'azure', vaultUrl, credential: { method: 'managed-identity' }, agents }",
+  azure:
+    "AZURE_KEYVAULT_URL says where; options: { name: 'azure', vaultUrl, credential: { method: 'managed-identity' }, agents }; on a laptop, after `az login`: credential: { method: 'azure-cli' }",
   aws: "AWS_REGION and the credentials of this machine say where and who; else options: { name: 'aws', region, profile, agents: { roleArn } }",
 }
 

@@ -26,6 +26,8 @@ export interface RootSettings {
   readonly maxEntries: number
   readonly policy: CachePolicy | false
   readonly policies: ReadonlyMap<string, CachePolicy | false>
+  /** What was given as `secrets`, copied: whoever carries a secret out holds it against the rest of its policy. */
+  readonly secrets: unknown
   readonly sinks: readonly AuditSink[]
   readonly authorize?: Authorize | undefined
   /** Throws where a grant names what it cannot mean, in secrets whose config says which there are. */

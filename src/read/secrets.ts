@@ -7,7 +7,7 @@ import { checkName, prefixOf } from '../access/name.js'
 import { References } from '../access/reference.js'
 import { narrow, ScopeState } from '../access/scope.js'
 import { systemClock, within, type Clock } from '../clock.js'
-import { checkCount, checkDuration, checkFunction, checkList, checkObject, checkString, checkTable, printable, suggest } from '../errors/check.js'
+import { checkCount, checkDuration, checkFunction, checkList, checkObject, checkString, checkTable, copyPlain, printable, suggest } from '../errors/check.js'
 import { createError, invalidConfig } from '../errors/secret-error.js'
 import type { ProviderSetup } from '../provider.js'
 import type { SecretName } from '../register.js'
@@ -56,6 +56,7 @@ export function createRoot<Name extends string>(given: SecretsOptions<Name>, { a
     policy,
     maxEntries,
     policies: policies.caches,
+    secrets: copyPlain(options['secrets']),
     timeout: options['timeout'] === undefined ? 10_000 : checkTimeout(options['timeout'], path('timeout')),
     attempts: checkRetry(options['retry'], path('retry')),
     sinks: checkSinks(options['audit'], path('audit')),

@@ -3,6 +3,7 @@ import type { ScopeState } from '../access/scope.js'
 import type { AuditEvent } from '../audit/events.js'
 import { activeTrace } from '../audit/trace.js'
 import type { Reader } from '../redaction/redactor.js'
+import { plainForm } from '../redaction/plain.js'
 import { RedactedStream } from '../redaction/stream.js'
 import { redactValue, type Later } from '../redaction/value.js'
 import type { Core } from './core.js'
@@ -36,6 +37,16 @@ export class ToolCleaner {
     const { redactor } = this.#core
     redactor.requireOpen()
     return redactValue(redactor, this.#told, value, { isForTools: true, later })
+  }
+
+  /**
+   * A copy of data that JSON tells whole and that is clean: found with one look. Undefined where it is not, or that cannot be told so.
+   * @throws SecretError `closed`.
+   */
+  plain(value: unknown): object | undefined {
+    if (typeof value !== 'object' || value === null) return undefined
+    const form = plainForm(value)
+    return form !== undefined && this.#core.redactor.isClean(form.text) ? form.copy : undefined
   }
 
   /** Cleans what comes in pieces. */

@@ -26,6 +26,9 @@ const toolViews = new WeakMap<AmbientScope, View>()
 
 export const rememberTool = (tool: AmbientScope, view: View): void => void toolViews.set(tool, view)
 
+/** Undefined for a tool of another copy of the package. */
+export const viewOfTool = (tool: AmbientScope): View | undefined => toolViews.get(tool)
+
 export class View {
   readonly root: Root
   readonly scope: ScopeState

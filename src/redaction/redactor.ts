@@ -91,6 +91,13 @@ export class Redactor {
     return result + text.slice(at)
   }
 
+  /** Is nothing known in this text, nor too short to be looked for in one? */
+  isClean(text: string): boolean {
+    this.#update()
+    if (this.#all.short.size > 0 || this.#recent.short.size > 0) return false
+    return text.length < shortest || this.find(encoder.encode(text)).length === 0
+  }
+
   /** The same for bytes; the very ones where nothing is known of them. */
   redactBytes(bytes: Uint8Array, reader: Reader): Uint8Array {
     const replacements = bytes.length < shortest ? [] : merge(this.find(bytes))

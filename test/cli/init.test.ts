@@ -3,6 +3,7 @@ import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startingKinds } from '../../src/project/start.js'
+import { readManifest } from '../package/manifest.js'
 import { root } from '../package/root.js'
 import { createCommand, type Command } from './command.js'
 
@@ -155,6 +156,28 @@ describe('keyward init', () => {
     const { output } = await project.run(['init', '--yes', '--backend', backend])
     expect(output).not.toContain('.env.example')
     await expect(project.read('.env.example')).rejects.toThrow('ENOENT')
+  })
+
+  it.each([
+    ['vault', ['node-vault']],
+    ['aws', ['@aws-sdk/client-secrets-manager']],
+    ['azure', ['@azure/keyvault-secrets', '@azure/identity']],
+    ['dotenv', []],
+    ['env', []],
+  ])('says what has to be installed for %s, by the names of the peers', async (backend, clients) => {
+    const project = await command.project({})
+    const { errors } = await project.run(['init', '--yes', '--backend', backend])
+    const { peerDependenciesMeta } = await readManifest()
+    const [, line] = /`npm install ((?:(?:@[\w-]+\/)?[\w-]+ ?)+)`\./.exec(errors.replace('`npm install keyward`', '')) ?? []
+    expect(line?.split(' ') ?? []).toEqual(clients)
+    for (const client of clients) expect(Object.keys(peerDependenciesMeta)).toContain(client)
+  })
+
+  it('says for Azure how to log in on a laptop, in its words and in the config', async () => {
+    const project = await command.project({})
+    const { errors } = await project.run(['init', '--yes', '--backend', 'azure'])
+    expect(errors).toContain("On a laptop log in with `az login`, and set `credential: { method: 'azure-cli' }`")
+    expect(await project.read('keyward.config.ts')).toContain("on a laptop, after `az login`: credential: { method: 'azure-cli' }")
   })
 
   it('offers every provider that this version has but the one that forgets', async () => {

@@ -75,6 +75,8 @@ describe('a config that does not hold', () => {
     ['a path with a query', policy({ paths: [`/v1?key=${canary}`] }), 'not the path of a URL'],
     ['a path that climbs', policy({ paths: ['/v1/%2E./x'] }), 'not the path of a URL'],
     ['a path with * inside', policy({ paths: ['/v*/x'] }), 'not the path of a URL'],
+    ['a path with * behind half a segment', policy({ paths: ['/v1/charges*'] }), 'not the path of a URL'],
+    ['a path with an empty segment', policy({ paths: ['/v1//charges'] }), 'not the path of a URL'],
     ['an injection as text', policy({ inject: canary }), 'inject is not a plain object'],
     ['an injection nowhere', policy({ inject: {} }), 'inject does not say where'],
     ['an injection at two places', policy({ inject: { header: 'a', query: canary } }), 'more than one place (header, query)'],

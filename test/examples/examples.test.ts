@@ -57,6 +57,20 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     /^ {2}basic: 'dXNlcj\[secret OPENAI_API_KEY\]={0,2}'$/,
     '}',
   ],
+  'langchain-agent.ts': [
+    'audit: assistant/weather WEATHER_KEY ok',
+    'audit: assistant/weather WEATHER_KEY ok',
+    'audit: assistant/refund STRIPE_KEY denied',
+    'the model was told: 18 degrees in Oslo (asked with [secret WEATHER_KEY])',
+    'the model was told: Error: 401: "[secret WEATHER_KEY]" may not ask for Atlantis',
+    /^the model was told: AccessDeniedError: keyward: secret "STRIPE_KEY" is not granted to agent "assistant", tool "refund" \[not-granted\]/,
+  ],
+  'ai-sdk-agent.ts': [
+    'the model was told: {"path":"/v1/customers/1","authorization":"Bearer [secret CRM_KEY]"}',
+    'refused: keyward: a fetch with secret "CRM_KEY" of agent "assistant", tool "crm" was refused [path]: the path is none of those that are allowed (/v1/*)',
+    'refused: keyward: a fetch with secret "CRM_KEY" of agent "assistant", tool "crm" was refused [origin]: https://evil',
+    'Done.',
+  ],
   'clean-child-process.ts': ['deploying with [secret DEPLOY_TOKEN], done'],
   'read-a-secret.ts': [
     'OPENAI_API_KEY was read: 21 characters',
@@ -87,7 +101,11 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'development: researcher reads OPENAI_API_KEY from dotenv, reference OPENAI_API_KEY (26 characters), held to it by the process',
     'development: billing reads STRIPE_KEY from dotenv, reference STRIPE_KEY (37 characters), held to it by the process',
   ],
-  'one-agent-four-backends/agent.ts': ['the researcher has a key of 21 characters for the model, and one of 21 to search with', 'and is refused the one for payments: denied'],
+  'one-agent-four-backends/agent.ts': [
+    'the researcher asks the model with a key that signs 1315a92bd17d, and searches with one that signs 9cb6773920d9',
+    'and is refused the one for payments: denied',
+    'all of it from dotenv',
+  ],
   'rotate-without-restart.ts': ['calling the service with version 1', 'three results', 'calling the service with version 1', 'calling the service with version 2', 'three results'],
   'rotate-by-hand.ts': [
     'memory: has all that the config asks for',
@@ -97,6 +115,13 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'listed: DB_PASSWORD, version 2',
     'listed: database, version 2',
     'listed: search/api-key, version 2',
+  ],
+  'openai-sdk-with-no-key-in-memory.ts': [
+    'the model says: hello, Bearer [secret OPENAI_API_KEY]',
+    'the key is in the client: false',
+    'another server: denied [origin]',
+    'another path: denied [path]',
+    'after the scope was revoked: denied [revoked]',
   ],
   'approve-by-a-person.ts': [
     'biller read SEARCH_KEY',

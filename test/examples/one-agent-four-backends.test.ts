@@ -1,5 +1,6 @@
 /** One agent on four backends: the same program and the same words of the environment, but for KEYWARD_ENV. */
 import { execFile } from 'node:child_process'
+import { createHmac } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,9 +52,36 @@ afterAll(async () => {
   await Promise.all([server.stop(), moto.stop(), azure.stop(), rm(directory, { recursive: true })])
 })
 
-it.each(['development', 'vault', 'aws', 'azure'])('says the same on %s', { timeout: 60_000 }, async (KEYWARD_ENV) => {
+/** Environments, and the one word of all its output in which a run differs from the others. */
+const backends = { development: 'dotenv', vault: 'vault', aws: 'aws', azure: 'azure' } as const
+
+async function run(KEYWARD_ENV: string): Promise<{ stdout: string; stderr: string }> {
   const program = join(root, 'examples/one-agent-four-backends/agent.ts')
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [program], { env: { ...environment, KEYWARD_ENV } })
-  expect(stdout.split('\n')).toEqual(['the researcher has a key of 21 characters for the model, and one of 21 to search with', 'and is refused the one for payments: denied', ''])
-  expect(stderr).not.toContain('not-a-real')
+  return await promisify(execFile)(process.execPath, [program], { env: { ...environment, KEYWARD_ENV } })
+}
+
+it('says the same on each of them, but for the name of the backend', { timeout: 120_000 }, async () => {
+  const sign = (key: string): string => createHmac('sha256', key).update('weather in Lisbon').digest('hex').slice(0, 12)
+  const expected = (backend: string): { stdout: string; stderr: string } => ({
+    stdout: [
+      `the researcher asks the model with a key that signs ${sign(values.openai)}, and searches with one that signs ${sign(values.search)}`,
+      'and is refused the one for payments: denied',
+      `all of it from ${backend}`,
+      '',
+    ].join('\n'),
+    stderr: '',
+  })
+  const said: Record<string, unknown> = {}
+  for (const name of Object.keys(backends)) said[name] = await run(name)
+  expect(said).toEqual(Object.fromEntries(Object.entries(backends).map(([name, backend]) => [name, expected(backend)])))
+})
+
+it('says something else where a key is another, on each that is a server', { timeout: 120_000 }, async () => {
+  const servers = ['vault', 'aws', 'azure']
+  const before = await Promise.all(servers.map(run))
+  await server.demand('POST', 'secret/data/agents/search/api-key', { data: { value: 'not-a-real-search-kex' } })
+  await moto.demand('PutSecretValue', { SecretId: 'prod/search/api-key', SecretString: 'not-a-real-search-kex' })
+  azure.vault.secrets.find('search-api-key')!.put('not-a-real-search-kex', {})
+  const after = await Promise.all(servers.map(run))
+  for (const [index, { stdout }] of after.entries()) expect(stdout).not.toBe(before[index]!.stdout)
 })

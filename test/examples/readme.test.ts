@@ -67,7 +67,7 @@ describe('the tables of the README', () => {
 
 describe('links', () => {
   it('lead to files that are there', async () => {
-    const folders = ['.', 'docs', ...(await readdir(join(root, 'providers'))).map((folder) => `providers/${folder}`)]
+    const folders = ['.', 'docs', ...(await readdir(join(root, 'providers'), { withFileTypes: true })).flatMap((one) => (one.isDirectory() ? [`providers/${one.name}`] : []))]
     const pages = (
       await Promise.all(folders.map(async (folder) => (await readdir(join(root, folder))).filter((file) => file.endsWith('.md')).map((file) => join(folder, file))))
     ).flat()

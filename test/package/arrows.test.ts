@@ -7,6 +7,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   duration: [],
   register: [],
   clock: [],
+  version: [],
   'file-trust': ['errors'],
   'provider-names': ['errors'],
   'wait-for': [],
@@ -43,6 +44,9 @@ const typesFromAbove: Readonly<Record<string, readonly string[]>> = {
   registry: ['providers/aws/options.ts', 'providers/azure/options.ts', 'providers/vault/options.ts'],
 }
 
+/** What is of providers and loads none of them: the names of their clients, which nothing in src/ has. */
+const namesOfClients: Readonly<Record<string, string>> = { project: 'providers/needs.ts' }
+
 /** What parses, and what asks. */
 const packagesOfCommandLine = ['commander', '@clack/prompts']
 
@@ -53,7 +57,7 @@ const frameworks = /^(@langchain|@openai\/agents|@modelcontextprotocol|@mastra|@
 const anywhere = ['errors', 'duration', 'clock', 'register', 'provider', 'registry', 'access', 'read', 'audit', 'redaction']
 
 /** What a provider may import from src/. */
-const ofProviders = ['provider', 'errors', 'clock', 'duration', 'provider-names', 'file-trust', 'wait-for', 'exchange', 'load-once', 'credential-file', 'bounded-call']
+const ofProviders = ['provider', 'errors', 'clock', 'duration', 'version', 'provider-names', 'file-trust', 'wait-for', 'exchange', 'load-once', 'credential-file', 'bounded-call']
 
 const clients = /@aws-sdk|aws-sdk|node-vault|@azure\/|@google-cloud|@hashicorp|@smithy|@1password|infisical-node|doppler/i
 
@@ -69,6 +73,7 @@ describe('the arrows between the rooms of src/', () => {
     for (const { target, isDynamic, isTypeOnly } of file.imports) {
       if (isTypeOnly && typesFromAbove[room]?.includes(target) === true) continue
       if (target.startsWith('src/')) expect([room, ...(allowed ?? [])], `${file.path} imports ${target}`).toContain(roomOf(target))
+      else if (target === namesOfClients[room]) expect(providers.find(({ path }) => path === target)?.imports).toEqual([])
       else if (target.startsWith('providers/')) expect([room, isDynamic], `${file.path} imports ${target}`).toEqual(['registry', true])
       else if (room === 'agents' && frameworks.test(target)) expect([isDynamic, target], `${file.path} loads ${target} whether it is used or not`).toEqual([true, target])
       else if (room !== 'cli' || !packagesOfCommandLine.includes(target)) expect(target, `${file.path} imports the package ${target}`).toMatch(/^(node:|@opentelemetry\/api$)/)

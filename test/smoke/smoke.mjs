@@ -1,10 +1,12 @@
 // Run by .ci/run in an app that has the packed keyward installed, on each runtime that the package is published for.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { createSecrets, isSecretError } from 'keyward'
-import { bindScope, getSecret } from 'keyward/agents'
+import { bindScope, getSecret, placeholder, scopedFetch } from 'keyward/agents'
 
 const directory = mkdtempSync(join(tmpdir(), 'keyward-smoke-'))
 writeFileSync(join(directory, '.env'), 'SEARCH_KEY="not-a-real-key"\nSTRIPE_KEY=not-a-real-key-either\n', { mode: 0o600 })
@@ -30,14 +32,50 @@ try {
   const unbound = await forTools.getSecret('SEARCH_KEY').catch((error) => error)
   expect(isSecretError(unbound, 'denied') && unbound.reason === 'outside-tools', 'a read outside of tools is denied where the app says so')
   await forTools.close()
+  await carries(researcher)
   const outcomes = events.filter(({ type }) => type === 'read').map(({ cache = '-', outcome }) => `${cache} ${outcome}`)
-  expect(outcomes.join(', ') === 'miss ok, hit ok, - denied, miss not-found', `each read is told: ${outcomes.join(', ')}`)
+  expect(outcomes.slice(0, 4).join(', ') === 'miss ok, hit ok, - denied, miss not-found', `each read is told: ${outcomes.join(', ')}`)
   expect(!JSON.stringify(events).includes('not-a-real-key'), 'no event has a value')
 } finally {
   await secrets.close()
   rmSync(directory, { recursive: true })
 }
 console.log('smoke ok')
+
+/** A fetch sends the key, cleans what comes back, and goes nowhere else. */
+async function carries(scope) {
+  const server = createServer((request, response) => {
+    if (request.url === '/redirect') {
+      response.writeHead(302, { location: 'https://evil.example/' }).end()
+      return
+    }
+    response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip', 'x-echo': request.headers.authorization })
+    response.end(gzipSync(JSON.stringify(request.headers)))
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  const origins = [`http://127.0.0.1:${port}`, `https://localhost:${port}`, `https://127.0.0.1:${port}`]
+  const fetch = scopedFetch('SEARCH_KEY', { secrets: scope, origins, methods: ['GET', 'POST'], allowLoopbackHttp: true })
+  const codeOf = (sent) =>
+    sent.then(
+      ({ status }) => status,
+      ({ code, reason }) => `${code} ${reason}`,
+    )
+  for (const init of [{}, { method: 'POST', body: 'text', headers: { authorization: `Bearer ${placeholder}` } }]) {
+    const response = await fetch(`${origins[0]}/a`, init)
+    const { authorization } = await response.json()
+    const told = [response.status, response.url, response instanceof Response, authorization, response.headers.get('x-echo')]
+    const expected = [200, `${origins[0]}/a`, true, 'Bearer [secret SEARCH_KEY]', 'Bearer [secret SEARCH_KEY]']
+    expect(JSON.stringify(told) === JSON.stringify(expected), `a fetch carries the key: ${inspect(told)}`)
+  }
+  expect((await codeOf(fetch(`${origins[0]}/redirect`))) === 'denied redirect', 'a redirect is refused')
+  expect((await codeOf(fetch('https://evil.example/'))) === 'denied origin', 'another origin is refused')
+  expect((await codeOf(fetch(`${origins[0]}/a/../b`))) === 'denied url', 'a path that climbs is refused')
+  const strict = scopedFetch('SEARCH_KEY', { secrets: scope, origins })
+  for (const origin of origins.slice(1)) expect((await codeOf(strict(origin))) === 'denied private-address', `${origin} is refused`)
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+}
 
 function expect(holds, what) {
   if (!holds) throw new Error(`smoke failed: ${what}`)

@@ -4,9 +4,11 @@
  */
 import { createWithSecrets, withMembers } from '../adapter.js'
 import { copyOf } from '../copy.js'
-import { scrub } from '../exits.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
+import type { Secrets } from '../../seam.js'
+import { modelInputCleaner } from '../model-input.js'
+import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { cleanCallbacks, cleanConfig } from './config.js'
 
@@ -45,7 +47,7 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {
   // The context is shared by all of a run, and is traced with its models: it stays what it is, without what the tool left in it.
-  call.after(() => scrub(call, (config as { context?: unknown } | undefined)?.context))
+  call.after(watchShared(call, (config as { context?: unknown } | undefined)?.context))
   const manager = typeof runManager === 'object' && runManager !== null ? cleanCallbacks(call, runManager) : runManager
   return [copyOf(input), manager, cleanConfig(call, config)]
 }
@@ -71,5 +73,33 @@ async function runWithConfig(): Promise<RunWithConfig | undefined> {
     return (config, run) => AsyncLocalStorageProviderSingleton.runWithConfig(config, run)
   } catch {
     return undefined
+  }
+}
+
+/** As far as it is used here: https://docs.langchain.com/oss/javascript/langchain/middleware */
+interface Middleware {
+  readonly name: string
+  readonly wrapModelCall: <Request extends object, Response>(request: Request, handler: (request: Request) => Response | PromiseLike<Response>) => Promise<Response>
+}
+
+/**
+ * A last line of defence before the model of an agent, whatever its messages and its system prompt hold:
+ * `createAgent({ middleware: [createMiddleware(redactModelInput({ secrets }))] })`.
+ * @throws SecretError `invalid-config` for what is no view of this copy of keyward.
+ */
+export function redactModelInput(options: { secrets: Secrets<never> }): Middleware {
+  const clean = modelInputCleaner(options)
+  return {
+    name: 'keyward',
+    async wrapModelCall(request, handler) {
+      const changed: Record<string, unknown> = {}
+      for (const member of ['messages', 'systemMessage'] as const) {
+        const given: unknown = Reflect.get(request, member)
+        const cleaned = await clean(given)
+        // LangChain takes one that is another for a change.
+        if (cleaned !== given) changed[member] = cleaned
+      }
+      return await handler({ ...request, ...changed })
+    },
   }
 }

@@ -85,3 +85,14 @@ export const attacks: readonly Attack[] = [
   },
   { what: 'streams it in pieces', isStream: true, run: (value) => [value.slice(0, 9), value.slice(9)] },
 ]
+
+/** What no redactor finds: the tool itself made something else of the key. These leak, wrapped or not, and the documentation says so. */
+export const uncontained: readonly (Attack & { readonly undo: (seen: string) => string })[] = [
+  { what: 'reversed', run: (value) => ({ text: [...value].toReversed().join('') }), undo: (seen) => [...seen].toReversed().join('') },
+  { what: 'a character at a time, with something between', run: (value) => [...value].join('~'), undo: (seen) => seen.replaceAll('~', '') },
+  { what: 'shifted by one', run: (value) => shifted(value, 1), undo: (seen) => shifted(seen, -1) },
+]
+
+function shifted(text: string, by: number): string {
+  return [...text].map((character) => String.fromCharCode(character.charCodeAt(0) + by)).join('')
+}

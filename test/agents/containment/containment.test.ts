@@ -2,34 +2,58 @@
 import { describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
-import { attacks, type Attack } from './attacks.js'
+import { attacks, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
+import { aiSdk } from './ai-sdk.js'
 import { hatchet } from './hatchet.js'
 import { langchain } from './langchain.js'
 import { mastra } from './mastra.js'
+import { openaiAgents } from './openai-agents.js'
 import { tanstackAi, tanstackCodeMode } from './tanstack-ai.js'
 import { trigger } from './trigger.js'
 import { wayOut, type Stage } from './stage.js'
+import { Table } from './table.js'
 
-const stages: readonly Stage[] = [langchain, mastra, tanstackAi, tanstackCodeMode, hatchet, trigger]
+const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mastra, tanstackAi, tanstackCodeMode, hatchet, trigger]
+
+const table = new Table(stages.map(({ framework }) => framework))
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
-describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_framework, stage) => {
-  const tried: readonly Attack[] = [
-    ...attacks.filter(({ what, isStream }) => (isStream !== true || stage.hasStreams) && stage.closed?.includes(what) !== true),
-    ...stage.ways.map(wayOut),
-  ]
+describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (framework, stage) => {
+  const tried: readonly Attack[] = [...attacks.filter(({ isStream }) => isStream !== true || stage.hasStreams), ...stage.ways.map(wayOut)]
 
   it.each(tried.map((attack) => [attack.what, attack] as const))('%s', async (_what, attack) => {
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
-    const control = await stage.run({ attack, read: () => secrets.getSecret('KEY') }, agent, false)
-    expect(findCanary(control) ?? 'the control did not leak').toContain(isFound(control) ? '' : 'leaked')
-    const seen = await stage.run({ attack, read: () => getSecret('KEY') }, agent, true)
+    const isHarmless = stage.harmless?.includes(attack.what) === true
+    let began = 0
+    const tool = (read: () => Promise<string>) => ({ attack, read, began: () => void (began += 1) })
+    const control = await stage.run(
+      tool(() => secrets.getSecret('KEY')),
+      agent,
+      false,
+    )
+    expect(findCanary(control) !== undefined, 'the control leaks').toBe(!isHarmless)
+    const before = began
+    const seen = await stage.run(
+      tool(() => getSecret('KEY')),
+      agent,
+      true,
+    )
     expect(findCanary(seen)).toBeUndefined()
-    // It did run, and was granted what it read.
-    expect(seen).not.toContain('not-granted')
+    expect(began, 'it read the key, as often as the control').toBe(2 * before)
+    table.set(framework, attack.what, isHarmless ? 'leads nowhere' : 'contained')
+    await secrets.close()
+  })
+
+  it.each(uncontained.map((attack) => [attack.what, attack] as const))('%s: cannot be contained', async (_what, attack) => {
+    const secrets = open()
+    const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
+    const seen = await stage.run({ attack, read: () => getSecret('KEY'), began: () => undefined }, agent, true)
+    // Of all that is seen, which fills a screen, nothing is shown.
+    expect(attack.undo(seen).includes(canary)).toBe(true)
+    table.set(framework, attack.what, '**leaks**')
     await secrets.close()
   })
 
@@ -38,7 +62,7 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
     const attack: Attack = { what: '', run: (value) => value }
     for (const read of [() => getSecret('OTHER'), () => secrets.getSecret('OTHER'), () => agent.getSecret('OTHER')]) {
-      const seen = await stage.run({ attack, read }, agent, true)
+      const seen = await stage.run({ attack, read, began: () => undefined }, agent, true)
       expect(findCanary(seen, other)).toBeUndefined()
       expect(seen).toMatch(/not granted/)
     }
@@ -46,4 +70,6 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (_
   })
 })
 
-const isFound = (seen: string): boolean => findCanary(seen) !== undefined
+it('the table of docs/containment.md is what was found here', async () => {
+  expect(await table.documented()).toBe(table.toString())
+})

@@ -6,10 +6,10 @@ export interface Stage {
   readonly framework: string
   /** Ways out that this framework hands a tool: each is an attack of its own. */
   readonly ways: readonly string[]
-  /** Attacks by which this framework itself lets nothing out: without a control that leaks they prove nothing. */
-  readonly closed?: readonly string[]
   /** Has it tools that tell piece by piece? */
   readonly hasStreams: boolean
+  /** Attacks that lead nowhere in this framework, wrapped or not. */
+  readonly harmless?: readonly string[]
   /**
    * Runs an agent with a fake model that calls a tool, and then answers.
    * @param tool What the tool does.
@@ -23,16 +23,22 @@ export interface Tool {
   readonly attack: Attack
   /** Reads the key: in the scope of the tool where it is wrapped. */
   readonly read: () => Promise<string>
+  /** Is told that it was read. */
+  readonly began: () => void
 }
 
 /** The body of a tool that is no generator. */
-export async function attackOnce({ attack, read }: Tool, exits: Exits): Promise<unknown> {
-  return await attack.run(await read(), exits)
+export async function attackOnce({ attack, read, began }: Tool, exits: Exits): Promise<unknown> {
+  const value = await read()
+  began()
+  return await attack.run(value, exits)
 }
 
 /** The body of one that is. */
-export async function* attackInPieces({ attack, read }: Tool, exits: Exits): AsyncGenerator<unknown, string> {
-  yield* attack.run(await read(), exits) as readonly unknown[]
+export async function* attackInPieces({ attack, read, began }: Tool, exits: Exits): AsyncGenerator<unknown, string> {
+  const value = await read()
+  began()
+  yield* attack.run(value, exits) as readonly unknown[]
   return 'done'
 }
 

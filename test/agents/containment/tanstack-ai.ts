@@ -66,7 +66,7 @@ const code = `
 export const tanstackCodeMode: Stage = {
   framework: 'TanStack AI in code mode',
   ways: Object.keys(events({} as never)),
-  closed: ['throws it as no error'],
+  harmless: ['throws it as no error'],
   hasStreams: false,
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []

@@ -29,7 +29,11 @@ const cases: readonly FaultCase[] = [
   ['503', failing(503, 'ServiceUnavailable'), { code: 'unavailable', status: 503 }],
   ['503 with nothing', status(503, {}, ''), { code: 'unavailable', status: 503 }],
   ['403 by its roles', failing(403, 'Forbidden', 'ForbiddenByRbac'), { code: 'denied', reason: 'ForbiddenByRbac', deniedBy: 'backend' }],
-  ['403 by a policy', failing(403, 'Forbidden', 'AccessDenied'), { code: 'denied', reason: 'AccessDenied' }],
+  ...['AccessDenied', 'ForbiddenByPolicy'].map((word): FaultCase => [
+    `403 by a policy (${word})`,
+    failing(403, 'Forbidden', word),
+    { code: 'denied', reason: word, message: expect.stringContaining('access policy') as string },
+  ]),
   [
     '403 of its firewall',
     failing(403, 'Forbidden', 'ForbiddenByFirewall'),

@@ -9,6 +9,7 @@ import { azure, type AzureCredential, type AzureOptions } from '../../../provide
 import { checkOptions } from '../../../providers/azure/options.js'
 import { createSecrets } from '../../../src/index.js'
 import { createAuthority } from '../../servers/certificates.js'
+import { status } from '../../servers/fault-proxy.js'
 import type { Principal } from '../../servers/key-vault/index.js'
 import { signToken } from '../../servers/key-vault/token.js'
 import { context, make } from '../setup.js'
@@ -20,7 +21,6 @@ const federated: Principal = {
   clientId: randomUUID(),
   federated: { issuer, subject: 'system:serviceaccount:agents:app', key: publicKey.export({ type: 'spki', format: 'pem' }) as string },
 }
-const managed: Principal = { clientId: randomUUID(), isManaged: true }
 const agents: Readonly<Record<string, Principal & { secret: string }>> = {
   researcher: { clientId: randomUUID(), secret: `secret-of-researcher-${randomUUID()}` },
   writer: { clientId: randomUUID(), secret: `secret-of-writer-${randomUUID()}` },
@@ -40,9 +40,9 @@ afterAll(() => rm(directory, { recursive: true }))
 afterEach(() => vi.unstubAllEnvs())
 
 const here = useVault(
-  () => [federated, managed, withCertificate, ...Object.values(agents)],
+  () => [federated, withCertificate, ...Object.values(agents)],
   ({ vault }) => {
-    for (const { clientId } of [federated, managed, withCertificate]) vault.grant(clientId, everything)
+    for (const { clientId } of [federated, withCertificate]) vault.grant(clientId, everything)
     for (const name of ['key', 'other', 'search-key']) vault.secrets.make(name).put(`value of ${name}`, {})
   },
 )
@@ -57,19 +57,22 @@ const assertion = async (claims: object = {}): Promise<string> => {
   return signToken({ iss: issuer, sub: federated.federated!.subject, aud: 'api://AzureADTokenExchange', iat: now, exp: now + 600, ...claims }, privateKey)
 }
 
+/** With a secret, and with what stands in place of one. */
+const ways: readonly [string, () => Promise<AzureCredential> | AzureCredential][] = [
+  ['a secret', () => loginOf(here.started.vault, here.started.app) as AzureCredential],
+  ['a certificate', () => ({ method: 'certificate', clientId: withCertificate.clientId, certificatePath: withCertificate.file, ...there() })],
+  [
+    'the token of a pod',
+    async () => {
+      await writeFile(join(directory, 'token'), await assertion())
+      return { method: 'workload-identity', clientId: federated.clientId, tokenFile: join(directory, 'token'), ...there() }
+    },
+  ],
+  ['the token of another issuer', () => ({ method: 'assertion', clientId: federated.clientId, assertion: () => assertion(), ...there() })],
+]
+
 describe('a login', () => {
-  it.each<[string, () => Promise<AzureCredential> | AzureCredential]>([
-    ['a secret', () => loginOf(here.started.vault, here.started.app) as AzureCredential],
-    ['a certificate', () => ({ method: 'certificate', clientId: withCertificate.clientId, certificatePath: withCertificate.file, ...there() })],
-    [
-      'the token of a pod',
-      async () => {
-        await writeFile(join(directory, 'token'), await assertion())
-        return { method: 'workload-identity', clientId: federated.clientId, tokenFile: join(directory, 'token'), ...there() }
-      },
-    ],
-    ['the token of another issuer', () => ({ method: 'assertion', clientId: federated.clientId, assertion: () => assertion(), ...there() })],
-  ])('by %s reads, is told of, and leaves nothing to be seen', async (_, credentialOf) => {
+  it.each(ways)('by %s reads, is told of, and leaves nothing to be seen', async (_, credentialOf) => {
     const credential = await credentialOf()
     const before = here.started.vault.entra.given.length
     const secrets = open({ credential })
@@ -83,12 +86,13 @@ describe('a login', () => {
     expect(here.started.vault.entra.given.length - before).toBeLessThanOrEqual(1)
   })
 
-  it('by the identity of the machine', async () => {
-    vi.stubEnv('IDENTITY_ENDPOINT', `${here.started.vault.address}/msi/token`)
-    vi.stubEnv('IDENTITY_HEADER', here.started.vault.entra.identityHeader)
-    expect(await open({ credential: { method: 'managed-identity' } }).getSecret('key')).toBe('value of key')
-    expect(await open({ credential: { method: 'managed-identity', clientId: managed.clientId } }).getSecret('key')).toBe('value of key')
-    expect(here.started.vault.entra.given).toContain(managed.clientId)
+  it.each(ways)('by %s that Entra throttles is told with its time, and told of', async (_, credentialOf) => {
+    const given = (await credentialOf()) as Extract<AzureCredential, { method: 'assertion' }>
+    here.started.vault.spoilLogins(status(429, { 'retry-after': '30' }, '{"error":"canary"}'))
+    // In another spelling, so that no token is at hand.
+    const credential = { ...given, tenantId: here.started.vault.entra.tenant.toUpperCase() }
+    expect(await errorOf(open({ credential }).getSecret('key'))).toMatchObject({ code: 'throttled', status: 429, retryAfter: 30_000 })
+    expect(events).toContainEqual(expect.objectContaining({ type: 'login', outcome: 'throttled' }))
   })
 
   it('is said by the environment where no option does', async () => {

@@ -1,6 +1,13 @@
 /** Reading, listing and writing secrets of Key Vault, with the real SDK over TLS. */
+import { readFile } from 'node:fs/promises'
+import type { SecretProperties } from '@azure/keyvault-secrets'
 import { describe, expect, it } from 'vitest'
+import type { VaultClient } from '../../../providers/azure/client.js'
 import { azure, versions } from '../../../providers/azure/index.js'
+import { describeSecret } from '../../../providers/azure/read.js'
+import { systemClock } from '../../../src/clock.js'
+import { collectUntil } from '../../access/collect.js'
+import { context, make } from '../setup.js'
 import { startVault, useVault } from './setup.js'
 
 const here = useVault()
@@ -102,6 +109,22 @@ describe('a list', () => {
     expect(found.toSorted()).toEqual(Array.from({ length: 60 }, (_, number) => `listed-${number}`).toSorted())
   })
 
+  it('is asked for page by page, as far as it is read, and never for a value', async () => {
+    here.started.vault.secrets.clear()
+    for (let number = 0; number < 60; number += 1) put(`paged-${number}`, 'x')
+    const secrets = open()
+    const pages = (from: number): readonly string[] => here.started.vault.seen.slice(from).flatMap(({ path, isAuthenticated }) => (isAuthenticated ? [path.split('?')[0]!] : []))
+    let before = here.started.vault.seen.length
+    for await (const { name } of secrets.listSecrets()) if (name === 'paged-3') break
+    expect(pages(before)).toEqual(['/secrets'])
+    before = here.started.vault.seen.length
+    const found: object[] = []
+    for await (const one of secrets.listSecrets()) found.push(one)
+    expect(found).toHaveLength(60)
+    expect(pages(before)).toEqual(['/secrets', '/secrets', '/secrets'])
+    expect(JSON.stringify(found)).not.toContain('"value"')
+  })
+
   it('whose next page is somewhere else is not followed', async () => {
     const elsewhere = await startVault()
     try {
@@ -195,6 +218,45 @@ describe('versions', () => {
   })
 })
 
+describe('a description', () => {
+  const versionsOfSecret = (name: string): number => requests().filter((one) => one === `GET /secrets/${name}/versions`).length
+
+  it('is of the newest of many versions, wherever it stands, and of one that is named without looking on', async () => {
+    for (let number = 0; number < 60; number += 1) put('many', `value ${number}`)
+    const { versions: all } = here.started.vault.secrets.find('many')!
+    all.forEach((one, index) => (one.attributes.created -= index === 40 ? 0 : 60 + index))
+    const secrets = open()
+    expect(await secrets.describeSecret('many')).toMatchObject({ version: all[40]!.version })
+    expect(versionsOfSecret('many')).toBe(3 + 1)
+    const provider = await make(azure(here.started.options))
+    expect(await provider.describe!({ id: 'many', version: all[59]!.version.toUpperCase() }, context)).toMatchObject({ version: all[59]!.version })
+    const before = versionsOfSecret('many')
+    expect(await provider.describe!({ id: 'many', version: all[3]!.version }, context)).toMatchObject({ version: all[3]!.version })
+    expect(versionsOfSecret('many') - before).toBe(1)
+    await expect(provider.describe!({ id: 'many', version: '0'.repeat(32) }, context)).rejects.toMatchObject({ code: 'not-found' })
+    await provider.close?.()
+  })
+
+  it('keeps none of the versions that it is not of', async () => {
+    const seen: WeakRef<SecretProperties>[] = []
+    let alive = Infinity
+    async function* many(): AsyncGenerator<SecretProperties> {
+      for (let number = 0; number < 200; number += 1) {
+        const one = { name: 'many', version: `${number}`.padStart(32, '0'), createdOn: new Date(number * 1_000) } as SecretProperties
+        seen.push(new WeakRef(one))
+        yield one
+      }
+      // What a WeakRef was asked for is held to the end of the turn.
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      await collectUntil(() => false, 3)
+      alive = seen.filter((one) => one.deref() !== undefined).length
+    }
+    const client = { run: (_: unknown, ask: (vault: unknown, options: object) => unknown) => ask({ listPropertiesOfSecretVersions: many }, {}) } as unknown as VaultClient
+    expect(await describeSecret(client, systemClock, { id: 'many' }, context)).toMatchObject({ version: '199'.padStart(32, '0') })
+    expect(alive).toBeLessThan(5)
+  })
+})
+
 it('watchSecret asks for the versions, and for no value', { timeout: 20_000 }, async () => {
   put('watched', 'first')
   const secrets = open({}, { cache: { ttl: '1s' } })
@@ -236,6 +298,20 @@ it('sixteen reads are on their way at once, and no more', async () => {
   })
   expect(Object.values(await secrets.getSecrets(names))).toEqual(names)
   expect(most).toBe(16)
+})
+
+it('each request says that it is of keyward, to the vault and to what gives out tokens', async () => {
+  const own = await startVault()
+  try {
+    own.vault.secrets.make('told').put('value', {})
+    await open(own.options).getSecret('told')
+    const { version } = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+    const logins = own.vault.logins.filter(({ path }) => path.split('?')[0]?.endsWith('/token') === true)
+    expect(logins).toHaveLength(1)
+    for (const { headers } of [...own.vault.seen, ...logins]) expect(headers['user-agent']).toMatch(new RegExp(`^keyward/${version.replaceAll('.', '\\.')} azsdk-js-`))
+  } finally {
+    await own.stop()
+  }
 })
 
 it('the version of the interface is that which is asked for', async () => {

@@ -1,6 +1,8 @@
 /**
  * What a vault answers: https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups (each operation has its page), and where it refuses
- * https://learn.microsoft.com/azure/key-vault/general/rest-error-codes.
+ * https://learn.microsoft.com/azure/key-vault/general/rest-error-codes. The inner codes are no part of the service's contract
+ * (https://github.com/Azure/azure-sdk-for-net/blob/main/sdk/keyvault/Azure.Security.KeyVault.Secrets/samples/Sample4_ErrorResponse.md, which has those of 409); where each was seen
+ * is said beside it.
  */
 import type { Reply } from './entra.ts'
 import { update, type Given, type Secret, type Secrets, type Version } from './secrets.ts'
@@ -35,9 +37,13 @@ export const refuse = (status: number, code: string, inner?: string, headers?: R
 
 const missing = refuse(404, 'SecretNotFound')
 const malformed = refuse(400, 'BadParameter')
+/** https://learn.microsoft.com/answers/questions/2139767 */
+const unauthorized = refuse(403, 'Forbidden', 'ForbiddenByRbac')
 
 export function answer(secrets: Secrets, asked: Asked): Reply {
-  const [, room = '', name = '', rest = ''] = asked.url.pathname.split('/').map(decodeURIComponent)
+  const segments = segmentsOf(asked.url)
+  if (segments === undefined) return malformed
+  const [, room = '', name = '', rest = ''] = segments
   if (!apiVersions.has(asked.url.searchParams.get('api-version') ?? '')) return malformed
   if (room !== 'secrets' && room !== 'deletedsecrets') return refuse(404, 'NotFound')
   if (name === '') return list(secrets, asked, room)
@@ -45,7 +51,7 @@ export function answer(secrets: Secrets, asked: Asked): Reply {
   const needed = permissionOf(asked.method, room, rest)
   if (needed === undefined) return refuse(405, 'MethodNotAllowed')
   const held = asked.permissions[needed]
-  if (held !== true && held?.some((one) => one.toLowerCase() === name.toLowerCase()) !== true) return refuse(403, 'Forbidden', 'ForbiddenByRbac')
+  if (held !== true && held?.some((one) => one.toLowerCase() === name.toLowerCase()) !== true) return unauthorized
   const found = secrets.find(name)
   if (room === 'deletedsecrets') return found?.deletedAt === undefined || (found.isSettling && asked.method === 'GET') ? missing : ofDeleted(secrets, found, asked, rest)
   if (asked.method === 'PUT') return put(secrets, name, found, asked)
@@ -58,6 +64,33 @@ export function answer(secrets: Secrets, asked: Asked): Reply {
   return ofLive(secrets, found, asked, rest)
 }
 
+/** Undefined where it cannot be decoded. */
+function segmentsOf({ pathname }: URL): readonly string[] | undefined {
+  try {
+    return pathname.split('/').map(decodeURIComponent)
+  } catch {
+    return undefined
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isAbsentOr = (type: 'string' | 'boolean' | 'number', value: unknown): boolean => value === undefined || value === null || typeof value === type
+
+/** What a caller sets; undefined where the page of the operation knows no such body: https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret#request-body. */
+function givenOf(text: string): (Given & { readonly value?: unknown }) | undefined {
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!isRecord(body)) return undefined
+  const { contentType, tags = {}, attributes = {} } = body
+  if (!isRecord(attributes) || !isRecord(tags) || !Object.values(tags).every((tag) => typeof tag === 'string')) return undefined
+  const { enabled, nbf, exp } = attributes
+  return isAbsentOr('string', contentType) && isAbsentOr('boolean', enabled) && isAbsentOr('number', nbf) && isAbsentOr('number', exp) ? body : undefined
+}
+
 function permissionOf(method: string, room: string, rest: string): Permission | undefined {
   if (room === 'deletedsecrets') return method === 'POST' && rest === 'recover' ? 'recover' : method === 'DELETE' ? 'purge' : method === 'GET' ? 'get' : undefined
   if (method === 'GET') return rest === 'versions' ? 'list' : 'get'
@@ -66,7 +99,7 @@ function permissionOf(method: string, room: string, rest: string): Permission | 
 
 function list(secrets: Secrets, asked: Asked, room: string): Reply {
   if (asked.method !== 'GET') return refuse(405, 'MethodNotAllowed')
-  if (asked.permissions.list !== true) return refuse(403, 'Forbidden', 'ForbiddenByRbac')
+  if (asked.permissions.list !== true) return unauthorized
   const areDeleted = room === 'deletedsecrets'
   return page(
     asked,
@@ -82,13 +115,14 @@ function page(asked: Asked, items: readonly object[]): Reply {
   const size = wanted === null ? largestPage : Number(wanted)
   if (!Number.isInteger(size) || size < 1 || size > largestPage) return malformed
   const start = Number(asked.url.searchParams.get('$skiptoken') ?? '0')
+  if (!Number.isInteger(start) || start < 0) return malformed
   const next = new URL(asked.url.pathname, asked.origin)
   next.search = new URLSearchParams({ 'api-version': asked.url.searchParams.get('api-version') ?? '', $skiptoken: `${start + size}`, maxresults: `${size}` }).toString()
   return { status: 200, body: { value: items.slice(start, start + size), nextLink: start + size < items.length ? next.href : null } }
 }
 
 function put(secrets: Secrets, name: string, found: Secret | undefined, asked: Asked): Reply {
-  const { value, ...given } = JSON.parse(asked.body === '' ? '{}' : asked.body) as Given & { value?: unknown }
+  const { value, ...given } = givenOf(asked.body) ?? {}
   if (typeof value !== 'string' || Buffer.byteLength(value) > largestValue) return malformed
   if (found?.isSettling === true) return refuse(409, 'Conflict', found.deletedAt === undefined ? 'ObjectIsBeingRecovered' : 'ObjectIsBeingDeleted')
   if (found?.deletedAt !== undefined) return refuse(409, 'Conflict', 'ObjectIsDeletedButRecoverable')
@@ -105,10 +139,14 @@ function ofLive(secrets: Secrets, secret: Secret, asked: Asked, rest: string): R
     return { status: 200, body: deletedOf(asked, secret, version) }
   }
   if (asked.method === 'PATCH') {
-    update(version, JSON.parse(asked.body) as Given)
+    const given = givenOf(asked.body)
+    // The version is required: https://learn.microsoft.com/rest/api/keyvault/secrets/update-secret/update-secret#uri-parameters.
+    if (rest === '' || given === undefined) return malformed
+    update(version, given)
     return { status: 200, body: itemOf(asked, secret, version, true) }
   }
   // What is over, or has not begun, is handed over all the same: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations.
+  // What is disabled is not, in these words: https://github.com/Azure/azure-sdk-for-js/issues/24756.
   return version.attributes.enabled ? { status: 200, body: bundleOf(asked, secret, version) } : refuse(403, 'Forbidden', 'SecretDisabled')
 }
 

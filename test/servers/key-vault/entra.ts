@@ -1,9 +1,9 @@
 /**
- * The token endpoint of Microsoft Entra, and that of managed identities, as far as an app needs them:
- * https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow (a secret, a certificate, a federated assertion) and
- * https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference.
+ * The token endpoint of Microsoft Entra, as far as an app needs it: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+ * (a secret, a certificate, a federated assertion).
  */
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { ManagedIdentities, type UserAssigned } from './managed-identity.ts'
 import { keyOf, signToken, verifyToken, type Claims } from './token.ts'
 
 /** How one that is known may log in. */
@@ -14,8 +14,8 @@ export interface Principal {
   readonly certificate?: string
   /** Whose assertions count, and of whom: https://learn.microsoft.com/entra/workload-id/workload-identity-federation. */
   readonly federated?: { readonly issuer: string; readonly subject: string; readonly key: string }
-  /** Is it the identity of this machine? */
-  readonly isManaged?: boolean
+  /** Is it an identity of this machine, and whose? */
+  readonly managed?: 'system-assigned' | UserAssigned
 }
 
 export interface Reply {
@@ -26,9 +26,9 @@ export interface Reply {
 
 export class Entra {
   readonly tenant = randomUUID()
-  /** What a caller of the endpoint of managed identities has to bring. */
-  readonly identityHeader = randomUUID()
+  readonly machine: ManagedIdentities
   readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  readonly #keyId = randomUUID()
   readonly #principals: readonly Principal[]
   readonly #origin: () => string
   /** Seconds that a token lives. */
@@ -39,6 +39,7 @@ export class Entra {
   constructor(principals: readonly Principal[], origin: () => string) {
     this.#principals = principals
     this.#origin = origin
+    this.machine = new ManagedIdentities(principals, (principal, audience) => this.#issue(principal, audience))
   }
 
   get issuer(): string {
@@ -49,10 +50,10 @@ export class Entra {
   answer(method: string, url: URL, headers: Readonly<Record<string, unknown>>, body: string): Reply | undefined {
     const path = url.pathname
     if (path === `/${this.tenant}/v2.0/.well-known/openid-configuration`) return { status: 200, body: this.#configuration() }
+    if (path === `/${this.tenant}/discovery/v2.0/keys`) return { status: 200, body: { keys: [this.#key()] } }
     if (path === '/common/discovery/instance') return { status: 200, body: { tenant_discovery_endpoint: `${this.issuer}/.well-known/openid-configuration`, metadata: [] } }
     if (path === `/${this.tenant}/oauth2/v2.0/token` && method === 'POST') return this.#login(new URLSearchParams(body))
-    if (path === '/msi/token' && method === 'GET') return this.#ofMachine(url.searchParams, headers)
-    return path.startsWith('/msi/') || path.includes('/oauth2/') ? refused(400, 'invalid_request', 'AADSTS90002') : undefined
+    return this.machine.answer(method, url, headers) ?? (path.includes('/oauth2/') ? refused(400, 'invalid_request', 'AADSTS90002') : undefined)
   }
 
   #configuration(): object {
@@ -66,6 +67,11 @@ export class Entra {
     }
   }
 
+  /** As https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-signature has it, and https://www.rfc-editor.org/rfc/rfc7517. */
+  #key(): object {
+    return { ...createPublicKey(this.#keys.privateKey).export({ format: 'jwk' }), use: 'sig', kid: this.#keyId, issuer: this.issuer }
+  }
+
   #login(form: URLSearchParams): Reply {
     const principal = this.#principals.find(({ clientId }) => clientId === form.get('client_id'))
     const scope = form
@@ -77,7 +83,9 @@ export class Entra {
     const assertion = form.get('client_assertion')
     const isKnown = assertion === null ? principal.secret !== undefined && form.get('client_secret') === principal.secret : this.#isAsserted(principal, assertion)
     if (!isKnown) return refused(401, 'invalid_client', assertion === null ? 'AADSTS7000215' : 'AADSTS700027')
-    return this.#give(principal, scope.replace(/\/\.default$/, ''), { token_type: 'Bearer' })
+    const { token } = this.#issue(principal, scope.replace(/\/\.default$/, ''))
+    // Numbers here: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#successful-response-1.
+    return { status: 200, body: { token_type: 'Bearer', expires_in: this.lifetime, ext_expires_in: this.lifetime, access_token: token } }
   }
 
   /** By a certificate of its own the client says who it is itself; federated, somebody else says so. */
@@ -88,28 +96,16 @@ export class Entra {
     return other !== undefined && other['iss'] === federated?.issuer && other['sub'] === federated?.subject && other['aud'] === 'api://AzureADTokenExchange'
   }
 
-  #ofMachine(query: URLSearchParams, headers: Readonly<Record<string, unknown>>): Reply {
-    if (headers['x-identity-header'] !== this.identityHeader) return refused(401, 'invalid_request', 'bad header')
-    const wanted = query.get('client_id')
-    const principal = this.#principals.find(({ clientId, isManaged }) => isManaged === true && (wanted === null || clientId === wanted))
-    const resource = query.get('resource')
-    if (principal === undefined || resource === null) return refused(400, 'invalid_request', 'no such identity')
-    return this.#give(principal, resource, { token_type: 'Bearer', resource, client_id: principal.clientId })
-  }
-
-  #give({ clientId }: Principal, audience: string, more: Claims): Reply {
+  #issue({ clientId }: Principal, audience: string): { token: string; issuedAt: number; expiresAt: number } {
     const now = Math.floor(Date.now() / 1_000)
     const claims = { iss: this.issuer, aud: audience, sub: clientId, appid: clientId, tid: this.tenant, iat: now, nbf: now, exp: now + this.lifetime }
     this.given.push(clientId)
-    return {
-      status: 200,
-      body: { ...more, expires_in: this.lifetime, expires_on: claims.exp, ext_expires_in: this.lifetime, access_token: this.sign(claims) },
-    }
+    return { token: this.sign(claims), issuedAt: now, expiresAt: claims.exp }
   }
 
   /** With the key that its tokens are signed with, whatever they say. */
   sign(claims: Claims): string {
-    return signToken(claims, this.#keys.privateKey)
+    return signToken(claims, this.#keys.privateKey, { kid: this.#keyId })
   }
 
   /** Whose token this is; undefined of one that is not to be trusted. */

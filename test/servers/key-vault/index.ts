@@ -29,8 +29,9 @@ export class KeyVault {
   #fault: Fault | undefined
   #loginFault: Fault | undefined
   #which: (request: IncomingMessage) => boolean = () => true
-  /** Requests to the vault, spoilt ones too. */
+  /** Requests to the vault, spoilt ones too, and to what gives out tokens, without what they brought. */
   readonly seen: SeenRequest[] = []
+  readonly logins: Pick<SeenRequest, 'method' | 'path' | 'headers'>[] = []
   /** Where a token has to be for, and what the challenge says. */
   resource: string | undefined
   /** In place of the challenge that the vault makes by itself. */
@@ -82,9 +83,15 @@ export class KeyVault {
     const chunks: Buffer[] = []
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
     const body = Buffer.concat(chunks).toString()
-    const url = new URL(path, this.address)
+    const url = URL.parse(path, this.address)
+    // Not one of ours, as `//elsewhere/secrets` is not.
+    if (url === null || url.origin !== this.address) {
+      response.writeHead(400, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(refuse(400, 'BadParameter').body))
+      return
+    }
     const ofEntra = this.entra.answer(method, url, headers, body)
-    if (ofEntra !== undefined && this.#loginFault !== undefined && (method === 'POST' || url.pathname.startsWith('/msi/'))) {
+    if (ofEntra !== undefined) this.logins.push({ method, path, headers })
+    if (ofEntra !== undefined && this.#loginFault !== undefined && (method === 'POST' || /^\/(?:msi|metadata)\//.test(url.pathname))) {
       await this.#loginFault(request, response, async () => Buffer.from(JSON.stringify(ofEntra.body)))
       return
     }

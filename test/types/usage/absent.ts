@@ -12,7 +12,7 @@ export const absent: readonly [
   Absent<Secrets, Operators>,
   Absent<Scope, Operators | 'close' | 'environment'>,
   Absent<typeof door, 'watchSecret' | 'getSecret' | 'guard' | 'bindScope' | 'scopedFetch' | 'placeholder' | 'withSecrets'>,
-  Absent<typeof agents, 'guard' | 'scopedFetch' | 'placeholder' | 'withSecrets' | 'prepareTool' | 'runAt'>,
+  Absent<typeof agents, 'ToolGuard' | 'withSecrets' | 'prepareTool' | 'runAt' | 'carrierOf'>,
 ] = [true, true, true, true]
 export const members: readonly [keyof Secrets, keyof RootSecrets] = ['getSecret', 'close']
 export const operators: { readonly [Key in Operators]: Key extends keyof RootSecrets ? true : never } = {

@@ -13,7 +13,10 @@ import {
   type SecretProvider,
   type ProviderFactory,
 } from 'keyward'
-import { bindScope, getSecret } from 'keyward/agents'
+import { bindScope, guard, getSecret, placeholder, scopedFetch } from 'keyward/agents'
+import { withSecrets } from 'keyward/langchain'
+import { withSecrets as withAiSdk } from 'keyward/ai-sdk'
+import { withSecrets as withOpenAi } from 'keyward/openai-agents'
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two functions are the same type only where their conditional types are
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -115,6 +118,33 @@ export async function tools(secrets: Secrets<'OPENAI_API_KEY' | 'STRIPE_KEY'>) {
   expectType<typeof password>()(bindScope(password), true)
   // @ts-expect-error nothing that can be called
   bindScope('STRIPE_KEY')
+  const lookup = {
+    name: 'lookup' as const,
+    schema: { type: 'object' },
+    run: async (input: { id: number }) => ({ id: input.id, key: await getSecret('STRIPE_KEY', { as: 'redacted' }) }),
+  }
+  const wrapped = withSecrets(lookup, { secrets, allow: ['STRIPE_KEY'] })
+  expectType<typeof lookup>()(wrapped, true)
+  withSecrets({ lookup, other: lookup }, { secrets, allow: { lookup: ['STRIPE_KEY'] } })
+  expectType<[typeof lookup, typeof lookup]>()(withSecrets([lookup, lookup], { secrets, allow: { lookup: ['STRIPE_KEY'] } }), true)
+  // @ts-expect-error a tool cannot be granted what its view lacks
+  withSecrets(lookup, { secrets, allow: ['search/google'] })
+  expectType<typeof lookup.run>()(guard(lookup.run, { secrets, tool: 'lookup', allow: ['STRIPE_KEY'] }), true)
+  // @ts-expect-error misspelt
+  guard(lookup.run, { secrets, tool: 'lookup', allow: ['STRPE_KEY'] })
+  return { apiKey: placeholder, fetch: scopedFetch('OPENAI_API_KEY', { secrets }) }
+}
+
+export function fetches(secrets: Secrets<'STRIPE_KEY'>) {
+  expectType<typeof fetch>()(scopedFetch('STRIPE_KEY', { secrets, origins: ['https://api.stripe.com'], methods: ['POST'], paths: ['/v1/*'], inject: { header: 'x' }, fetch }), true)
+  expectType<string>()(placeholder, true)
+  scopedFetch('STRIPE_KEY', { inject: { sign: async ({ method, url, body }, secret) => ({ authorization: `${method}${url}${body?.length}${secret.length}` }) } })
+  // @ts-expect-error a name that the config does not know
+  scopedFetch('STRPE_KEY')
+  // @ts-expect-error a misspelt option
+  scopedFetch('STRIPE_KEY', { origin: ['https://api.stripe.com'] })
+  // @ts-expect-error a signature is of headers
+  scopedFetch('STRIPE_KEY', { inject: { sign: () => 'signed' } })
 }
 
 export function untyped() {
@@ -145,3 +175,6 @@ export const ownFactory =
   })
 createSecrets<string>({ provider: ownProvider })
 createSecrets<string>({ provider: ownFactory('p'), providers: { other: ownFactory('q') } })
+
+/** All adapters have one shape. */
+export const adapters: readonly (typeof withSecrets)[] = [withAiSdk, withOpenAi]

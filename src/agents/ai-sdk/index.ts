@@ -1,0 +1,84 @@
+/**
+ * The AI SDK of Vercel: tools are plain objects, of which each function is guarded. What a generator yields are states of the output, the last of which is the
+ * result.
+ */
+import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { guardFunction } from '../guard.js'
+import type { Manner } from '../guarded-call.js'
+import { modelInputCleaner } from '../model-input.js'
+import type { Secrets } from '../../seam.js'
+import type { ToolGrant } from '../tool-guard.js'
+
+type Run = (...values: never[]) => unknown
+
+/** Functions of a tool that run the app's code; `execute` apart. */
+const others = ['toModelOutput', 'needsApproval', 'onInputStart', 'onInputDelta', 'onInputAvailable'] as const
+
+/** Without any of these an object is no tool, but may be a set of some. */
+const members = ['execute', 'inputSchema', 'parameters', 'args'] as const
+
+/**
+ * Wraps a tool of the AI SDK, or an object of them by name: the same tools, of the same types, guarded. Tools have no name of their own: one alone is called "tool"
+ * in errors and the audit. A tool without `execute`, which somebody else runs, stays what it is but for its other functions.
+ */
+export const withSecrets: WithSecrets = createWithSecrets({
+  what: 'a tool of the AI SDK, made with tool() or dynamicTool()',
+  isTool: (value): value is object =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    members.some((member) => Object.hasOwn(value, member) && !isTool((value as Record<string, unknown>)[member])),
+  nameOf: () => undefined,
+  wrap,
+})
+
+/** A tool of a set may be called as a member of tools is. */
+const isTool = (value: unknown): boolean => typeof value === 'object' && value !== null && (Object.hasOwn(value, 'execute') || Object.hasOwn(value, 'inputSchema'))
+
+function wrap(tool: object, grant: ToolGrant): object {
+  const wrapped = Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as object
+  const { execute } = tool as { execute?: unknown }
+  const replace = (member: string, run: Run): unknown => Object.defineProperty(wrapped, member, { value: run, enumerable: true, writable: true, configurable: true })
+  if (typeof execute === 'function') replace('execute', withLast(guardFunction(execute as Run, grant, states)))
+  for (const member of others) {
+    const run = (tool as Record<string, unknown>)[member]
+    if (typeof run === 'function') replace(member, guardFunction(run as Run, grant))
+  }
+  return wrapped
+}
+
+const states: Manner = { yields: 'states' }
+
+/** Where redaction had something to learn first, states come by a promise, which the AI SDK does not go through: the last one is the result. */
+function withLast(execute: Run): Run {
+  return function (this: unknown, ...values: never[]): unknown {
+    const result = Reflect.apply(execute, this, values)
+    return result instanceof Promise ? lastOf(result) : result
+  }
+}
+
+async function lastOf(promise: Promise<unknown>): Promise<unknown> {
+  const result = await promise
+  if (typeof result !== 'object' || result === null || !(Symbol.asyncIterator in result)) return result
+  let last: unknown
+  for await (const state of result as AsyncIterable<unknown>) last = state
+  return last
+}
+
+/** As far as it is used here: https://ai-sdk.dev/docs/ai-sdk-core/middleware */
+interface ModelMiddleware {
+  readonly specificationVersion: 'v4'
+  readonly transformParams: <Params extends object>(options: { params: Params }) => Promise<Params>
+}
+
+/**
+ * A last line of defence before the model, whatever the prompt holds: `wrapLanguageModel({ model, middleware: redactModelInput({ secrets }) })`.
+ * @throws SecretError `invalid-config` for what is no view of this copy of keyward.
+ */
+export function redactModelInput(options: { secrets: Secrets<never> }): ModelMiddleware {
+  const clean = modelInputCleaner(options)
+  return {
+    specificationVersion: 'v4',
+    transformParams: async ({ params }) => ('prompt' in params ? { ...params, prompt: await clean(params.prompt) } : params),
+  }
+}

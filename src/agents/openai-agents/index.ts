@@ -1,0 +1,93 @@
+/**
+ * The Agents SDK of OpenAI: the seam is `invoke` of a function tool. Its context is shared by all of a run and is serialized with the run's state: it stays what it
+ * is, without what a tool left in it.
+ */
+import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { copyOf } from '../copy.js'
+import { guardFunction, type Give } from '../guard.js'
+import type { GuardedCall } from '../guarded-call.js'
+import { modelInputCleaner } from '../model-input.js'
+import type { Secrets } from '../../seam.js'
+import { watchShared } from '../shared.js'
+import { ToolGuard, type ToolGrant } from '../tool-guard.js'
+
+type Run = (...values: never[]) => unknown
+
+interface FunctionTool {
+  readonly type: string
+  readonly name: string
+  readonly invoke?: (runContext: unknown, input: unknown, details: unknown) => unknown
+  readonly timeoutErrorFunction?: Run
+}
+
+/**
+ * Wraps a function tool of the Agents SDK, or a list or object of them: the same tools, of the same types, guarded. A tool that OpenAI runs (`hostedMcpTool`,
+ * `webSearchTool`) stays what it is. Of the others that run code of the app (`shellTool`, `computerTool`) wrap the function with `guard()`.
+ */
+export const withSecrets: WithSecrets = createWithSecrets({
+  what: 'a function tool of the Agents SDK, made with tool() or agent.asTool()',
+  isTool: (value): value is FunctionTool => {
+    if (typeof value !== 'object' || value === null) return false
+    const { type, name, invoke } = value as Partial<FunctionTool>
+    return typeof name === 'string' && (typeof invoke === 'function' || type === 'hosted_tool')
+  },
+  nameOf: (tool) => (tool as FunctionTool).name,
+  wrap: (tool, grant) => wrap(tool as FunctionTool, grant),
+})
+
+function wrap(tool: FunctionTool, grant: ToolGrant): object {
+  const { invoke, timeoutErrorFunction } = tool
+  if (invoke === undefined) return tool
+  const guard = new ToolGuard(grant)
+  const wrapped = {
+    async invoke(runContext: unknown, input: unknown, details: unknown): Promise<unknown> {
+      const span = await currentSpan()
+      return guard.run((call) => {
+        call.after(() => scrubSpan(call, span()))
+        const values = give([runContext, input, details], call)
+        return Reflect.apply(invoke, tool, values) as unknown
+      })
+    },
+    ...(timeoutErrorFunction === undefined ? {} : { timeoutErrorFunction: guardFunction(timeoutErrorFunction, grant, {}, give) }),
+  }
+  return Object.create(Object.getPrototypeOf(tool) as object, { ...Object.getOwnPropertyDescriptors(tool), ...Object.getOwnPropertyDescriptors(wrapped) }) as object
+}
+
+const give: Give = ([runContext, ...others], call) => {
+  call.after(watchShared(call, (runContext as { context?: unknown } | undefined)?.context))
+  return [runContext, ...others.map((value) => copyOf(value))]
+}
+
+interface Span {
+  readonly error: unknown
+  setError(error: unknown): void
+}
+
+/** The error of a tool is told to its span before it gets here. */
+function scrubSpan(call: GuardedCall, span: Span | undefined): void {
+  if (span?.error === undefined || span.error === null) return
+  const cleaned = call.data(span.error)
+  if (cleaned !== span.error) span.setError(cleaned)
+}
+
+async function currentSpan(): Promise<() => Span | undefined> {
+  try {
+    const { getCurrentSpan } = await import('@openai/agents')
+    return () => (getCurrentSpan() ?? undefined) as Span | undefined
+  } catch {
+    // Not to be found from here, as in a workspace that does not hoist it.
+    return () => undefined
+  }
+}
+
+/** As far as it is used here. */
+type ModelInputFilter = <Data extends object>(given: { modelData: Data }) => Promise<Data>
+
+/**
+ * A last line of defence before the model, whatever the run holds: `new Runner({ callModelInputFilter: redactModelInput({ secrets }) })`.
+ * @throws SecretError `invalid-config` for what is no view of this copy of keyward.
+ */
+export function redactModelInput(options: { secrets: Secrets<never> }): ModelInputFilter {
+  const clean = modelInputCleaner(options)
+  return async ({ modelData }) => await clean(modelData)
+}

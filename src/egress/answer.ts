@@ -1,0 +1,153 @@
+/** What came back, before it is cleaned: from a connection of ours, or from the `fetch` that an app gave. */
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+import { invalidConfig } from '../errors/secret-error.js'
+import { codeOf } from '../errors/system-error.js'
+import { here, runAt, type Place } from '../seam.js'
+import { decode } from './coding.js'
+import type { Flight } from './flight.js'
+import { OwnHeaders, OwnStream } from './globals.js'
+import type { Outgoing } from './inject.js'
+import { failure, refusal } from './refusal.js'
+
+/** Bytes as they are asked for. */
+export interface Source {
+  /** Undefined at the end. */
+  read(): Promise<Uint8Array | undefined>
+  /** Nobody wants the rest. */
+  cancel(): void
+  /** The same, where it is short read to its end, so that the connection can be used again. */
+  discard(): void
+}
+
+export interface Incoming {
+  readonly status: number
+  readonly statusText: string
+  readonly type: Response['type']
+  readonly headers: readonly (readonly [string, string])[]
+  /** Was it answered elsewhere than where it was asked? */
+  readonly isRedirected: boolean
+  /** Undefined where there is no body. */
+  readonly source: Source | undefined
+  /** For what was compressed with these, the last first. */
+  decoded(applied: readonly string[]): Source
+}
+
+/** Bytes of an answer that is read although nobody wants it: less than a new connection costs. */
+const shortAnswer = 65_536
+
+/** https://fetch.spec.whatwg.org/#null-body-status */
+const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
+
+export function incomingOf(message: IncomingMessage, method: string): Incoming {
+  const { statusCode = 0, statusMessage = '', rawHeaders } = message
+  const isEmpty = method === 'HEAD' || withoutBody.has(statusCode)
+  // Its end frees the connection.
+  if (isEmpty) message.resume()
+  const headers = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [[name, rawHeaders[index + 1] ?? ''] as const] : []))
+  return {
+    status: statusCode,
+    statusText: statusMessage,
+    type: 'basic',
+    headers,
+    isRedirected: false,
+    source: isEmpty ? undefined : sourceOf(message, async () => message),
+    decoded: (applied) => sourceOf(message, () => decode(message, applied)),
+  }
+}
+
+/** @param open When it is first read: what was compressed says how by its first byte, which may be long in coming. */
+function sourceOf(message: IncomingMessage, open: () => Promise<Readable>): Source {
+  let stream: Readable | undefined
+  let iterator: AsyncIterator<Uint8Array> | undefined
+  return {
+    async read() {
+      stream ??= await open()
+      iterator ??= stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+      const { done, value } = await iterator.next()
+      return done === true ? undefined : value
+    },
+    cancel() {
+      message.destroy()
+      stream?.destroy()
+    },
+    discard() {
+      let left = shortAnswer
+      message.on('data', (chunk: Buffer) => (left -= chunk.length) < 0 && message.destroy())
+    },
+  }
+}
+
+/** By the app's own fetch, which says where it connects to. It is asked for an answer that is not compressed: whether one was decoded nobody could tell. */
+export async function sendBy(own: typeof fetch, place: Place, flight: Flight, { url, method, headers, body }: Outgoing): Promise<Incoming> {
+  const { carrier, signal } = flight
+  const sent = new OwnHeaders(headers)
+  sent.set('accept-encoding', 'identity')
+  const given = body instanceof Uint8Array ? { body: new Uint8Array(body) } : body === undefined ? {} : { body: pulledAt(here(), body), duplex: 'half' as const }
+  let response: Response
+  try {
+    response = await flight.until(runAt(place, async () => own(url.href, { method, headers: sent, redirect: 'manual', signal, ...given })))
+  } catch (error) {
+    signal.throwIfAborted()
+    throw failure(carrier, url.origin, codeOf((error as { cause?: unknown } | null)?.cause) || codeOf(error))
+  }
+  // Whatever a function without types gives.
+  if (typeof response !== 'object' || response === null) throw noResponse()
+  return incomingBy(response, place, flight, method)
+}
+
+/** A caller's stream asks for its chunks where the caller is, whoever reads it. */
+function pulledAt(place: Place, stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = stream.getReader()
+  return new OwnStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await runAt(place, () => reader.read())
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: (reason) => runAt(place, () => reader.cancel(reason)),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+const noResponse = (): Error => invalidConfig('options.fetch', 'returned what is no Response', 'a function like the global fetch')
+
+function incomingBy(response: Response, place: Place, { carrier }: Flight, method: string): Incoming {
+  const { status, statusText, headers, body, type, redirected } = response
+  if (typeof status !== 'number' || typeof headers?.[Symbol.iterator] !== 'function' || (body !== null && typeof body?.getReader !== 'function')) throw noResponse()
+  const isEmpty = body === null || method === 'HEAD' || withoutBody.has(status)
+  const source = isEmpty ? undefined : sourceBy(body, place)
+  return {
+    status,
+    statusText,
+    type: typeof type === 'string' ? type : 'default',
+    headers: [...headers],
+    isRedirected: redirected || type === 'opaqueredirect',
+    source,
+    decoded(applied) {
+      if (applied.length === 0 && source !== undefined) return source
+      source?.cancel()
+      throw refusal(
+        carrier,
+        'coding',
+        'the answer is compressed, although one that is not was asked for',
+        'Let `fetch` in the options ask for `accept-encoding: identity` and decode what comes',
+      )
+    },
+  }
+}
+
+function sourceBy(body: ReadableStream<Uint8Array>, place: Place): Source {
+  const reader = body.getReader()
+  const cancel = (): void => void runAt(place, () => reader.cancel()).catch(() => undefined)
+  return {
+    async read() {
+      const { done, value } = await runAt(place, () => reader.read())
+      return done ? undefined : value
+    },
+    cancel,
+    discard: cancel,
+  }
+}

@@ -1,0 +1,36 @@
+/** Headers by what becomes of them. */
+
+/** What a client that insists on a key is given: https://datatracker.ietf.org/doc/html/rfc6750 allows its characters in a token. */
+export const placeholder: string = 'keyward-placeholder-which-is-no-key'
+
+/** Whose request it is: for a secret of ours, ours. */
+export const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'cookie2', 'proxy-authorization'])
+
+/** Where servers and what stands before them look for another host or path than those that were checked. */
+export const hosts: ReadonlySet<string> = new Set([
+  ...['host', 'forwarded', 'x-forwarded-host', 'x-forwarded-server', 'x-forwarded-prefix', 'x-host', 'x-http-host-override', 'x-original-host'],
+  ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url'],
+])
+
+/** The same for the method. */
+export const methods: ReadonlySet<string> = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-method'])
+
+/** Parameters of a URL that are read as a method: Rack and Laravel, the APIs of Google. */
+export const methodParameters: ReadonlySet<string> = new Set(['_method', '$httpmethod', ...methods])
+
+/** Of the connection, which is ours, or asking for less than the whole of an answer, in which a secret could be cut in two. */
+const ours: ReadonlySet<string> = new Set([
+  ...['connection', 'keep-alive', 'proxy-connection', 'upgrade', 'http2-settings', 'transfer-encoding', 'content-length', 'te', 'trailer', 'expect'],
+  ...['accept-encoding', 'range', 'if-range', 'request-range', 'a-im'],
+])
+
+/** Left out of what a caller gives. */
+export const isStripped = (name: string): boolean => ours.has(name)
+
+/** Never to be set by what `inject` says. */
+export const isOurs = (name: string): boolean => ours.has(name.toLowerCase()) || hosts.has(name.toLowerCase()) || methods.has(name.toLowerCase())
+
+/** Headers of an answer that say how it came, and are not true of what is handed over. */
+export const ofTransport: ReadonlySet<string> = new Set([
+  ...['content-length', 'content-encoding', 'transfer-encoding', 'connection', 'keep-alive', 'proxy-connection', 'upgrade', 'te', 'trailer'],
+])

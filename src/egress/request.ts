@@ -1,0 +1,95 @@
+/** One `Request` of what a caller gave: what it says is checked, and sent. */
+import type { Carrier } from '../seam.js'
+import type { Flight } from './flight.js'
+import { OwnRequest, OwnStream } from './globals.js'
+import { refusal } from './refusal.js'
+import { rewrite, withoutCredentials, writtenFlaw } from './target.js'
+
+export type Body = Uint8Array | ReadableStream<Uint8Array> | undefined
+
+export interface Taken {
+  readonly request: Request
+  /** Who gave the body: a stream is sent as it comes; what came in a Request may be either. */
+  readonly body: 'stream' | 'data' | 'unknown'
+}
+
+/** Bytes of a body of unknown kind that are waited for, so that it is sent with its length, and can be sent again. */
+const readAhead = 1_048_576
+
+/** @throws SecretError `denied` for what no request can be made of, or a URL that can be read in two ways. */
+export function takeRequest(carrier: Carrier, input: unknown, init: RequestInit | undefined): Taken {
+  // A text is made of it once: an object may answer differently the next time.
+  const given = input instanceof OwnRequest ? input : textOf(carrier, input)
+  if (typeof given === 'string') {
+    const flaw = writtenFlaw(given)
+    if (flaw !== undefined) throw refusal(carrier, flaw.reason, flaw.what, flaw.reason === 'url' ? rewrite : withoutCredentials)
+  }
+  const request = construct(carrier, given, init)
+  return { request, body: init?.body === undefined || init.body === null ? 'unknown' : isStream(init.body) ? 'stream' : 'data' }
+}
+
+function textOf(carrier: Carrier, input: unknown): string {
+  try {
+    return String(input)
+  } catch {
+    throw notRequest(carrier)
+  }
+}
+
+function construct(carrier: Carrier, given: string | Request, init: RequestInit | undefined): Request {
+  try {
+    return new OwnRequest(given, init)
+  } catch {
+    // The runtime's own error quotes the URL, with what stands in it.
+    throw notRequest(carrier)
+  }
+}
+
+const notRequest = (carrier: Carrier): Error =>
+  refusal(
+    carrier,
+    'request',
+    'no request can be made of what was given',
+    "Check the URL, method and headers, that a body was not read before, and that one that is a stream has `duplex: 'half'`; a Request has to be the runtime's own",
+  )
+
+function isStream(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && (body instanceof OwnStream || Symbol.asyncIterator in body)
+}
+
+/** The body as it is sent. Bytes can be sent again. */
+export async function takeBody(flight: Flight, { request, body }: Taken): Promise<Body> {
+  const stream = request.body as ReadableStream<Uint8Array> | null
+  if (stream === null) return undefined
+  if (body === 'stream') return stream
+  if (body === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
+  return wholeOrStream(flight, stream)
+}
+
+async function wholeOrStream(flight: Flight, stream: ReadableStream<Uint8Array>): Promise<Body> {
+  const reader = stream.getReader()
+  const chunks: Uint8Array[] = []
+  for (let length = 0; length <= readAhead;) {
+    const { done, value } = await flight.until(reader.read())
+    if (done) return Buffer.concat(chunks)
+    if (!(value instanceof Uint8Array)) throw notBytes(flight.carrier)
+    chunks.push(value)
+    length += value.length
+  }
+  return new OwnStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const next = chunks.shift()
+        if (next !== undefined) return controller.enqueue(next)
+        const { done, value } = await reader.read()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+export const notBytes = (carrier: Carrier): Error =>
+  refusal(carrier, 'request', 'a chunk of the body is no bytes', 'Give Uint8Arrays; for text, a TextEncoderStream before the stream')

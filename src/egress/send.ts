@@ -1,0 +1,193 @@
+/** Sends a request by a connection of our own: what others do to `fetch`, its dispatcher or the environment changes nothing. */
+import * as http from 'node:http'
+import * as https from 'node:https'
+import { isIP } from 'node:net'
+import { checkServerIdentity } from 'node:tls'
+import { codeOf } from '../errors/system-error.js'
+import { isSecretError } from '../errors/secret-error.js'
+import type { Address, AddressRules } from './address.js'
+import { incomingOf, type Incoming } from './answer.js'
+import { codings } from './coding.js'
+import type { Flight } from './flight.js'
+import { OwnStream } from './globals.js'
+import type { Outgoing } from './inject.js'
+import { failure } from './refusal.js'
+import { notBytes } from './request.js'
+
+const requests = { 'http:': http.request, 'https:': https.request }
+
+/** For how long a connection that nobody uses is kept, in milliseconds: less than servers and load balancers do. */
+const idle = 30_000
+
+/** For how long what a name led to is believed, in milliseconds. */
+const lookUpLasts = 10_000
+
+/** After so many milliseconds without a byte in either direction a request is given up, as `fetch` of Node does. A caller's signal may do so sooner. */
+const silence = 300_000
+
+// Spelt out: what is left out is the default, and that is for flags and variables to change.
+const secured: https.AgentOptions = { rejectUnauthorized: true, minVersion: 'TLSv1.2', checkServerIdentity }
+const agents = {
+  'http:': new http.Agent({ keepAlive: true, timeout: idle }),
+  'https:': new https.Agent({ keepAlive: true, timeout: idle, ...secured }),
+  // A connection that was let to this machine serves nobody who may not go there.
+  loopback: new https.Agent({ keepAlive: true, timeout: idle, ...secured }),
+}
+
+/** To be sent again where a connection that was kept turns out to be closed: https://www.rfc-editor.org/rfc/rfc9110.html#name-idempotent-methods. */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/** How to reach one host. */
+export class Route {
+  readonly #rules: AddressRules
+  readonly #options: https.RequestOptions & { readonly autoSelectFamily: true }
+  readonly #agent: http.Agent
+  readonly #protocol: 'http:' | 'https:'
+  #found: { readonly addresses: readonly Address[]; readonly at: number } | undefined
+
+  constructor(rules: AddressRules, url: URL, allowsLoopback: boolean) {
+    const { hostname } = rules
+    this.#rules = rules
+    this.#protocol = url.protocol === 'http:' ? 'http:' : 'https:'
+    const isName = isIP(hostname) === 0
+    this.#agent = this.#protocol === 'https:' && allowsLoopback ? agents.loopback : agents[this.#protocol]
+    this.#options = {
+      agent: this.#agent,
+      ...(this.#protocol === 'http:' ? {} : { ...secured, servername: isName ? hostname : '' }),
+      host: hostname,
+      port: url.port === '' ? (this.#protocol === 'http:' ? 80 : 443) : Number(url.port),
+      autoSelectFamily: true,
+      lookup: (_hostname, options, callback) => void this.#lookUp(options.all === true, callback as Found),
+      setHost: false,
+      timeout: silence,
+      insecureHTTPParser: false,
+    }
+  }
+
+  /** Looks up and checks where the host is, unless a connection that was checked waits for a request. */
+  async open(): Promise<void> {
+    if (!this.#hasIdle()) this.#found = { addresses: await this.#rules.resolve(), at: performance.now() }
+  }
+
+  #hasIdle(): boolean {
+    return (this.#agent.freeSockets[this.#agent.getName(this.#options)]?.length ?? 0) > 0
+  }
+
+  // Asked when a connection is made, and only for a name: it is led where the check was.
+  async #lookUp(isForAll: boolean, found: Found): Promise<void> {
+    try {
+      // A read may have taken its time, as one that a person has to approve.
+      const isLate = this.#found === undefined || performance.now() - this.#found.at > lookUpLasts
+      const addresses = isLate ? await this.#rules.resolve() : this.#found!.addresses
+      if (isForAll) found(null, addresses)
+      else found(null, addresses[0]!.address, addresses[0]!.family)
+    } catch (error) {
+      found(error as Error)
+    }
+  }
+
+  begin({ url, method, headers }: Outgoing, framing: Readonly<Record<string, string>>): http.ClientRequest {
+    const path = `${url.pathname}${url.search}`
+    return requests[this.#protocol]({ ...this.#options, method, path, headers: { host: url.host, ...Object.fromEntries(headers), ...framing } })
+  }
+}
+
+type Found = (error: Error | null, address?: string | readonly Address[], family?: number) => void
+
+/** @throws SecretError `unavailable` where there is no answer; what ended the flight. */
+export async function send(flight: Flight, route: Route, outgoing: Outgoing): Promise<Incoming> {
+  try {
+    return await attempt(flight, route, outgoing)
+  } catch (error) {
+    if (!(error instanceof StaleConnection)) throw error
+    await flight.until(route.open())
+    return await attempt(flight, route, outgoing)
+  }
+}
+
+/** A connection that was kept had ended on the other side before anything was answered. */
+class StaleConnection extends Error {}
+
+function attempt(flight: Flight, route: Route, outgoing: Outgoing): Promise<Incoming> {
+  const { carrier, signal } = flight
+  const { origin } = outgoing.url
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    let request: http.ClientRequest
+    try {
+      request = route.begin(outgoing, framingOf(outgoing))
+    } catch (error) {
+      // Node's own error may quote a header.
+      return reject(failure(carrier, origin, codeOf(error)))
+    }
+    const abort = (): void => {
+      request.destroy()
+      reject(signal.reason as Error)
+    }
+    const fail = (error: unknown): void => {
+      signal.removeEventListener('abort', abort)
+      const isStale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error)) && !(outgoing.body instanceof OwnStream) && idempotent.has(outgoing.method)
+      reject(signal.aborted ? (signal.reason as Error) : isStale ? new StaleConnection() : asFailure(flight, origin, error))
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    request.on('error', fail)
+    // Such as an answer that changes the protocol, which nobody asked for.
+    request.on('close', () => fail(undefined))
+    let answered: http.IncomingMessage | undefined
+    // While something waits to be read it is not the other side that is silent.
+    request.on('timeout', () => (answered?.readableLength ?? 0) > 0 || request.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))
+    request.on('response', (response) => {
+      answered = response
+      signal.removeEventListener('abort', abort)
+      resolve(incomingOf(response, outgoing.method))
+    })
+    write(flight, request, outgoing.body).catch((error: unknown) => {
+      reject(error)
+      request.destroy()
+    })
+  })
+}
+
+/** What is refused where addresses are checked is told as it is. */
+const asFailure = (flight: Flight, origin: string, error: unknown): Error => (isSecretError(error) ? error : failure(flight.carrier, origin, codeOf(error)))
+
+/** How the body comes: its length where that is known. */
+function framingOf({ method, body }: Outgoing): Readonly<Record<string, string>> {
+  const accepted = { 'accept-encoding': codings.join(', ') }
+  if (body instanceof Uint8Array) return { ...accepted, 'content-length': String(body.length) }
+  if (body !== undefined) return { ...accepted, 'transfer-encoding': 'chunked' }
+  // Where a body is expected, that there is none is said: https://www.rfc-editor.org/rfc/rfc9110.html#section-8.6-5.
+  return ['POST', 'PUT', 'PATCH'].includes(method) ? { ...accepted, 'content-length': '0' } : accepted
+}
+
+async function write(flight: Flight, request: http.ClientRequest, body: Outgoing['body']): Promise<void> {
+  if (!(body instanceof OwnStream)) return void request.end(body)
+  request.flushHeaders()
+  const reader = body.getReader()
+  const cancel = (): void => void reader.cancel(flight.signal.reason).catch(() => undefined)
+  // An answer may come, and end, before the stream does.
+  request.on('close', cancel)
+  try {
+    for (let next = await flight.until(reader.read()); !next.done; next = await flight.until(reader.read())) {
+      if (!(next.value instanceof Uint8Array)) throw notBytes(flight.carrier)
+      if (request.destroyed) break
+      // No more is asked for than the connection takes.
+      if (!request.write(next.value)) await flight.until(drained(request))
+    }
+    request.end()
+  } catch (error) {
+    void reader.cancel(error).catch(() => undefined)
+    throw error
+  }
+}
+
+function drained(request: http.ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      request.off('drain', done).off('close', done)
+      resolve()
+    }
+    request.on('drain', done).on('close', done)
+    if (request.destroyed) done()
+  })
+}

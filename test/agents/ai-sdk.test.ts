@@ -1,0 +1,134 @@
+/** The AI SDK beside the attacks: types, sets, states of a generator, and the last line before the model. */
+import { generateText, jsonSchema, stepCountIs, tool, wrapLanguageModel } from 'ai'
+import { MockLanguageModelV4 } from 'ai/test'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import * as zod from 'zod'
+import { redactModelInput, withSecrets } from '../../src/agents/ai-sdk/index.js'
+import { getSecret } from '../../src/agents/index.js'
+import { createSecrets } from '../../src/index.js'
+
+const key = 'sk-canary-4f9d2b7a81c6e350'
+const marker = '[secret KEY]'
+const secrets = createSecrets<'KEY' | 'OTHER'>({ provider: { name: 'memory', secrets: { KEY: key, OTHER: 'other-canary-97ab31cc02de' } }, secrets: { KEY: {}, OTHER: {} } })
+const options = { toolCallId: 'call-1', messages: [], context: {} } as never
+const inputSchema = zod.object({ query: zod.string() })
+const search = tool({ description: 'Searches.', inputSchema, execute: async ({ query }) => ({ query, key: await getSecret('KEY') }) })
+const collect = async (values: unknown): Promise<unknown[]> => {
+  const all: unknown[] = []
+  for await (const value of values as AsyncIterable<unknown>) all.push(value)
+  return all
+}
+
+describe('a wrapped tool', () => {
+  it('is what it was: type, members, schema', async () => {
+    const wrapped = withSecrets(search, { secrets, allow: ['KEY'] })
+    expectTypeOf(wrapped).toEqualTypeOf(search)
+    expect(Object.keys(wrapped)).toEqual(Object.keys(search))
+    expect(wrapped.inputSchema).toBe(inputSchema)
+    expect(await wrapped.execute({ query: 'q' }, options)).toEqual({ query: 'q', key: marker })
+    expect(await { ...wrapped }.execute({ query: 'q' }, options)).toEqual({ query: 'q', key: marker })
+  })
+
+  it('of a set is granted what is listed for it, and nothing where it is not', async () => {
+    const tools = { search, other: search }
+    const wrapped = withSecrets(tools, { secrets, allow: { search: ['KEY'] } })
+    expectTypeOf(wrapped).toEqualTypeOf(tools)
+    expect(await wrapped.search.execute({ query: 'q' }, options)).toEqual({ query: 'q', key: marker })
+    await expect(wrapped.other.execute({ query: 'q' }, options)).rejects.toMatchObject({ code: 'denied', tool: 'other' })
+    expect(() => withSecrets(tools, { secrets, allow: { serch: ['KEY'] } })).toThrow(/serch/)
+    expect(() => withSecrets({ search: {} }, { secrets, allow: { search: ['KEY'] } })).toThrow(/tools.search/)
+    // @ts-expect-error a name that the view does not have
+    withSecrets(search, { secrets, allow: ['KYE'] })
+  })
+
+  it('of a set may be called as a member of a tool is', async () => {
+    const wrapped = withSecrets({ execute: search, args: search }, { secrets, allow: { execute: ['KEY'] } })
+    expect(await wrapped.execute.execute({ query: 'q' }, options)).toEqual({ query: 'q', key: marker })
+  })
+
+  it('that somebody else runs stays without execute', () => {
+    const client = tool({ description: 'Asks.', inputSchema, outputSchema: zod.string() })
+    expect('execute' in withSecrets(client, { secrets, allow: [] })).toBe(false)
+  })
+
+  it('tells states: each is clean, and the last is whole', async () => {
+    const telling = tool({
+      inputSchema,
+      async *execute() {
+        const value = await getSecret('KEY')
+        yield 'Looking'
+        yield `Found ${value}`
+        yield { status: 'done', value }
+      },
+    })
+    const wrapped = withSecrets(telling, { secrets, allow: ['KEY'] })
+    expect(await collect(wrapped.execute({ query: 'q' }, options))).toEqual(['Looking', `Found ${marker}`, { status: 'done', value: marker }])
+  })
+
+  it('withholds the rest of a value that it began to tell', async () => {
+    for (let cut = 1; cut < key.length; cut++) {
+      const telling = tool({
+        inputSchema,
+        async *execute() {
+          const value = await getSecret('KEY')
+          yield value.slice(0, cut)
+          yield value.slice(cut)
+        },
+      })
+      const told = await collect(withSecrets(telling, { secrets, allow: ['KEY'] }).execute({ query: 'q' }, options))
+      expect(told.join('')).not.toContain(key)
+      expect(told[1]).toMatch(/withheld/)
+    }
+  })
+
+  it('gives its last state where redaction had to learn first', async () => {
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } } })
+    const states = async function* () {
+      yield { a: 1 }
+      yield { key: await getSecret('KEY') }
+    }
+    const telling = tool({ inputSchema, execute: () => states() })
+    expect(await withSecrets(telling, { secrets: own, allow: ['KEY'] }).execute({ query: 'q' }, options)).toEqual({ key: marker })
+    expect(await collect(withSecrets(telling, { secrets: own, allow: ['KEY'] }).execute({ query: 'q' }, options))).toEqual([{ a: 1 }, { key: marker }])
+  })
+
+  it('tells the model what toModelOutput makes of it, cleaned, in its scope', async () => {
+    const prompts: unknown[] = []
+    const showing = tool({
+      inputSchema: jsonSchema<{ query: string }>({ type: 'object' }),
+      execute: async () => ({ id: 1 }),
+      toModelOutput: async () => ({ type: 'text', value: `it is ${await getSecret('KEY')}` }),
+    })
+    const { steps } = await generateText({
+      model: modelOf(prompts),
+      tools: withSecrets({ search: showing }, { secrets, allow: { search: ['KEY'] } }),
+      prompt: 'go',
+      stopWhen: stepCountIs(2),
+    })
+    expect(JSON.stringify(prompts)).toContain(`it is ${marker}`)
+    expect(JSON.stringify([prompts, steps])).not.toContain(key)
+  })
+})
+
+it('a last line before the model cleans what a tool that is not wrapped told', async () => {
+  await secrets.getSecret('KEY')
+  const prompts: unknown[] = []
+  const model = wrapLanguageModel({ model: modelOf(prompts), middleware: redactModelInput({ secrets }) })
+  const leaking = tool({ inputSchema, execute: async () => `it is ${key}` })
+  await generateText({ model, tools: { search: leaking }, system: `never say ${key}`, prompt: 'go', stopWhen: stepCountIs(2) })
+  expect(JSON.stringify(prompts)).toContain(`it is ${marker}`)
+  expect(JSON.stringify(prompts)).toContain(`never say ${marker}`)
+  expect(JSON.stringify(prompts)).not.toContain(key)
+})
+
+function modelOf(prompts: unknown[]): MockLanguageModelV4 {
+  const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
+  return new MockLanguageModelV4({
+    doGenerate: (async ({ prompt }: { prompt: unknown }) => {
+      prompts.push(prompt)
+      return prompts.length === 1
+        ? { content: [{ type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: '{"query":"q"}' }], finishReason: { unified: 'tool-calls' }, usage, warnings: [] }
+        : { content: [{ type: 'text', text: 'finished' }], finishReason: { unified: 'stop' }, usage, warnings: [] }
+    }) as never,
+  })
+}

@@ -1,0 +1,186 @@
+/** LangChain and LangGraph beside the attacks: types, classes, control flow, and what frameworks expect of a tool. */
+import { AIMessage, HumanMessage, ToolMessage } from '@langchain/core/messages'
+import { fakeModel } from '@langchain/core/testing'
+import { DynamicStructuredTool, StructuredTool, tool } from '@langchain/core/tools'
+import { Command, interrupt, isGraphInterrupt, MemorySaver, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
+import { ToolNode } from '@langchain/langgraph/prebuilt'
+import { createAgent, createMiddleware } from 'langchain'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import * as zod from 'zod'
+import { getSecret } from '../../src/agents/index.js'
+import { redactModelInput, withSecrets } from '../../src/agents/langchain/index.js'
+import { createSecrets, type AuditEvent } from '../../src/index.js'
+
+const key = 'sk-canary-4f9d2b7a81c6e350'
+const marker = '[secret KEY]'
+const events: AuditEvent[] = []
+const secrets = createSecrets<'KEY' | 'OTHER'>({
+  provider: { name: 'memory', secrets: { KEY: key, OTHER: 'other-canary-97ab31cc02de' } },
+  secrets: { KEY: {}, OTHER: {} },
+  audit: (event) => void events.push(event),
+})
+const schema = zod.object({ query: zod.string() })
+const search = tool(async ({ query }) => `${query}: ${await getSecret('KEY')}`, { name: 'search', description: 'Searches.', schema })
+const wrapped = withSecrets(search, { secrets, allow: ['KEY'] })
+const call = (name: string, args: object = { query: 'q' }) => ({ name, args, id: 'call-1', type: 'tool_call' as const })
+const nodeOf = (tools: ConstructorParameters<typeof ToolNode>[0]) => new ToolNode(tools)
+const messagesOf = async (tools: ConstructorParameters<typeof ToolNode>[0], name = 'search') =>
+  ((await nodeOf(tools).invoke({ messages: [new AIMessage({ content: '', tool_calls: [call(name)] })] })) as { messages: ToolMessage[] }).messages
+
+describe('a wrapped tool', () => {
+  it('is what it was: type, class, name, schema', async () => {
+    expectTypeOf(wrapped).toEqualTypeOf(search)
+    expect(wrapped).toBeInstanceOf(DynamicStructuredTool)
+    expect([wrapped.name, wrapped.description, wrapped.schema === schema]).toEqual(['search', 'Searches.', true])
+    expect(await wrapped.invoke({ query: 'q' })).toBe(`q: ${marker}`)
+    expect(await wrapped.func({ query: 'q' })).toBe(`q: ${marker}`)
+    expect(await wrapped.invoke(call('search'))).toBeInstanceOf(ToolMessage)
+    expect(events.filter(({ type }) => type === 'read').every((event) => 'tool' in event && event.tool === 'search')).toBe(true)
+    // The one that was given stays as it is.
+    await expect(search.invoke({ query: 'q' })).rejects.toThrow('keyward')
+  })
+
+  it('of a class of its own keeps that, its private fields and its methods', async () => {
+    class Search extends StructuredTool<typeof schema> {
+      readonly name = 'search'
+      readonly description = 'Searches.'
+      readonly schema = schema
+      readonly #prefix = 'p'
+      async _call({ query }: { query: string }): Promise<string> {
+        return `${this.#prefix} ${query} ${await getSecret('KEY')}`
+      }
+    }
+    const own = withSecrets(new Search(), { secrets, allow: ['KEY'] })
+    expect(own).toBeInstanceOf(Search)
+    expect(await own.invoke({ query: 'q' })).toBe(`p q ${marker}`)
+  })
+
+  it('of a set is granted what is listed for it, and nothing where it is not', async () => {
+    const other = tool(async () => getSecret('KEY'), { name: 'other', description: 'Other.', schema })
+    const tools = withSecrets([search, other], { secrets, allow: { search: ['KEY'] } })
+    expect((await messagesOf(tools))[0]!.content).toBe(`q: ${marker}`)
+    expect((await messagesOf(tools, 'other'))[0]!.content).toMatch(/not granted/)
+    const named = withSecrets({ search, other }, { secrets, allow: { other: ['KEY'] } })
+    expect(await named.other.invoke({ query: 'q' })).toBe(marker)
+    await expect(named.search.invoke({ query: 'q' })).rejects.toThrow(/not granted/)
+  })
+
+  it('is refused where it is none, or `allow` names none', () => {
+    expect(() => withSecrets([search], { secrets, allow: { serch: ['KEY'] } })).toThrow(/options.allow.serch.*"search"/)
+    expect(() => withSecrets({} as typeof search, { secrets, allow: ['KEY'] })).toThrow(/tool/)
+    expect(() => withSecrets([{ name: 'a' }], { secrets, allow: {} })).toThrow(/tools\[0\]/)
+    expect(() => withSecrets(search, { secrets, allow: 'KEY' } as never)).toThrow(/allow/)
+    // @ts-expect-error a name that the view does not have
+    withSecrets(search, { secrets, allow: ['KYE'] })
+  })
+})
+
+describe('what a tool of LangGraph may return', () => {
+  const answering = (answer: (value: string) => unknown, more: object = {}) =>
+    withSecrets(
+      tool(async () => answer(await getSecret('KEY')) as string, { name: 'search', description: 'Searches.', schema, ...more }),
+      { secrets, allow: ['KEY'] },
+    )
+
+  it('a content and an artifact', async () => {
+    const [message] = await messagesOf([answering((value) => [`content ${value}`, { artifact: value }], { responseFormat: 'content_and_artifact' })])
+    expect([message!.content, message!.artifact]).toEqual([`content ${marker}`, { artifact: marker }])
+  })
+
+  it('a message', async () => {
+    const [message] = await messagesOf([answering((value) => new ToolMessage({ content: value, tool_call_id: 'call-1', artifact: { value }, additional_kwargs: { value } }))])
+    expect(message).toBeInstanceOf(ToolMessage)
+    expect([message!.content, message!.artifact, message!.additional_kwargs]).toEqual([marker, { value: marker }, { value: marker }])
+    expect(JSON.stringify(message)).not.toContain(key)
+    expect(message!.text).toBe(marker)
+  })
+
+  it('a Command, with which the graph goes on', async () => {
+    const graph = new StateGraph(MessagesAnnotation)
+      .addNode('tools', nodeOf([answering((value) => new Command({ update: { messages: [new ToolMessage({ content: value, tool_call_id: 'call-1' })] }, goto: 'next' }))]), {
+        ends: ['next'],
+      })
+      .addNode('next', () => ({ messages: [new AIMessage('next')] }))
+      .addEdge('__start__', 'tools')
+      .compile()
+    const { messages } = await graph.invoke({ messages: [new AIMessage({ content: '', tool_calls: [call('search')] })] })
+    expect(messages.map(({ content }) => content)).toEqual(['', marker, 'next'])
+  })
+
+  it('an interrupt, which is resumed', async () => {
+    const asking = tool(
+      async () => {
+        const value = await getSecret('KEY')
+        const answer: unknown = interrupt({ question: `use ${value}?` })
+        return `${String(answer)} ${value}`
+      },
+      { name: 'search', description: 'Searches.', schema },
+    )
+    const model = fakeModel()
+      .respondWithTools([call('search')])
+      .respond(new AIMessage('finished'))
+    const agent = createAgent({ model, tools: [withSecrets(asking, { secrets, allow: ['KEY'] })], checkpointer: new MemorySaver() })
+    const config = { configurable: { thread_id: '1' } }
+    const first = (await agent.invoke({ messages: [new HumanMessage('go')] }, config)) as unknown as { __interrupt__: { value: unknown }[] }
+    expect(first.__interrupt__.map(({ value }) => value)).toEqual([{ question: `use ${marker}?` }])
+    const { messages } = await agent.invoke(new Command({ resume: 'yes' }) as never, config)
+    expect(messages.map(({ content }) => content)).toEqual(['go', 'go', `yes ${marker}`, 'finished'])
+  })
+
+  it('an interrupt keeps its class and identity', async () => {
+    let thrown: unknown
+    const raising = withSecrets(
+      tool(
+        async () => {
+          try {
+            return interrupt({ value: await getSecret('KEY') })
+          } catch (error) {
+            thrown = error
+            throw error
+          }
+        },
+        { name: 'search', description: 'Searches.', schema },
+      ),
+      { secrets, allow: ['KEY'] },
+    )
+    const caught: unknown[] = []
+    const graph = new StateGraph(MessagesAnnotation)
+      .addNode('tools', async (_state, config) => {
+        try {
+          await raising.invoke({ query: 'q' }, config)
+        } catch (error) {
+          caught.push(error)
+        }
+        return {}
+      })
+      .addEdge('__start__', 'tools')
+      .compile({ checkpointer: new MemorySaver() })
+    await graph.invoke({ messages: [] }, { configurable: { thread_id: '1' } })
+    expect(isGraphInterrupt(caught[0])).toBe(true)
+    expect(caught[0]).toBe(thrown)
+    expect(JSON.stringify((caught[0] as { interrupts: unknown }).interrupts)).toContain(marker)
+    expect((caught[0] as Error).message).not.toContain(key)
+  })
+
+  it('an error that only looks like control flow is an error', async () => {
+    const pretending = answering((value) => {
+      throw Object.assign(new Error(value), { is_bubble_up: true, name: 'GraphInterrupt' })
+    })
+    await expect(pretending.invoke({ query: 'q' })).rejects.toThrow(marker)
+  })
+})
+
+it('a last line before the model cleans what a tool that is not wrapped told', async () => {
+  await secrets.getSecret('KEY')
+  const leaking = tool(async () => `it is ${key}`, { name: 'search', description: 'Searches.', schema })
+  const model = fakeModel()
+    .respondWithTools([call('search')])
+    .respond(new AIMessage('finished'))
+  const agent = createAgent({ model, tools: [leaking], middleware: [createMiddleware(redactModelInput({ secrets }))], systemPrompt: `never say ${key}` })
+  await agent.invoke({ messages: [new HumanMessage(`is it ${key}?`)] })
+  const told = JSON.stringify(model.calls)
+  expect(told).toContain(`it is ${marker}`)
+  expect(told).toContain(`is it ${marker}?`)
+  expect(told).toContain(`never say ${marker}`)
+  expect(told).not.toContain(key)
+})

@@ -1,0 +1,117 @@
+/** The Agents SDK of OpenAI beside the attacks: types, sets, contexts that hold clients, agents as tools, and the last line before the model. */
+import { Agent, codeInterpreterTool, Runner, setTracingDisabled, tool, Usage, type Model, type ModelResponse } from '@openai/agents'
+import { beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
+import * as zod from 'zod'
+import { getSecret } from '../../src/agents/index.js'
+import { redactModelInput, withSecrets } from '../../src/agents/openai-agents/index.js'
+import { createSecrets } from '../../src/index.js'
+
+const key = 'sk-canary-4f9d2b7a81c6e350'
+const marker = '[secret KEY]'
+const secrets = createSecrets<'KEY' | 'OTHER'>({ provider: { name: 'memory', secrets: { KEY: key, OTHER: 'other-canary-97ab31cc02de' } }, secrets: { KEY: {}, OTHER: {} } })
+const parameters = zod.object({ query: zod.string() })
+const makeSearch = (execute: (input: { query: string }, runContext?: unknown) => unknown, name = 'search') => tool({ name, description: 'Searches.', parameters, execute })
+const search = makeSearch(async ({ query }) => `${query}: ${await getSecret('KEY')}`)
+
+beforeAll(() => setTracingDisabled(true))
+
+/** Calls these tools one after the other, and then answers. */
+function modelOf(inputs: unknown[], ...names: string[]): Model {
+  return {
+    async getResponse({ input, systemInstructions }): Promise<ModelResponse> {
+      inputs.push(input, systemInstructions)
+      const name = names.shift()
+      const output =
+        name === undefined
+          ? { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] }
+          : { type: 'function_call', id: 'f', callId: `call-${names.length}`, name, status: 'completed', arguments: '{"query":"q","input":"i"}' }
+      return { usage: new Usage(), output: [output] } as unknown as ModelResponse
+    },
+    getStreamedResponse: () => {
+      throw new Error('no stream here')
+    },
+  }
+}
+
+describe('a wrapped tool', () => {
+  it('is what it was: type, members, validator', async () => {
+    const typed = tool({
+      name: 'typed',
+      description: 'Typed.',
+      parameters,
+      outputSchema: zod.object({ a: zod.string() }),
+      execute: async () => ({ a: await getSecret('KEY') }),
+    } as never) as typeof search
+    const wrapped = withSecrets(typed, { secrets, allow: ['KEY'] })
+    expectTypeOf(wrapped).toEqualTypeOf(typed)
+    expect(Reflect.ownKeys(wrapped)).toEqual(Reflect.ownKeys(typed))
+    expect(wrapped.parameters).toBe(typed.parameters)
+  })
+
+  it('of a set is granted what is listed for it, and nothing where it is not; what OpenAI runs stays', async () => {
+    const hosted = codeInterpreterTool()
+    const other = makeSearch(async () => getSecret('KEY'), 'other')
+    const tools = withSecrets([search, other, hosted], { secrets, allow: { search: ['KEY'] } })
+    expect(tools[2]).toBe(hosted)
+    const inputs: unknown[] = []
+    const agent = new Agent({ name: 'agent', model: modelOf(inputs, 'search', 'other'), tools: [tools[0], tools[1]] })
+    const { finalOutput } = await new Runner().run(agent, 'go')
+    expect(finalOutput).toBe('finished')
+    expect(JSON.stringify(inputs)).toContain(`q: ${marker}`)
+    expect(JSON.stringify(inputs)).not.toContain(key)
+    expect(() => withSecrets([search], { secrets, allow: { serch: ['KEY'] } })).toThrow(/serch/)
+    expect(() => withSecrets([{ name: 'a' }], { secrets, allow: {} })).toThrow(/tools\[0\]/)
+    // @ts-expect-error a name that the view does not have
+    withSecrets(search, { secrets, allow: ['KYE'] })
+  })
+
+  it('may keep clients in the context of the run, and what is its own there; what it leaves there is clean', async () => {
+    class Pool {
+      readonly settings: { password: string }
+      token = ''
+      constructor(password: string) {
+        this.settings = { password }
+        Object.defineProperty(this, 'settings', { enumerable: false })
+      }
+    }
+    const context = { own: key, pool: new Pool(key), count: 0, made: undefined as Pool | undefined, left: '', deep: { list: [] as unknown[] }, map: new Map<string, unknown>() }
+    const leaving = makeSearch(async (_input, runContext) => {
+      const value = await getSecret('KEY')
+      const given = (runContext as { context: typeof context }).context
+      given.count += 1
+      given.made = new Pool(value)
+      given.left = value
+      given.deep.list.push({ value })
+      given.map.set(value, value)
+      given.pool.token = value
+      return 'done'
+    })
+    const agent = new Agent<typeof context>({ name: 'agent', model: modelOf([], 'search'), tools: [withSecrets(leaving, { secrets, allow: ['KEY'] }) as never] })
+    await new Runner().run(agent, 'go', { context })
+    expect(context).toMatchObject({ count: 1, left: marker, deep: { list: [{ value: marker }] }, own: key })
+    expect([...context.map]).toEqual([[marker, marker]])
+    expect([context.pool.settings.password, context.pool.token]).toEqual([key, marker])
+    expect(context.made?.settings.password).toBe(key)
+  })
+
+  it('of an agent runs that agent in its scope', async () => {
+    const inputs: unknown[] = []
+    const inner = new Agent({ name: 'inner', model: modelOf(inputs, 'search'), tools: [search] })
+    const asTool = inner.asTool({ toolName: 'ask', toolDescription: 'Asks.', customOutputExtractor: (result) => JSON.stringify(result.history) })
+    const outer = new Agent({ name: 'outer', model: modelOf(inputs, 'ask'), tools: [withSecrets(asTool, { secrets, allow: ['KEY'] }) as never] })
+    await new Runner().run(outer, 'go')
+    // The inner one was not wrapped: what it told its own model nobody could clean, what the tool that holds it told was cleaned.
+    expect(JSON.stringify(inputs.at(-2))).toContain(marker)
+    expect(JSON.stringify(inputs.at(-2))).not.toContain(key)
+  })
+})
+
+it('a last line before the model cleans what a tool that is not wrapped told', async () => {
+  await secrets.getSecret('KEY')
+  const inputs: unknown[] = []
+  const agent = new Agent({ name: 'agent', instructions: `never say ${key}`, model: modelOf(inputs, 'search'), tools: [makeSearch(() => `it is ${key}`)] })
+  await new Runner({ callModelInputFilter: redactModelInput({ secrets }) }).run(agent, 'go')
+  expect(JSON.stringify(inputs)).toContain(`it is ${marker}`)
+  expect(JSON.stringify(inputs)).toContain(`never say ${marker}`)
+  expect(JSON.stringify(inputs)).not.toContain(key)
+})
