@@ -4,8 +4,8 @@
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
-import { guardFunction, type Give } from '../guard.js'
-import { Handed, type Special } from '../handed.js'
+import type { Special } from '../handed.js'
+import { guardHanding, type Handing } from '../handing.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -31,14 +31,11 @@ export const withSecrets: WithSecrets = createWithSecrets({
 })
 
 function wrap(options: TaskOptions, grant: ToolGrant): object {
-  const fn = { value: guardFunction(options.fn, grant, {}, give), enumerable: true, writable: true, configurable: true }
+  const fn = { value: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow }), enumerable: true, writable: true, configurable: true }
   return Object.create(Object.getPrototypeOf(options) as object, { ...Object.getOwnPropertyDescriptors(options), fn }) as object
 }
 
-const give: Give = ([input, context, ...others], call) => {
-  const handed = new Handed(call, special, isWorkflow)
-  return [copyOf(input), handed.value(context), ...others.map((value) => handed.value(value))]
-}
+const give: Handing['give'] = ([input, ...others], handed) => [copyOf(input), ...others.map((value) => handed.value(value))]
 
 /** A workflow or task that is run as a child: it holds its client. */
 const isWorkflow = (object: object): boolean => 'definition' in object && typeof (object as { run?: unknown }).run === 'function'

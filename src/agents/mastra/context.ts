@@ -1,8 +1,9 @@
 /** What Mastra hands a tool beside its input. */
+import { withCleanSpan } from '../active-span.js'
 import { copyOf } from '../copy.js'
-import type { Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { Handed, type Special } from '../handed.js'
+import type { Handing } from '../handing.js'
 import { watchShared } from '../shared.js'
 
 type Members = Record<PropertyKey, unknown>
@@ -10,10 +11,10 @@ type Callable = (...values: unknown[]) => unknown
 
 const isFunction = (value: unknown): value is Callable => typeof value === 'function'
 
-export const give: Give = (values, call) => {
-  const handed = new Handed(call, special)
-  return values.map((value, index) => (index === 0 && !isOfStep(value) ? copyOf(value) : handed.value(value)))
-}
+const give: Handing['give'] = (values, handed) => values.map((value, index) => (index === 0 && !isOfStep(value) ? copyOf(value) : handed.value(value)))
+
+/** For functions of a tool that are given nothing of their own to call. */
+export const handing: Handing = { give, special: (object, handed) => special(object, handed) }
 
 /** A step is given all in one object; a tool its input first, which is data. */
 const isOfStep = (value: unknown): boolean => typeof value === 'object' && value !== null && 'inputData' in value && isFunction((value as { suspend?: unknown }).suspend)
@@ -27,8 +28,8 @@ const inUse = new WeakMap<object, { calls: number; readonly members: PropertyDes
  */
 export function withGiven(call: GuardedCall, isInPlace: boolean, values: readonly unknown[], run: (given: readonly unknown[]) => unknown): unknown {
   const [input, context, ...others] = values
-  if (!isInPlace || typeof context !== 'object' || context === null || !isOpen(context)) return run(give(values, call))
   const handed = new Handed(call, special)
+  if (!isInPlace || typeof context !== 'object' || context === null || !isOpen(context)) return withCleanSpan(handed, () => run(give(values, handed)))
   const given: Members = {}
   for (const key of Reflect.ownKeys(context)) given[key] = handed.value(Reflect.get(context, key))
   const used = inUse.get(context) ?? { calls: 0, members: Object.getOwnPropertyDescriptors(context) }
@@ -42,7 +43,7 @@ export function withGiven(call: GuardedCall, isInPlace: boolean, values: readonl
     Object.defineProperties(context, used.members)
   }
   for (const key of Reflect.ownKeys(given)) Object.defineProperty(context, key, { value: given[key], enumerable: true, writable: true, configurable: true })
-  return restored(restore, () => run([copyOf(input), context, ...others.map((value) => handed.value(value))]))
+  return restored(restore, () => withCleanSpan(handed, () => run([copyOf(input), context, ...others.map((value) => handed.value(value))])))
 }
 
 const isOpen = (context: object): boolean =>

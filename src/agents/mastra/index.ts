@@ -3,11 +3,11 @@
  * tool is handed beside its input (the request context, writers, spans, `suspend`, messages, Mastra itself) cleans what goes through it.
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
-import { guardFunction } from '../guard.js'
+import { guardHanding } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
-import { give, withGiven } from './context.js'
+import { handing, withGiven } from './context.js'
 
 type Run = (...values: unknown[]) => unknown
 
@@ -40,7 +40,7 @@ function wrap(tool: Tool, grant: ToolGrant): object {
   const replace = (owner: object, member: string, value: unknown): unknown => Object.defineProperty(owner, member, { value, enumerable: true, writable: true, configurable: true })
   const { execute } = tool
   if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))
-  for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardFunction(wrapped[member] as Run, grant, {}, give))
+  for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardHanding(wrapped[member] as Run, grant, handing))
   if (typeof wrapped['transform'] === 'object' && wrapped['transform'] !== null) replace(wrapped, 'transform', guardedTransform(wrapped['transform'], grant))
   return wrapped
 }
@@ -77,7 +77,7 @@ async function spanStorage(): Promise<(span: object | undefined, run: () => unkn
 function guardedTransform(transform: object, grant: ToolGrant): object {
   return Object.fromEntries(
     Object.entries(transform).map(([key, value]: [string, unknown]) => {
-      if (typeof value === 'function') return [key, guardFunction(value as Run, grant, {}, give)]
+      if (typeof value === 'function') return [key, guardHanding(value as Run, grant, handing)]
       return [key, typeof value === 'object' && value !== null ? guardedTransform(value, grant) : value]
     }),
   )

@@ -5,8 +5,8 @@
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
-import { guardFunction, type Give } from '../guard.js'
-import { Handed } from '../handed.js'
+import type { Handed } from '../handed.js'
+import { guardHanding, type Handing } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
@@ -35,14 +35,11 @@ export const withSecrets: WithSecrets = createWithSecrets({
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   if (tool.execute === undefined) return tool
-  const execute = { value: guardFunction(tool.execute, grant, {}, give), enumerable: true, writable: true, configurable: true }
+  const execute = { value: guardHanding(tool.execute, grant, { give }), enumerable: true, writable: true, configurable: true }
   return Object.create(Object.getPrototypeOf(tool) as object, { ...Object.getOwnPropertyDescriptors(tool), execute }) as object
 }
 
-const give: Give = ([input, context, ...others], call) => {
-  const handed = new Handed(call)
-  return [copyOf(input), cleanContext(handed, context), ...others.map((value) => handed.value(value))]
-}
+const give: Handing['give'] = ([input, context, ...others], handed) => [copyOf(input), cleanContext(handed, context), ...others.map((value) => handed.value(value))]
 
 function cleanContext(handed: Handed, context: unknown): unknown {
   if (typeof context !== 'object' || context === null) return handed.value(context)

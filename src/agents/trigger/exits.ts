@@ -3,6 +3,7 @@
  * for each call, whether it comes from a wrapped task, and cleans what such a call gives. For all other code they are what they were.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { withCleanSpan } from '../active-span.js'
 import { Handed } from '../handed.js'
 import type { GuardedCall } from '../guarded-call.js'
 
@@ -14,7 +15,7 @@ const running = new AsyncLocalStorage<Handed>()
 
 export function runWithin<Result>(call: GuardedCall, run: (handed: Handed) => Result): Result {
   const handed = new Handed(call)
-  return running.run(handed, () => run(handed))
+  return running.run(handed, () => withCleanSpan(handed, () => run(handed)))
 }
 
 /** Where all copies of Trigger.dev's packages keep what their functions call. */

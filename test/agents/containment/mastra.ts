@@ -82,6 +82,12 @@ export const waysOf = (context: Context): Ways => ({
   },
   'a line that it observes': (value) => context.observe.log('info', value, { value }),
   'what it suspends with': (value) => context.agent.suspend({ question: value }),
+  'the memory': (value) =>
+    context.memory.saveThread({ thread: { id: 'thread-3', resourceId: 'user', title: value, createdAt: new Date(), updatedAt: new Date(), metadata: { value } } }),
+  'another agent that it asks': async (value) => {
+    const asked = await context.mastra.getAgent('other').stream(`with ${value}`)
+    await asked.consumeStream()
+  },
   'the logger': (value) => context.mastra.getLogger().info(`with ${value}`, { value }),
   'the storage': async (value) => {
     const store = await context.mastra.getStorage()!.getStore('memory')
@@ -102,7 +108,7 @@ export const mastra: Stage = {
     const agent = new Agent({ id: 'agent', name: 'agent', instructions: 'Search.', model: modelOf(seen) as never, tools: { search }, memory })
     const exporter = new Seeing(seen)
     const app = new Mastra({
-      agents: { agent },
+      agents: { agent, other: new Agent({ id: 'other', name: 'other', instructions: 'Answer.', model: modelOf(seen) as never }) },
       storage,
       logger: new Logging(seen),
       observability: new Observability({

@@ -1,4 +1,6 @@
 /** Trigger.dev: a task of the real SDK, run by its own executor, with spans and logs that we take, and its own in-memory streams and metadata. */
+import { context, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { logger, resourceCatalog, runMetadata } from '@trigger.dev/core/v3'
 import { runInMockTaskContext } from '@trigger.dev/core/v3/test'
@@ -9,7 +11,8 @@ import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
 import { attackOnce, type Stage, type Tool } from './stage.js'
 
-// As in a worker: the SDK takes of it, when it is loaded, what belongs to the runs above.
+// As in a worker: contexts of OpenTelemetry that follow what is awaited; and the SDK takes of it, when it is loaded, what belongs to the runs above.
+context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 const ofParents = new StandardMetadataManager({} as never)
 runMetadata.setGlobalManager(ofParents)
 resourceCatalog.setGlobalResourceCatalog(new StandardResourceCatalog())
@@ -41,6 +44,7 @@ const waysOf = ({ ctx }: Params): Ways => ({
     }
   },
   'a span': (value) => logger.startSpan(value, { attributes: { value } }).setAttribute('more', value).end(),
+  'the active span': (value) => trace.getActiveSpan()?.setAttribute('value', value).addEvent(value),
   'a stream': async (value) => {
     const { waitUntilComplete } = streams.pipe('progress', ReadableStream.from([value.slice(0, 9), value.slice(9)]))
     await waitUntilComplete()
