@@ -1,5 +1,6 @@
 /** What a tool is handed works as if nothing stood between, and cleans what goes in. */
 import { describe, expect, it } from 'vitest'
+import * as zod from 'zod'
 import { getSecret } from '../../src/agents/index.js'
 import { guardFunction } from '../../src/agents/guard.js'
 import { Handed } from '../../src/agents/handed.js'
@@ -110,6 +111,14 @@ describe('a service', () => {
     }
     expect(await handing(counter, (given, value) => given.add(value).add(value).count)).toBe(2)
     expect(counter).toMatchObject({ count: 2, last: marker })
+  })
+
+  it('is given schemas as they are: what they are made of their library alone knows', async () => {
+    const schema = zod.object({ a: zod.string() })
+    const got: unknown[] = []
+    await handing({ take: (options: unknown) => void got.push(options) }, (given, value) => given.take({ schema, note: value }))
+    expect(got).toEqual([{ schema, note: marker }])
+    expect((got[0] as { schema: unknown }).schema).toBe(schema)
   })
 
   it('keeps members that cannot be changed, and what the runtime asks for itself', async () => {

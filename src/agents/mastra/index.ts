@@ -49,7 +49,8 @@ function guarded(tool: Tool, execute: Run, grant: ToolGrant): Run {
   const guard = new ToolGuard(grant)
   return async (...values) => {
     // What of Mastra's is called within the tool without a context finds the span by itself.
-    const within = await spanStorage()
+    storage ??= spanStorage()
+    const within = await storage
     return guard.run((call) => withGiven(call, marker in tool, values, (given) => within(spanOf(given), () => Reflect.apply(execute, tool, given))))
   }
 }
@@ -62,7 +63,12 @@ const spanOf = (given: readonly unknown[]): object | undefined => {
   return undefined
 }
 
-async function spanStorage(): Promise<(span: object | undefined, run: () => unknown) => unknown> {
+type Within = (span: object | undefined, run: () => unknown) => unknown
+
+/** Looked for once: where it is not, each look costs time. */
+let storage: Promise<Within> | undefined
+
+async function spanStorage(): Promise<Within> {
   try {
     const { executeWithContextSync } = await import('@mastra/core/observability/context-storage')
     // Where the tool runs the span's own context is there already: only who asks for the span is to get one that is clean.

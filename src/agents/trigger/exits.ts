@@ -31,7 +31,8 @@ export async function watchExits(): Promise<void> {
     for (const name of services) replace(api, name, watchService)
     replace(api, 'locals', watchLocals)
   }
-  for (const updater of await updaters()) if (isObject(updater) && !watched.has(updater)) watchMembers(updater)
+  ofRunsAbove ??= updaters()
+  for (const updater of await ofRunsAbove) if (isObject(updater) && !watched.has(updater)) watchMembers(updater)
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
@@ -85,6 +86,9 @@ function watchMembers(updater: object): void {
     Object.defineProperty(updater, key, { value: clean, enumerable: true, writable: true, configurable: true })
   }
 }
+
+/** Looked for once: where it is not, each look costs time. */
+let ofRunsAbove: Promise<readonly unknown[]> | undefined
 
 /** What Trigger.dev's own module took of the metadata when it was loaded: of the runs above. */
 async function updaters(): Promise<readonly unknown[]> {
