@@ -11,6 +11,9 @@ export function copyOf<Value>(value: Value, isData: IsData = () => false): Value
   return new Copier(isData).copy(value) as Value
 }
 
+/** Of the class that those of all numbers extend: `slice` of Node's buffers shares their memory. */
+const copyBytes = (Object.getPrototypeOf(Uint8Array.prototype) as { slice(): unknown }).slice
+
 class Copier {
   readonly #isData: IsData
   /** For cycles, and for what is shared. */
@@ -30,7 +33,7 @@ class Copier {
     if (value instanceof Map) return this.#map(value)
     if (value instanceof Set) return this.#set(value)
     if (value instanceof Date) return this.#keep(value, new Date(value))
-    if (ArrayBuffer.isView(value)) return value instanceof DataView ? value : this.#keep(value, (value as Uint8Array).slice())
+    if (ArrayBuffer.isView(value)) return value instanceof DataView ? value : this.#keep(value, copyBytes.call(value) as object)
     const prototype = Object.getPrototypeOf(value) as object | null
     if (prototype !== null && prototype !== Object.prototype && !this.#isData(value)) return value
     return this.#members(value, this.#keep(value, Object.create(prototype) as object))

@@ -2,6 +2,7 @@
 import { isSecretError } from '../errors/secret-error.js'
 import { runAt, type ToolCall } from '../seam.js'
 import { asLater } from './later.js'
+import { withCleanSpan } from './span.js'
 import { Yields } from './yields.js'
 
 /** What a framework has of its own. */
@@ -18,12 +19,15 @@ export class GuardedCall {
   readonly #call: ToolCall
   readonly #manner: Manner
   readonly #after: (() => void)[] = []
-  /** The call itself, and each stream that it gave. */
-  #open = 1
+  /** The call itself, and the stream that it gave. */
+  #open = 0
+  /** To be called once the call has settled, or has given a stream, which holds the scope itself. */
+  readonly finish: () => void
 
   constructor(call: ToolCall, manner: Manner) {
     this.#call = call
     this.#manner = manner
+    this.finish = this.hold()
   }
 
   get mayRun(): boolean {
@@ -35,16 +39,19 @@ export class GuardedCall {
   }
 
   run<Result>(body: () => Result): Result {
-    return runAt(this.#call.place, body)
+    return runAt(this.#call.place, () => withCleanSpan(this, body))
   }
 
-  /** The scope lasts until everything that was held is released. */
-  hold(): void {
+  /** The scope lasts until everything that was held is released: by what is returned, which may be called more than once. */
+  hold(): () => void {
+    let isHeld = true
     this.#open += 1
-  }
-  release(): void {
-    this.#open -= 1
-    if (this.#open === 0) this.#call.end()
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      this.#open -= 1
+      if (this.#open === 0) this.#call.end()
+    }
   }
 
   /** Calls `run` before anything that the tool says is told: for what it may have left elsewhere. */
@@ -67,7 +74,13 @@ export class GuardedCall {
     return this.#call.cleaner.value(value, (object) => known?.(object) ?? asLater(this, object))
   }
 
-  /** What is handed to the framework: clean as it is, and as what the framework makes of it. */
+  /** The result: clean as it is, and as what the framework makes of it. A stream holds the scope until it ends. */
+  result(value: unknown): unknown {
+    const later = typeof value === 'object' && value !== null ? asLater(this, value, this.hold()) : undefined
+    return later ?? this.outcome(value)
+  }
+
+  /** The same for what is a part of what is told: a stream in it runs in the scope as long as that lasts. */
   outcome(value: unknown): unknown {
     const plain = this.#manner.serialize === undefined ? this.#call.cleaner.plain(value) : undefined
     if (plain !== undefined) return plain

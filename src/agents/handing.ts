@@ -1,5 +1,4 @@
-/** Wraps a function that a framework hands its services: copies and clean services in their place, and a clean span for whoever asks for the active one. */
-import { withCleanSpan } from './active-span.js'
+/** Wraps a function that a framework hands its services: copies and clean services in their place. */
 import { Handed, type IsTheirs, type Special } from './handed.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
 
@@ -17,7 +16,7 @@ export function guardHanding(run: Run, grant: ToolGrant, { give, special, isThei
   function guarded(this: unknown, ...values: unknown[]): unknown {
     return guard.run((call) => {
       const handed = new Handed(call, special, isTheirs)
-      return withCleanSpan(handed, () => Reflect.apply(run, this, give(values, handed)) as unknown)
+      return Reflect.apply(run, this, give(values, handed)) as unknown
     })
   }
   // Some callers look at how many values a function takes.

@@ -2,14 +2,24 @@
 import { Readable } from 'node:stream'
 import type { GuardedCall } from './guarded-call.js'
 
-/** What stands for an object whose content comes later; undefined where it is none. */
-export function asLater(call: GuardedCall, value: object): object | undefined {
-  if (value instanceof Promise) return cleanPromise(call, value)
-  if (value instanceof Readable) return Readable.from(cleanIterable(call, value), { objectMode: value.readableObjectMode })
-  if (value instanceof Response) return cleanResponse(call, value)
-  if (value instanceof ReadableStream) return cleanStream(call, value)
-  if (isAsyncIterable(value)) return cleanIterable(call, value)
-  return isGenerator(value) ? cleanGenerator(call, value) : undefined
+const nothing = (): void => undefined
+
+/** Of what nobody goes through to its end, or at all: once nobody can any more. */
+const abandoned = new FinalizationRegistry<() => void>((release) => release())
+
+/**
+ * What stands for an object whose content comes later; undefined where it is none.
+ * @param release What it calls when it has ended, or is none.
+ */
+export function asLater(call: GuardedCall, value: object, release: () => void = nothing): object | undefined {
+  if (value instanceof Promise) return cleanPromise(call, value, release)
+  if (value instanceof Readable) return Readable.from(cleanIterable(call, value, release), { objectMode: value.readableObjectMode })
+  if (value instanceof Response) return cleanResponse(call, value, release)
+  if (value instanceof ReadableStream) return cleanStream(call, value, release)
+  if (isAsyncIterable(value)) return cleanIterable(call, value, release)
+  if (isGenerator(value)) return cleanGenerator(call, value, release)
+  release()
+  return undefined
 }
 
 /** Is this given to be gone through, rather than waited for? */
@@ -18,8 +28,7 @@ export const isIterated = (value: unknown): value is object => typeof value === 
 const isAsyncIterable = (value: object): value is AsyncIterable<unknown> => typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function'
 const isGenerator = (value: object): value is Generator => Object.prototype.toString.call(value) === '[object Generator]'
 
-function cleanPromise(call: GuardedCall, promise: Promise<unknown>): Promise<unknown> {
-  call.hold()
+function cleanPromise(call: GuardedCall, promise: Promise<unknown>, release: () => void): Promise<unknown> {
   const settle = async (): Promise<unknown> => {
     try {
       const value = await promise
@@ -28,7 +37,7 @@ function cleanPromise(call: GuardedCall, promise: Promise<unknown>): Promise<unk
     } catch (error) {
       throw await call.failure(error)
     } finally {
-      call.release()
+      release()
     }
   }
   const cleaned = settle()
@@ -38,31 +47,31 @@ function cleanPromise(call: GuardedCall, promise: Promise<unknown>): Promise<unk
 }
 
 /** The same, cleaned, and closed when whoever goes through it is done. */
-export function cleanIterable(call: GuardedCall, iterable: AsyncIterable<unknown>): AsyncGenerator {
-  call.hold()
-  return releasedUnbegun(
-    call,
-    goThrough(call, () => iterable[Symbol.asyncIterator]()),
+export function cleanIterable(call: GuardedCall, iterable: AsyncIterable<unknown>, release: () => void): AsyncGenerator {
+  return releasing(
+    goThrough(call, () => iterable[Symbol.asyncIterator](), release),
+    release,
   )
 }
 
 /** A generator that nobody has begun to go through runs no code when it is closed: the scope is then ended from here. */
-function releasedUnbegun<Gone extends Generator | AsyncGenerator>(call: GuardedCall, generator: Gone): Gone {
+function releasing<Gone extends Generator | AsyncGenerator>(generator: Gone, release: () => void): Gone {
   let isBegun = false
   const begin =
     (step: 'next' | 'return' | 'throw') =>
     (...values: [never]): unknown => {
-      if (!isBegun && step !== 'next') call.release()
+      if (!isBegun && step !== 'next') release()
       isBegun = true
       return generator[step](...values)
     }
   const guarded = Object.create(generator) as Gone
   for (const step of ['next', 'return', 'throw'] as const) Object.defineProperty(guarded, step, { value: begin(step), writable: true, configurable: true })
+  abandoned.register(guarded, release)
   return guarded
 }
 
 /** @param open Called in the scope when the first value is asked for. */
-async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>): AsyncGenerator {
+async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>, release: () => void): AsyncGenerator {
   const yields = call.yields()
   let iterator: AsyncIterator<unknown> | undefined
   let isDone = false
@@ -89,7 +98,7 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>)
     try {
       if (!isDone) await close(call, iterator)
     } finally {
-      call.release()
+      release()
     }
   }
 }
@@ -120,12 +129,11 @@ async function close(call: GuardedCall, iterator: AsyncIterator<unknown> | undef
 }
 
 /** Nothing can be waited for here: what a generator could say of secrets that nobody has read is learnt before the tool runs. */
-export function cleanGenerator(call: GuardedCall, generator: Generator): Generator {
-  call.hold()
-  return releasedUnbegun(call, goThroughNow(call, generator))
+export function cleanGenerator(call: GuardedCall, generator: Generator, release: () => void): Generator {
+  return releasing(goThroughNow(call, generator, release), release)
 }
 
-function* goThroughNow(call: GuardedCall, generator: Generator): Generator {
+function* goThroughNow(call: GuardedCall, generator: Generator, release: () => void): Generator {
   const yields = call.yields()
   let isDone = false
   try {
@@ -146,12 +154,12 @@ function* goThroughNow(call: GuardedCall, generator: Generator): Generator {
     try {
       if (!isDone) call.run(() => generator.return(undefined))
     } finally {
-      call.release()
+      release()
     }
   }
 }
 
-function cleanStream(call: GuardedCall, stream: ReadableStream): ReadableStream {
+function cleanStream(call: GuardedCall, stream: ReadableStream, release: () => void): ReadableStream {
   const reader = stream.getReader()
   const read = async (): Promise<IteratorResult<unknown>> => {
     const { done, value } = await reader.read()
@@ -161,7 +169,7 @@ function cleanStream(call: GuardedCall, stream: ReadableStream): ReadableStream 
     await reader.cancel(reason)
     return { done: true, value: undefined }
   }
-  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => ({ next: read, return: cancel }) })
+  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => ({ next: read, return: cancel }) }, release)
   return new ReadableStream({
     async pull(controller) {
       const { done, value } = await values.next()
@@ -174,7 +182,7 @@ function cleanStream(call: GuardedCall, stream: ReadableStream): ReadableStream 
   })
 }
 
-function cleanResponse(call: GuardedCall, response: Response): Response {
+function cleanResponse(call: GuardedCall, response: Response, release: () => void): Response {
   const { status, statusText, headers, body } = response
   const cleaned = new Headers()
   for (const [name, value] of headers) {
@@ -182,5 +190,6 @@ function cleanResponse(call: GuardedCall, response: Response): Response {
     if (/^content-(?:length|encoding)$/i.test(name)) continue
     cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
   }
-  return new Response(body === null ? null : cleanStream(call, body), { status, statusText: call.text(statusText), headers: cleaned })
+  if (body === null) release()
+  return new Response(body === null ? null : cleanStream(call, body, release), { status, statusText: call.text(statusText), headers: cleaned })
 }

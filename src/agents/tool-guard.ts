@@ -51,9 +51,9 @@ export class ToolGuard {
   /** The scope is then the stream's. */
   #handOn(call: GuardedCall, result: object): unknown {
     try {
-      return asLater(call, result)
+      return asLater(call, result, call.hold())
     } finally {
-      call.release()
+      call.finish()
     }
   }
 
@@ -63,11 +63,11 @@ export class ToolGuard {
       const value = await call.run(async () => await give())
       if (call.ready !== undefined) await call.ready
       call.tidy()
-      return value instanceof Blob ? await cleanBlob(call, value) : call.outcome(value)
+      return value instanceof Blob ? await cleanBlob(call, value) : call.result(value)
     } catch (error) {
       throw await call.failure(error)
     } finally {
-      call.release()
+      call.finish()
     }
   }
 
@@ -76,9 +76,9 @@ export class ToolGuard {
     const call = this.#begin()
     const iterable: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => body(call)[Symbol.asyncIterator]() }
     try {
-      return cleanIterable(call, iterable)
+      return cleanIterable(call, iterable, call.hold())
     } finally {
-      call.release()
+      call.finish()
     }
   }
 
@@ -89,9 +89,10 @@ export class ToolGuard {
       return cleanGenerator(
         call,
         call.run(() => body(call)),
+        call.hold(),
       )
     } finally {
-      call.release()
+      call.finish()
     }
   }
 

@@ -2,7 +2,7 @@
 import type { Carrier } from '../seam.js'
 import { OwnHeaders } from './globals.js'
 import { credentials, hosts, isStripped, methods, placeholder } from './names.js'
-import type { Place } from './policy.js'
+import type { Placement } from './policy.js'
 import { refusal } from './refusal.js'
 import { withoutCredentials } from './target.js'
 
@@ -10,7 +10,7 @@ import { withoutCredentials } from './target.js'
  * A copy without what is ours to say, and without whatever carries the placeholder.
  * @throws SecretError `denied` for credentials of the caller's own, another host, or another method.
  */
-export function cleanHeaders(carrier: Carrier, given: Headers, inject: Place): Headers {
+export function cleanHeaders(carrier: Carrier, given: Headers, inject: Placement): Headers {
   const injected = 'header' in inject ? inject.header.toLowerCase() : undefined
   const kept = new OwnHeaders()
   for (const [name, value] of given) {

@@ -1,10 +1,10 @@
 /** Puts the secret where the policy says. */
 import { isToken } from '../errors/check-travel.js'
 import { invalidConfig } from '../errors/secret-error.js'
-import { runAt, type Carrier, type Place as Where } from '../seam.js'
+import { runAt, type Carrier, type Place } from '../seam.js'
 import { OwnHeaders } from './globals.js'
 import { isOurs, placeholder } from './names.js'
-import type { Place, RequestToSign, SignRequest } from './policy.js'
+import type { Placement, RequestToSign, SignRequest } from './policy.js'
 import { refusal, unsendable } from './refusal.js'
 import { parametersOf } from './target.js'
 
@@ -16,7 +16,7 @@ export interface Outgoing {
 }
 
 /** A parameter of this name that the caller has: one that carries the placeholder is taken out, any other is refused. */
-export function clearQuery(carrier: Carrier, url: URL, inject: Place): URL {
+export function clearQuery(carrier: Carrier, url: URL, inject: Placement): URL {
   if (!('query' in inject)) return url
   const name = inject.query.toLowerCase()
   const own = parametersOf(url).filter(([key]) => key.toLowerCase() === name)
@@ -29,14 +29,14 @@ export function clearQuery(carrier: Carrier, url: URL, inject: Place): URL {
   return cleared
 }
 
-/** @param where In which a signer runs: where the fetch was made. */
-export async function inject(carrier: Carrier, place: Place, outgoing: Outgoing, secret: string, where: Where): Promise<Outgoing> {
-  if ('sign' in place) return { ...outgoing, headers: await signed(carrier, place.sign, outgoing, secret, where) }
-  if ('query' in place) return { ...outgoing, url: withParameter(carrier, outgoing.url, place.query, secret) }
+/** @param place In which a signer runs: where the fetch was made. */
+export async function inject(carrier: Carrier, placement: Placement, outgoing: Outgoing, secret: string, place: Place): Promise<Outgoing> {
+  if ('sign' in placement) return { ...outgoing, headers: await signed(carrier, placement.sign, outgoing, secret, place) }
+  if ('query' in placement) return { ...outgoing, url: withParameter(carrier, outgoing.url, placement.query, secret) }
   const headers = new OwnHeaders(outgoing.headers)
-  if ('basic' in place) headers.set('authorization', basic(carrier, place.basic.username, secret))
+  if ('basic' in placement) headers.set('authorization', basic(carrier, placement.basic.username, secret))
   else {
-    headers.set(place.header, checkValue(carrier, `${place.prefix ?? ''}${secret}`))
+    headers.set(placement.header, checkValue(carrier, `${placement.prefix ?? ''}${secret}`))
     // It is sent as other bytes than those of its text, and may come back as them.
     if (/[\x80-\xff]/.test(secret)) carrier.learn(Buffer.from(secret, 'latin1'))
   }
@@ -79,11 +79,11 @@ function encoded(carrier: Carrier, secret: string): string {
   }
 }
 
-async function signed(carrier: Carrier, sign: SignRequest, { url, method, headers, body }: Outgoing, secret: string, where: Where): Promise<Headers> {
+async function signed(carrier: Carrier, sign: SignRequest, { url, method, headers, body }: Outgoing, secret: string, place: Place): Promise<Headers> {
   const request: RequestToSign = Object.freeze({ method, url: url.href, headers: new OwnHeaders(headers), body: body instanceof Uint8Array ? new Uint8Array(body) : undefined })
   let added: Readonly<Record<string, unknown>>
   try {
-    added = { ...(await runAt(where, () => sign(request, secret))) }
+    added = { ...(await runAt(place, () => sign(request, secret))) }
   } catch {
     // What it throws may quote what it signed with.
     throw unsendable(carrier, 'sign', '`inject.sign` failed', 'Call it by itself with a value for tests to see why')

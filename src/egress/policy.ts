@@ -17,13 +17,14 @@ export interface RequestToSign {
 /** Returns the headers to set. It cannot change the URL, the method or the body. */
 export type SignRequest = (request: RequestToSign, secret: string) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
 
-export type Place = CheckedInjection | { sign: SignRequest }
+/** Where in a request the secret stands. */
+export type Placement = CheckedInjection | { sign: SignRequest }
 
 export interface Given {
   readonly origins: readonly string[] | undefined
   readonly methods: readonly string[] | undefined
   readonly paths: readonly string[] | undefined
-  readonly inject: Place | undefined
+  readonly inject: Placement | undefined
 }
 
 export interface Policy {
@@ -31,14 +32,14 @@ export interface Policy {
   readonly methods: readonly string[]
   /** Undefined: all. */
   readonly paths: readonly string[] | undefined
-  readonly inject: Place
+  readonly inject: Placement
 }
 
-const bearer: Place = { header: 'authorization', prefix: 'Bearer ' }
+const bearer: Placement = { header: 'authorization', prefix: 'Bearer ' }
 const policyKeys = ['description', 'origins', 'methods', 'paths', 'inject', 'rotateEvery', 'cache']
 
 /** The same for options and for the policy of a config, which `createSecrets` takes without a look at these parts. */
-export function checkGiven(given: Readonly<Record<string, unknown>>, path: string, checkPlace: (value: unknown, path: string) => Place = checkInjection): Given {
+export function checkGiven(given: Readonly<Record<string, unknown>>, path: string, checkPlace: (value: unknown, path: string) => Placement = checkInjection): Given {
   const part = <Checked>(key: string, check: (value: unknown, path: string) => Checked): Checked | undefined =>
     given[key] === undefined ? undefined : check(given[key], `${path}.${key}`)
   const list = (check: typeof checkOrigins) => (value: unknown, at: string) => {
@@ -53,7 +54,7 @@ export function checkGiven(given: Readonly<Record<string, unknown>>, path: strin
 }
 
 /** In options a function may say what is sent. */
-export function checkOptionPlace(value: unknown, path: string): Place {
+export function checkOptionPlace(value: unknown, path: string): Placement {
   if (typeof value !== 'object' || value === null || !('sign' in value)) return checkInjection(value, path)
   const { sign } = checkObject(value, path, ['sign'])
   return { sign: checkFunction(sign, `${path}.sign`) as unknown as SignRequest }
@@ -88,13 +89,13 @@ function narrowed(
   return own
 }
 
-function placeOf(own: Place | undefined, granted: Place | undefined): Place {
+function placeOf(own: Placement | undefined, granted: Placement | undefined): Placement {
   if (own === undefined || granted === undefined) return own ?? granted ?? bearer
   if (!isSame(own, granted)) throw invalidConfig('options.inject', 'is not what the config says', 'the same, or none')
   return own
 }
 
-function isSame(own: Place, granted: Place): boolean {
+function isSame(own: Placement, granted: Placement): boolean {
   if ('header' in own && 'header' in granted) return own.header.toLowerCase() === granted.header.toLowerCase() && (own.prefix ?? '') === (granted.prefix ?? '')
   if ('query' in own && 'query' in granted) return own.query === granted.query
   return 'basic' in own && 'basic' in granted && own.basic.username === granted.basic.username

@@ -1,17 +1,15 @@
 /** A `fetch` that carries one secret to where it may go, and nowhere else. */
 import { checkBoolean, checkFunction, checkObject } from '../errors/check.js'
 import type { SecretName } from '../register.js'
-import { carrierHere, carrierOf, checkSecretName, here, type Carrier, type Place, type SecretPolicy, type Secrets } from '../seam.js'
-import { AddressRules } from './address.js'
-import { sendBy, type Incoming } from './answer.js'
+import { invalidConfig } from '../errors/secret-error.js'
+import { carrierHere, carrierOf, checkSecretName, here, type Carrier, type SecretPolicy, type Secrets } from '../seam.js'
+import type { Way } from './exchange.js'
 import { Flight } from './flight.js'
-import { OwnStream } from './globals.js'
+import { capture } from './globals.js'
 import { cleanHeaders } from './headers.js'
-import { clearQuery, inject, type Outgoing } from './inject.js'
+import { clearQuery } from './inject.js'
 import { checkGiven, checkOptionPlace, narrowPolicy, type Given, type Policy, type SignRequest } from './policy.js'
-import { takeBody, takeRequest } from './request.js'
-import { answer } from './scrub.js'
-import { Route, send } from './send.js'
+import { takeRequest } from './request.js'
 import { checkTarget } from './target.js'
 
 export interface ScopedFetchOptions extends Pick<SecretPolicy, 'origins' | 'methods' | 'paths'> {
@@ -26,12 +24,10 @@ export interface ScopedFetchOptions extends Pick<SecretPolicy, 'origins' | 'meth
 }
 
 /** What a fetch was made with. */
-interface Plan {
+interface Plan extends Way {
   readonly given: Given
-  readonly own: typeof fetch | undefined
-  readonly allowsHttp: boolean
-  /** Where it was made: there the app's own functions run. */
-  readonly place: Place
+  /** What sends. */
+  readonly loading: Promise<typeof import('./exchange.js')>
 }
 
 /**
@@ -43,6 +39,7 @@ interface Plan {
  * @throws SecretError `invalid-config`: an option that is not understood, or that the config's policy lacks; no origins at all.
  */
 export function scopedFetch(name: SecretName, options: ScopedFetchOptions = {}): typeof fetch {
+  capture()
   const secret = checkSecretName(name)
   const checked = checkObject(options, 'options', ['origins', 'methods', 'paths', 'inject', 'secrets', 'fetch', 'allowLoopbackHttp'])
   const plan: Plan = {
@@ -50,11 +47,21 @@ export function scopedFetch(name: SecretName, options: ScopedFetchOptions = {}):
     own: checked['fetch'] === undefined ? undefined : (checkFunction(checked['fetch'], 'options.fetch') as unknown as typeof fetch),
     allowsHttp: checked['allowLoopbackHttp'] === undefined ? false : checkBoolean(checked['allowLoopbackHttp'], 'options.allowLoopbackHttp'),
     place: here(),
+    loading: load(),
   }
   const open = checked['secrets'] === undefined ? ambient(plan, secret) : bound(plan, carrierOf(checked['secrets'] as Secrets<never>, secret))
   return async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
     return carry(plan, open(), input, init)
   }
+}
+
+function load(): Plan['loading'] {
+  const loading = import('./exchange.js').catch(() => {
+    throw invalidConfig('keyward/agents', 'could not load a file of its own', 'a whole installation, or a bundle that carries what keyward imports later')
+  })
+  // Whoever calls is told.
+  loading.catch(() => undefined)
+  return loading
 }
 
 interface Opened {
@@ -90,46 +97,12 @@ async function carry(plan: Plan, { carrier, policy }: Opened, input: unknown, in
   const url = clearQuery(carrier, given, policy.inject)
   const flight = new Flight(carrier, request)
   try {
-    flight.signal.throwIfAborted()
-    const rules = new AddressRules(carrier, url, plan.allowsHttp)
-    const route = plan.own === undefined ? new Route(rules, url, plan.allowsHttp) : undefined
-    // What grants refuse is refused by the read, without a look-up.
-    const isRefused = carrier.isRefused
-    const body = isRefused ? undefined : await takeBody(flight, taken)
-    if (!isRefused && route !== undefined) await flight.until(route.open())
-    return await exchange(plan, policy, flight, route, { url, method: request.method, headers, body })
+    const { exchange } = await flight.until(plan.loading)
+    return await exchange(flight, plan, { taken, policy, url, method: request.method, headers })
   } catch (error) {
     flight.land()
+    // Nobody will ask for the rest of it; one that is being read is seen to where it is.
+    void request.body?.cancel(error).catch(() => undefined)
     throw error
   }
-}
-
-/** What `useSecret` takes for an authentication that failed. Never told to a caller: it is run once more, or the answer is returned. */
-class Rejected extends Error {
-  readonly status = 401
-}
-
-async function exchange(plan: Plan, policy: Policy, flight: Flight, route: Route | undefined, outgoing: Outgoing): Promise<Response> {
-  const { carrier } = flight
-  let isAgain = outgoing.body instanceof OwnStream
-  const attempt = async (secret: string): Promise<Response> => {
-    flight.look()
-    const sent = await flight.until(inject(carrier, policy.inject, outgoing, secret, plan.place))
-    const incoming: Incoming = route === undefined ? await sendBy(plan.own!, plan.place, flight, sent) : await send(flight, route, sent)
-    if (incoming.status !== 401 || isAgain) return answer(flight, incoming, outgoing.url, secret)
-    isAgain = true
-    incoming.source?.discard()
-    throw new Rejected()
-  }
-  // What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.
-  const settled = await carrier.use(async (secret) => {
-    try {
-      return { response: await attempt(secret) }
-    } catch (error) {
-      if (error instanceof Rejected) throw error
-      return { error }
-    }
-  }, flight.signal)
-  if ('error' in settled) throw settled.error
-  return settled.response
 }

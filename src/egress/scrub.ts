@@ -21,6 +21,7 @@ const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 export function answer(flight: Flight, incoming: Incoming, url: URL, secret: string): Response {
   const { carrier } = flight
   try {
+    flight.look()
     refuse(carrier, incoming, url)
     const contentType = headerOf(incoming, 'content-type')
     const body = incoming.source === undefined ? null : bodyOf(flight, incoming, url, contentType)

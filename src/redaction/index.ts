@@ -100,6 +100,41 @@ export function redactWinston(secrets: Secrets<never>): WinstonFormat {
   }
 }
 
+/** As an exporter of OpenTelemetry has it: https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-exporter */
+interface SpanExporter<Span extends object, Result> {
+  export(spans: Span[], done: (result: Result) => void): void
+}
+
+/** What of a span is written by code, and what of it says what it is of. */
+const written = ['name', 'attributes', 'events', 'links', 'status'] as const
+
+/**
+ * The same exporter of OpenTelemetry, which is given spans that are clean: `new BatchSpanProcessor(redactSpans(secrets, exporter))`. Names, attributes, events, links and
+ * status are cleaned. A span that cannot be is not exported.
+ */
+export function redactSpans<Span extends object, Result, Exporter extends SpanExporter<Span, Result>>(
+  secrets: Secrets<never>,
+  exporter: Exporter & SpanExporter<Span, Result>,
+): Exporter {
+  behind(secrets)
+  const clean = (span: Span): Span => {
+    const members = written.map((member) => [member, redactValue(secrets, Reflect.get(span, member))] as const)
+    return new Proxy(span, { get: (target, key) => (members.find(([member]) => member === key) ?? [key, Reflect.get(target, key, target)])[1] })
+  }
+  const cleanOrNone = (span: Span): readonly Span[] =>
+    orWithheld<readonly Span[]>(
+      () => [clean(span)],
+      () => [],
+    )
+  return new Proxy(exporter, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target)
+      if (key === 'export') return (spans: Span[], done: (result: Result) => void) => target.export(spans.flatMap(cleanOrNone), done)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
 /** These write one text that is made of all that they are given. */
 const writing = ['debug', 'dirxml', 'error', 'group', 'groupCollapsed', 'info', 'log', 'trace', 'warn'] as const
 /** Of these each value is cleaned. */

@@ -7,6 +7,7 @@ import { getSecret, guard } from '../../src/agents/index.js'
 import { here } from '../../src/seam.js'
 import { createSecrets, isSecretError, type AuditEvent, type Secrets } from '../../src/index.js'
 import { errorOf } from '../access/backend.js'
+import { collectUntil } from '../access/collect.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
 const other = 'other-canary-97ab31cc02de'
@@ -63,8 +64,17 @@ describe('a guarded function', () => {
   it('gives copies of its data, and hands instances and functions on', async () => {
     const controller = new AbortController()
     const call = (): void => undefined
-    const input = { query: 'q', list: [{ deep: 1 }], map: new Map([['a', { n: 1 }]]), when: new Date(0), bytes: new Uint8Array([1]), signal: controller.signal, call }
-    const before = structuredClone({ ...input, signal: undefined, call: undefined })
+    const input = {
+      query: 'q',
+      list: [{ deep: 1 }],
+      map: new Map([['a', { n: 1 }]]),
+      when: new Date(0),
+      bytes: new Uint8Array([1]),
+      buffer: Buffer.from([1]),
+      signal: controller.signal,
+      call,
+    }
+    const before = structuredClone({ ...input, buffer: undefined, signal: undefined, call: undefined })
     const got = guarded(async (given: typeof input) => {
       const value = await getSecret('KEY')
       expect(given.signal).toBe(controller.signal)
@@ -74,11 +84,13 @@ describe('a guarded function', () => {
       given.list.push(value as never)
       given.map.get('a')!.n = value as never
       given.bytes[0] = 9
+      given.buffer[0] = 9
       given.when.setTime(5)
       return 'done'
     })
     await got(input)
-    expect({ ...input, signal: undefined, call: undefined }).toEqual(before)
+    expect({ ...input, buffer: undefined, signal: undefined, call: undefined }).toEqual(before)
+    expect([...input.buffer]).toEqual([1])
   })
 
   it('refuses what it is made with, and names the option', () => {
@@ -117,6 +129,32 @@ describe('a guarded function', () => {
       void guarded(async () => void setTimeout(() => resolve(errorOf(getSecret('KEY'))), 20))()
     })
     expect(await left).toMatchObject({ code: 'denied', reason: 'tool-ended' })
+  })
+
+  it('is not kept open by a promise or a stream in what it returned', async () => {
+    let place: ReturnType<typeof here> = null
+    const result = (await guarded(async () => {
+      place = here()
+      return { never: new Promise(() => {}), stream: Readable.from(['a']) }
+    })()) as { stream: Readable }
+    expect(place!.ended).toBe('tool-ended')
+    expect(await text(result.stream)).toBe('a')
+  })
+
+  it('ends with a stream that nobody can go through any more', async () => {
+    const places: ReturnType<typeof here>[] = []
+    const begin = async (): Promise<void> => {
+      const told = guarded(async function* () {
+        places.push(here())
+        yield { a: 1 }
+        yield { a: 2 }
+      })()
+      await told.next()
+    }
+    await begin()
+    expect(places[0]!.ended).toBeUndefined()
+    await collectUntil(() => places[0]!.ended !== undefined)
+    expect(places[0]!.ended).toBe('tool-ended')
   })
 
   it('tells the audit of its tool what was found', async () => {

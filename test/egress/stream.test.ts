@@ -253,6 +253,13 @@ describe('a request that streams', () => {
     expect(backend.requests.length).toBe(1)
   })
 
+  it('is cancelled where it is not sent', async () => {
+    let reason: unknown
+    const body = new ReadableStream<Uint8Array>({ cancel: (given) => void (reason = given) })
+    const error = await errorOf(open('https://localhost:9', { allowLoopbackHttp: false }).fetch('https://localhost:9', { method: 'POST', body, duplex: 'half' }))
+    expect([error.reason, reason]).toEqual(['private-address', error])
+  })
+
   it('is cancelled when the answer has ended before it', async () => {
     const server = await listen((_request, response) => void response.writeHead(413, { connection: 'close' }).end('too large'))
     let isCancelled = false

@@ -1,5 +1,4 @@
 /** What Mastra hands a tool beside its input. */
-import { withCleanSpan } from '../active-span.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { Handed, type Special } from '../handed.js'
@@ -29,7 +28,7 @@ const inUse = new WeakMap<object, { calls: number; readonly members: PropertyDes
 export function withGiven(call: GuardedCall, isInPlace: boolean, values: readonly unknown[], run: (given: readonly unknown[]) => unknown): unknown {
   const [input, context, ...others] = values
   const handed = new Handed(call, special)
-  if (!isInPlace || typeof context !== 'object' || context === null || !isOpen(context)) return withCleanSpan(handed, () => run(give(values, handed)))
+  if (!isInPlace || typeof context !== 'object' || context === null || !isOpen(context)) return run(give(values, handed))
   const given: Members = {}
   for (const key of Reflect.ownKeys(context)) given[key] = handed.value(Reflect.get(context, key))
   const used = inUse.get(context) ?? { calls: 0, members: Object.getOwnPropertyDescriptors(context) }
@@ -43,7 +42,7 @@ export function withGiven(call: GuardedCall, isInPlace: boolean, values: readonl
     Object.defineProperties(context, used.members)
   }
   for (const key of Reflect.ownKeys(given)) Object.defineProperty(context, key, { value: given[key], enumerable: true, writable: true, configurable: true })
-  return restored(restore, () => withCleanSpan(handed, () => run([copyOf(input), context, ...others.map((value) => handed.value(value))])))
+  return restored(restore, () => run([copyOf(input), context, ...others.map((value) => handed.value(value))]))
 }
 
 const isOpen = (context: object): boolean =>

@@ -2,20 +2,19 @@
  * Trigger.dev hands a task little: metadata, logger, streams and locals are imported, and are of the whole process. So what stands behind them is replaced by what asks,
  * for each call, whether it comes from a wrapped task, and cleans what such a call gives. For all other code they are what they were.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { withCleanSpan } from '../active-span.js'
 import { Handed } from '../handed.js'
 import type { GuardedCall } from '../guarded-call.js'
+import { createFollowed } from '../../seam.js'
 
 type Members = Record<PropertyKey, unknown>
 type Callable = (...values: unknown[]) => unknown
 
 /** Not the scope of a tool: what a tool within a task says goes the same ways. */
-const running = new AsyncLocalStorage<Handed>()
+const running = createFollowed<Handed>()
 
 export function runWithin<Result>(call: GuardedCall, run: (handed: Handed) => Result): Result {
   const handed = new Handed(call)
-  return running.run(handed, () => withCleanSpan(handed, () => run(handed)))
+  return running.run(handed, () => run(handed))
 }
 
 /** Where all copies of Trigger.dev's packages keep what their functions call. */

@@ -1,4 +1,8 @@
 /** The AI SDK: `generateText` and `streamText` with its own mock model, its telemetry, callbacks, steps, and the stream that goes to a client. */
+import { OpenTelemetry } from '@ai-sdk/otel'
+import { context as contexts, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { generateText, jsonSchema, stepCountIs, streamText, tool, type ToolSet } from 'ai'
 import { MockLanguageModelV4, simulateReadableStream } from 'ai/test'
 import { withSecrets } from '../../../src/agents/ai-sdk/index.js'
@@ -20,6 +24,12 @@ const waysOf = (options: Options): Record<string, (value: string) => unknown> =>
     options.context['token'] = value
     options.context['deep'] = { list: [value] }
   },
+  'the active span of OpenTelemetry': (value) => {
+    const span = trace.getActiveSpan()!
+    span.setAttribute('token', value).addEvent(value, { value })
+    span.recordException(new Error(value))
+    span.updateName(value)
+  },
 })
 
 const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
@@ -33,6 +43,10 @@ export const aiSdk: Stage = {
     const seen: unknown[] = []
     // What a client shows of a tool that tells as it goes it shows one after the other.
     let told = ''
+    contexts.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    const exporter = new InMemorySpanExporter()
+    const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+    const spans = new OpenTelemetry({ tracer: provider.getTracer('test') })
     const telemetry = new Proxy(
       {},
       {
@@ -47,7 +61,7 @@ export const aiSdk: Stage = {
         toolsContext: { search: context },
         prompt: 'go',
         stopWhen: stepCountIs(3),
-        telemetry: { integrations: [telemetry], includeToolsContext: { search: { user: true, token: true, deep: true } } },
+        telemetry: { integrations: [telemetry, spans], includeToolsContext: { search: { user: true, token: true, deep: true } } },
         onEnd: (event: unknown) => void seen.push(event),
         onToolExecutionEnd: (event: unknown) => void seen.push(event),
       } as const
@@ -68,6 +82,9 @@ export const aiSdk: Stage = {
       }
       seen.push(context, told)
     }
+    await provider.forceFlush()
+    for (const { name, attributes, events, status } of exporter.getFinishedSpans()) seen.push({ name, attributes, events, status })
+    contexts.disable()
     return seen.map(seenOf).join('\n')
   },
 }

@@ -11,8 +11,7 @@ import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
 import { attackOnce, type Stage, type Tool } from './stage.js'
 
-// As in a worker: contexts of OpenTelemetry that follow what is awaited; and the SDK takes of it, when it is loaded, what belongs to the runs above.
-context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+// As in a worker: the SDK takes of it, when it is loaded, what belongs to the runs above.
 const ofParents = new StandardMetadataManager({} as never)
 runMetadata.setGlobalManager(ofParents)
 resourceCatalog.setGlobalResourceCatalog(new StandardResourceCatalog())
@@ -90,6 +89,7 @@ export async function runTask(options: TaskOptions, seen: unknown[]): Promise<{ 
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
   const logs = { emit: (record: unknown) => void seen.push(seenOf(record)) }
   const tracer = new TriggerTracer({ tracer: provider.getTracer('own'), logger: logs as never })
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   logger.disable()
   logger.setGlobalTaskLogger(new OtelTaskLogger({ logger: logs as never, tracer, level: 'debug' }))
   ofParents.reset()
@@ -114,6 +114,7 @@ export async function runTask(options: TaskOptions, seen: unknown[]): Promise<{ 
     seen.push(JSON.stringify(done), runMetadata.current(), ctx, kept.get(local))
     return done
   })
+  context.disable()
   const { queuedParentOperations, queuedRootOperations } = ofParents as unknown as Record<string, Set<unknown>>
   seen.push([...queuedParentOperations!, ...queuedRootOperations!])
   seen.push(...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status })))
