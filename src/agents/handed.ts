@@ -102,6 +102,13 @@ export class Handed {
           if (key === 'constructor' || (!configurable && !writable && get === undefined)) return value
           return typeof value === 'function' ? this.#method(target, value as Callable) : this.value(value)
         },
+        getOwnPropertyDescriptor: (target, key) => {
+          const descriptor = Reflect.getOwnPropertyDescriptor(target, key)
+          const isFixed = descriptor === undefined || !('value' in descriptor) || (descriptor.configurable !== true && descriptor.writable !== true)
+          return isFixed
+            ? descriptor
+            : { ...descriptor, value: typeof descriptor.value === 'function' ? this.#method(target, descriptor.value as Callable) : this.value(descriptor.value) }
+        },
         set: (target, key, value) => Reflect.set(target, key, this.clean(value), target),
         defineProperty: (target, key, descriptor) =>
           Reflect.defineProperty(target, key, 'value' in descriptor ? { ...descriptor, value: this.clean(descriptor.value) } : descriptor),

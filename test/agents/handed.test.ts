@@ -67,10 +67,12 @@ describe('a service', () => {
       Reflect.apply(add, undefined, [value])
       given.log.name = value
       Object.defineProperty(given.log, 'name', { value: `${given.log.name} ${value}` })
-      Object.assign(given.log, { more: [value] })
+      Object.assign(given.log, { more: [value], data: { deep: [] } })
+      const { data } = Object.getOwnPropertyDescriptors(given.log) as unknown as { data: { value: { deep: unknown[] } } }
+      data.value.deep.push(value)
     })
     expect(log.lines).toEqual([marker, { value: marker }, marker, marker, marker, marker, marker])
-    expect([log.name, (log as unknown as { more: unknown }).more]).toEqual([`${marker} ${marker}`, [marker]])
+    expect([log.name, { ...log }]).toEqual([`${marker} ${marker}`, expect.objectContaining({ more: [marker], data: { deep: [] } })])
   })
 
   it('is the same to the tool each time, of its class, and works', async () => {
