@@ -1,6 +1,7 @@
 /** One call of a tool: what runs in its scope, and what cleans all that leaves it. */
 import { isSecretError } from '../errors/secret-error.js'
 import { runAt, type ToolCall } from '../seam.js'
+import { copyOf, type IsData } from './copy.js'
 import { asLater } from './later.js'
 import { withCleanSpan } from './span.js'
 import { Yields } from './yields.js'
@@ -11,6 +12,8 @@ export interface Manner {
   readonly isControlFlow?: (error: unknown) => boolean | Promise<boolean>
   /** As the framework makes a text of a result; undefined where it makes none. Default: JSON. */
   readonly serialize?: (value: unknown) => string | undefined
+  /** Instances that are data of the framework: their copies are told, since the tool may keep what it returned, and write into it later. */
+  readonly isData?: IsData
   /** What a generator yields: pieces of one text (the default), or one state after another, the last of which is the result. */
   readonly yields?: 'pieces' | 'states'
 }
@@ -84,7 +87,7 @@ export class GuardedCall {
   outcome(value: unknown): unknown {
     const plain = this.#manner.serialize === undefined ? this.#call.cleaner.plain(value) : undefined
     if (plain !== undefined) return plain
-    const cleaned = this.data(value)
+    const cleaned = this.#manner.isData === undefined ? this.data(value) : copyOf(this.data(value), this.#manner.isData)
     if (typeof cleaned !== 'object' || cleaned === null) return cleaned
     const text = this.#serialized(cleaned)
     if (text === undefined) return cleaned

@@ -14,19 +14,22 @@ const abandoned = new FinalizationRegistry<() => void>((release) => release())
 export function asLater(call: GuardedCall, value: object, release: () => void = nothing): object | undefined {
   if (value instanceof Promise) return cleanPromise(call, value, release)
   if (value instanceof Readable) return Readable.from(cleanIterable(call, value, release), { objectMode: value.readableObjectMode })
-  if (value instanceof Response) return cleanResponse(call, value, release)
-  if (value instanceof ReadableStream) return cleanStream(call, value, release)
+  if (isTagged(value, 'Response')) return cleanResponse(call, value as Response, release)
+  if (isTagged(value, 'ReadableStream')) return cleanStream(call, value as ReadableStream, release)
   if (isAsyncIterable(value)) return cleanIterable(call, value, release)
   if (isGenerator(value)) return cleanGenerator(call, value, release)
   release()
   return undefined
 }
 
+/** By what it says of itself: to look at the global of a class loads all of the runtime's fetch, which takes longer than most tools. */
+export const isTagged = (value: object, ...tags: readonly string[]): boolean => tags.some((tag) => Object.prototype.toString.call(value) === `[object ${tag}]`)
+
 /** Is this given to be gone through, rather than waited for? */
 export const isIterated = (value: unknown): value is object => typeof value === 'object' && value !== null && (isAsyncIterable(value) || isGenerator(value))
 
 const isAsyncIterable = (value: object): value is AsyncIterable<unknown> => typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function'
-const isGenerator = (value: object): value is Generator => Object.prototype.toString.call(value) === '[object Generator]'
+const isGenerator = (value: object): value is Generator => isTagged(value, 'Generator')
 
 function cleanPromise(call: GuardedCall, promise: Promise<unknown>, release: () => void): Promise<unknown> {
   const settle = async (): Promise<unknown> => {

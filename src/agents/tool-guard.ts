@@ -1,7 +1,7 @@
 /** The seam beneath every adapter: the scope around each call of one tool, and clean results and errors after it. */
 import { prepareTool, type Secrets, type ToolCall } from '../seam.js'
 import { GuardedCall, type Manner } from './guarded-call.js'
-import { asLater, cleanGenerator, cleanIterable, isIterated } from './later.js'
+import { asLater, cleanGenerator, cleanIterable, isIterated, isTagged } from './later.js'
 
 export interface ToolGrant {
   readonly secrets: Secrets<never>
@@ -63,7 +63,7 @@ export class ToolGuard {
       const value = await call.run(async () => await give())
       if (call.ready !== undefined) await call.ready
       call.tidy()
-      return value instanceof Blob ? await cleanBlob(call, value) : call.result(value)
+      return typeof value === 'object' && value !== null && isTagged(value, 'Blob', 'File') ? await cleanBlob(call, value as Blob) : call.result(value)
     } catch (error) {
       throw await call.failure(error)
     } finally {

@@ -95,6 +95,22 @@ describe('what a tool of LangGraph may return', () => {
     expect(message!.text).toBe(marker)
   })
 
+  it('what it wrote into a message or a Command afterwards nobody sees', async () => {
+    const kept: { content: unknown; update: unknown }[] = []
+    const keep = <Value extends object>(value: Value): Value => (kept.push(value as never), value)
+    const answers = [
+      () => keep(new ToolMessage({ content: 'a', tool_call_id: 'call-1' })),
+      () => keep(new Command({ update: { messages: ['a'] } })),
+      () => [keep(new HumanMessage('a'))],
+    ]
+    for (const answer of answers) {
+      const result: unknown = await answering(answer).invoke({ query: 'q' })
+      Object.assign(kept.at(-1)!, { content: key, update: { messages: [key] } })
+      expect(JSON.stringify(result)).not.toContain(key)
+    }
+    expect(kept.length).toBe(3)
+  })
+
   it('a Command, with which the graph goes on', async () => {
     const graph = new StateGraph(MessagesAnnotation)
       .addNode('tools', nodeOf([answering((value) => new Command({ update: { messages: [new ToolMessage({ content: value, tool_call_id: 'call-1' })] }, goto: 'next' }))]), {

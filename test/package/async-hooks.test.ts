@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createApp, type App } from './packed.js'
 import { importsOf } from './imports.js'
@@ -60,14 +60,22 @@ describe('node:async_hooks', () => {
     expect({ asked: asked.map((specifier) => specifier.replace('node:', '')), before, after }).toEqual({ asked: ['async_hooks'], before: true, after: true })
   })
 
-  // What all adapters share is a file of its own.
-  it('stands in one file that is built, which is loaded by the agents alone', async () => {
+  it('stands in one file that is built, which nothing leads to but keyward/agents and the adapters', async () => {
     const files = (await readdir(join(root, 'dist'), { recursive: true })).filter((path) => path.endsWith('.js'))
-    const importers = await Promise.all(files.map(async (path) => [path, importsOf(path, await readFile(join(root, 'dist', path), 'utf8'))] as const))
-    const asking = importers.filter(([, imports]) => imports.some(({ target }) => target.includes('async_hooks'))).map(([path]) => path)
+    const texts = new Map(await Promise.all(files.map(async (path) => [join(root, 'dist', path), await readFile(join(root, 'dist', path), 'utf8')] as const)))
+    const asking = [...texts].filter(([path, text]) => importsOf(path, text).some(({ target }) => target.includes('async_hooks'))).map(([path]) => path)
     expect(asking).toHaveLength(1)
-    const [asked = ''] = asking
-    const loading = importers.filter(([, imports]) => imports.some(({ target }) => target.endsWith(basename(asked)))).map(([path]) => path.replaceAll('\\', '/'))
-    expect([...loading, asked].filter((path) => !/^(agents|chunks)\//.test(path))).toEqual([])
+    const reachedFrom = (entries: readonly string[]): ReadonlySet<string> => {
+      const reached = new Set(entries)
+      // Later loads too.
+      for (const path of reached)
+        for (const [, target = ''] of (texts.get(path) ?? '').matchAll(/\b(?:import|from)[\s(]*["'](\.[^"']+)["']/g)) reached.add(join(path, '..', target))
+      return reached
+    }
+    const agents = join(root, 'dist/agents/index.js')
+    const others = [...texts.keys()].filter((path) => !path.startsWith(dirname(agents)) && !path.includes('chunks'))
+    expect(others.length).toBeGreaterThan(5)
+    expect([...reachedFrom(others)].filter((path) => asking.includes(path))).toEqual([])
+    expect([...reachedFrom([agents])]).toEqual(expect.arrayContaining(asking))
   })
 })

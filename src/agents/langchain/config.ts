@@ -9,8 +9,11 @@ type Config = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Config => typeof value === 'object' && value !== null
 const isFunction = (value: unknown): value is (...values: never[]) => unknown => typeof value === 'function'
 
-/** A message is data. */
-const isMessage = (instance: object): boolean => isFunction((instance as { getType?: unknown }).getType)
+/** Messages are data, and so are the commands by which a tool tells a graph how to go on. */
+export function isData(instance: object): boolean {
+  const { getType, lg_name: name } = instance as { getType?: unknown; lg_name?: unknown }
+  return isFunction(getType) || name === 'Command' || name === 'Send'
+}
 
 /** Members of a config that are data of whoever called. */
 const data = ['state', 'toolCall', 'metadata', 'tags'] as const
@@ -18,7 +21,7 @@ const data = ['state', 'toolCall', 'metadata', 'tags'] as const
 export function cleanConfig(call: GuardedCall, config: unknown): unknown {
   if (!isObject(config)) return config
   const clean: Record<string, unknown> = { ...config }
-  for (const key of data) if (key in config) clean[key] = copyOf(config[key], isMessage)
+  for (const key of data) if (key in config) clean[key] = copyOf(config[key], isData)
   if (isFunction(config['writer'])) clean['writer'] = cleanFunction(call, config['writer'])
   if (isObject(config['store'])) clean['store'] = cleanMethods(call, config['store'])
   if (isObject(config['callbacks'])) clean['callbacks'] = cleanCallbacks(call, config['callbacks'])

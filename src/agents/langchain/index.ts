@@ -10,7 +10,7 @@ import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
-import { cleanCallbacks, cleanConfig } from './config.js'
+import { cleanCallbacks, cleanConfig, isData } from './config.js'
 
 type Call = (input: unknown, runManager: unknown, config: unknown) => unknown
 
@@ -53,6 +53,7 @@ function give([input, runManager, config]: readonly unknown[], call: GuardedCall
 }
 
 const manner: Manner = {
+  isData,
   async isControlFlow(error) {
     if (!(error instanceof Error)) return false
     try {
