@@ -51,6 +51,11 @@ function createStorage(): AmbientStorage {
   return { getStore: own.getStore.bind(own), run: own.run.bind(own) }
 }
 
+/** What follows what is awaited, as a place does: for adapters. */
+export function createFollowed<Value>(): Pick<AsyncLocalStorage<Value>, 'getStore' | 'run'> {
+  return new AsyncLocalStorage<Value>()
+}
+
 /** Where the code that asks runs. */
 export function here(): Place {
   return storage.getStore() ?? null

@@ -69,9 +69,12 @@ export class GuardedCall {
     return this.#call.cleaner.text(text)
   }
 
-  /** Clean data; streams, promises and iterables in it are clean as they come. */
-  data(value: unknown): unknown {
-    return this.#call.cleaner.value(value, (object) => asLater(this, object))
+  /**
+   * Clean data; streams, promises and iterables in it are clean as they come.
+   * @param known What stands for an object that is not to be looked into, such as one of the framework's own.
+   */
+  data(value: unknown, known?: (object: object) => object | undefined): unknown {
+    return this.#call.cleaner.value(value, (object) => known?.(object) ?? asLater(this, object))
   }
 
   /** The result: clean as it is, and as what the framework makes of it. A stream holds the scope until it ends. */

@@ -1,5 +1,5 @@
 /** Calls that run. Graft waits for an answer without end, and so each gets one, whatever its tool does. */
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { createFollowed } from '../seam.js'
 import type { GraftTool } from './definition.js'
 import { errorResult, resultOf, type ToolResult } from './result.js'
 
@@ -10,7 +10,7 @@ interface Running {
 }
 
 /** In which call code runs. */
-const current = new AsyncLocalStorage<Running>()
+const current = createFollowed<Running>()
 
 export class Calls {
   readonly #timeout: number

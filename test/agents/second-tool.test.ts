@@ -33,7 +33,7 @@ describe.each([true, false])('wrapped: %s', (isGuarded) => {
     const tools = [langchainTool(take, { ...fields, name: 'take' }), langchainTool(post, { ...fields, name: 'post' })]
     const model = fakeModel()
       .respondWithTools([{ name: 'take', args: {} }])
-      .respond((messages) => new AIMessage({ content: '', tool_calls: [{ name: 'post', id: 'c2', args: { text: String(messages.at(-1)!.text) } }] }))
+      .respond((messages) => new AIMessage({ content: '', tool_calls: [{ name: 'post', id: 'c2', args: { text: messages.at(-1)!.text } }] }))
       .respond(new AIMessage('finished'))
     await createAgent({ model, tools: isGuarded ? withLangchain(tools, { secrets, allow: { take: ['KEY'] } }) : tools }).invoke({ messages: [{ role: 'user', content: 'go' }] })
     check()

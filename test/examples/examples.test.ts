@@ -79,6 +79,12 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'reveal() gives the value',
     'LOG_LEVEL is info',
   ],
+  'code-mode.ts': [
+    'posted: Bearer [secret SEARCH_KEY]',
+    /^told the model: .*Bearer \[secret SEARCH_KEY\]/,
+    'told the client: {"query":"weather","sent":{"authorization":"Bearer [secret SEARCH_KEY]"}}',
+    'told the client: {"posted":true}',
+  ],
   'scope-per-agent.ts': [
     'researcher reads search/primary: 21 characters',
     'STRIPE_KEY for researcher: denied by scope [not-granted]',

@@ -6,14 +6,18 @@ import { attacks, network, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
 import { graft } from './graft.js'
+import { hatchet } from './hatchet.js'
 import { langchain } from './langchain.js'
+import { mastra } from './mastra.js'
 import { mcpV1 } from './mcp-v1.js'
 import { mcpV2 } from './mcp-v2.js'
 import { openaiAgents } from './openai-agents.js'
+import { tanstackAi, tanstackCodeMode } from './tanstack-ai.js'
+import { trigger } from './trigger.js'
 import { wayOut, type Stage } from './stage.js'
 import { Table } from './table.js'
 
-const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mcpV1, mcpV2, graft]
+const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mcpV1, mcpV2, mastra, tanstackAi, tanstackCodeMode, graft, hatchet, trigger]
 
 const table = new Table(stages.map(({ framework }) => framework))
 

@@ -1,0 +1,25 @@
+/** Wraps a function that a framework hands its services: copies and clean services in their place. */
+import { Handed, type IsTheirs, type Special } from './handed.js'
+import { ToolGuard, type ToolGrant } from './tool-guard.js'
+
+type Run = (...values: never[]) => unknown
+
+export interface Handing {
+  /** What the function is given in place of these. */
+  readonly give: (values: readonly unknown[], handed: Handed) => readonly unknown[]
+  readonly special?: Special
+  readonly isTheirs?: IsTheirs
+}
+
+export function guardHanding(run: Run, grant: ToolGrant, { give, special, isTheirs }: Handing): Run {
+  const guard = new ToolGuard(grant)
+  function guarded(this: unknown, ...values: unknown[]): unknown {
+    return guard.run((call) => {
+      const handed = new Handed(call, special, isTheirs)
+      return Reflect.apply(run, this, give(values, handed)) as unknown
+    })
+  }
+  // Some callers look at how many values a function takes.
+  for (const key of ['name', 'length'] as const) Object.defineProperty(guarded, key, { value: run[key], configurable: true })
+  return guarded
+}

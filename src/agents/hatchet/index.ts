@@ -1,0 +1,66 @@
+/**
+ * Hatchet: middleware can neither hold a scope nor clean an error, whose message and stack go to the engine. So the functions of a task are wrapped, before the task
+ * is made of them.
+ */
+import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { copyOf } from '../copy.js'
+import type { Special } from '../handed.js'
+import { guardHanding, type Handing } from '../handing.js'
+import type { ToolGrant } from '../tool-guard.js'
+
+type Run = (...values: never[]) => unknown
+
+interface TaskOptions {
+  readonly name?: string
+  readonly fn: Run
+}
+
+/**
+ * Wraps the options of a task of Hatchet (`hatchet.task(withSecrets({ name, fn }, …))`, also of a durable one, of a batch, of `workflow.task()` and of its `onFailure`
+ * and `onSuccess`), or a list or object of such options: the same options, of the same type, with guarded functions.
+ */
+export const withSecrets: WithSecrets = createWithSecrets({
+  what: "the options of a task of Hatchet, { name, fn }, before they are given to hatchet.task() or a workflow's task()",
+  isTool: (value): value is TaskOptions => {
+    if (typeof value !== 'object' || value === null) return false
+    const { name, fn } = value as Partial<TaskOptions>
+    return typeof fn === 'function' && (name === undefined || typeof name === 'string')
+  },
+  nameOf: (options) => (options as TaskOptions).name,
+  wrap: (options, grant) => wrap(options as TaskOptions, grant),
+})
+
+function wrap(options: TaskOptions, grant: ToolGrant): object {
+  const fn = { value: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow }), enumerable: true, writable: true, configurable: true }
+  return Object.create(Object.getPrototypeOf(options) as object, { ...Object.getOwnPropertyDescriptors(options), fn }) as object
+}
+
+const give: Handing['give'] = ([input, ...others], handed) => [copyOf(input), ...others.map((value) => handed.value(value))]
+
+/** A workflow or task that is run as a child: it holds its client. */
+const isWorkflow = (object: object): boolean => 'definition' in object && typeof (object as { run?: unknown }).run === 'function'
+
+interface Context {
+  putStream(data: string | Uint8Array): Promise<void>
+}
+
+const isContext = (object: object): object is Context => typeof (object as Partial<Context>).putStream === 'function'
+
+/** What is streamed piece by piece is clean as one. */
+const special: Special = (object, handed) => {
+  if (!isContext(object)) return undefined
+  const yields = handed.call.yields()
+  let last: Promise<void> = Promise.resolve()
+  const put = (pieces: readonly unknown[]): Promise<void> => {
+    // In order, though nobody waits.
+    last = pieces.reduce<Promise<void>>(async (before, piece) => {
+      await before
+      await object.putStream(piece as string | Uint8Array)
+    }, last)
+    return last
+  }
+  handed.call.after(() => void put(yields.end()).catch(() => undefined))
+  const putStream = async (data: string | Uint8Array): Promise<void> => await put(yields.push(data))
+  const service = handed.service(object)
+  return new Proxy(service, { get: (target, key) => (key === 'putStream' ? putStream : (Reflect.get(target, key) as unknown)) })
+}

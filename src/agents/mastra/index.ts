@@ -1,0 +1,105 @@
+/**
+ * Mastra: the seam is the tool's own `execute`, which runs before anything is traced, kept or told to the model; of a step of a workflow it is the same. What the
+ * tool is handed beside its input (the request context, writers, spans, `suspend`, messages, Mastra itself) cleans what goes through it.
+ */
+import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { guardHanding } from '../handing.js'
+import { modelInputCleaner } from '../model-input.js'
+import type { Secrets } from '../../seam.js'
+import { ToolGuard, type ToolGrant } from '../tool-guard.js'
+import { handing, withGiven } from './context.js'
+
+type Run = (...values: unknown[]) => unknown
+
+/** Mastra knows its tools by it, of whichever copy of Mastra they are. */
+const marker = Symbol.for('mastra.core.tool.Tool')
+
+interface Tool {
+  readonly id: string
+  readonly execute?: Run
+}
+
+/**
+ * Wraps a tool of Mastra (`createTool()`), a step of a workflow (`createStep()`), or a list or object of them: the same tools, of the same class and types, guarded.
+ * A tool without `execute`, which a client runs, stays what it is but for its other functions.
+ */
+export const withSecrets: WithSecrets = createWithSecrets({
+  what: 'a tool of Mastra, made with createTool(), or a step, made with createStep()',
+  isTool: (value): value is Tool =>
+    typeof value === 'object' && value !== null && typeof (value as Tool).id === 'string' && (typeof (value as Tool).execute === 'function' || marker in value),
+  nameOf: (tool) => (tool as Tool).id,
+  wrap: (tool, grant) => wrap(tool as Tool, grant),
+})
+
+/** Other functions of a tool that run code of the app. */
+const others = ['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputStart', 'onInputDelta', 'onInputAvailable', 'onOutput'] as const
+
+function wrap(tool: Tool, grant: ToolGrant): object {
+  // A copy, and not an object that inherits from it: Mastra spreads tools.
+  const wrapped = Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as Record<string, unknown>
+  const replace = (owner: object, member: string, value: unknown): unknown => Object.defineProperty(owner, member, { value, enumerable: true, writable: true, configurable: true })
+  const { execute } = tool
+  if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))
+  for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardHanding(wrapped[member] as Run, grant, handing))
+  if (typeof wrapped['transform'] === 'object' && wrapped['transform'] !== null) replace(wrapped, 'transform', guardedTransform(wrapped['transform'], grant))
+  return wrapped
+}
+
+function guarded(tool: Tool, execute: Run, grant: ToolGrant): Run {
+  const guard = new ToolGuard(grant)
+  return async (...values) => {
+    // What of Mastra's is called within the tool without a context finds the span by itself.
+    storage ??= spanStorage()
+    const within = await storage
+    return guard.run((call) => withGiven(call, marker in tool, values, (given) => within(spanOf(given), () => Reflect.apply(execute, tool, given))))
+  }
+}
+
+const spanOf = (given: readonly unknown[]): object | undefined => {
+  for (const value of given) {
+    const span = (value as { tracingContext?: { currentSpan?: object } } | null | undefined)?.tracingContext?.currentSpan
+    if (span !== undefined) return span
+  }
+  return undefined
+}
+
+type Within = (span: object | undefined, run: () => unknown) => unknown
+
+/** Looked for once: where it is not, each look costs time. */
+let storage: Promise<Within> | undefined
+
+async function spanStorage(): Promise<Within> {
+  try {
+    const { executeWithContextSync } = await import('@mastra/core/observability/context-storage')
+    // Where the tool runs the span's own context is there already: only who asks for the span is to get one that is clean.
+    return (span, run) => (span === undefined ? run() : executeWithContextSync({ span: Object.create(span, { executeInContextSync: { value: undefined } }) as never, fn: run }))
+  } catch {
+    // Not to be found from here, or of a version that has none.
+    return (_span, run) => run()
+  }
+}
+
+/** What of a call is shown and kept: functions by target, and then by phase. */
+function guardedTransform(transform: object, grant: ToolGrant): object {
+  return Object.fromEntries(
+    Object.entries(transform).map(([key, value]: [string, unknown]) => {
+      if (typeof value === 'function') return [key, guardHanding(value as Run, grant, handing)]
+      return [key, typeof value === 'object' && value !== null ? guardedTransform(value, grant) : value]
+    }),
+  )
+}
+
+/** As far as it is used here. */
+interface InputProcessor {
+  readonly id: string
+  processLLMRequest(given: never): Promise<{ prompt: never }>
+}
+
+/**
+ * A last line of defence before the model, whatever its prompt holds: `new Agent({ inputProcessors: [redactModelInput({ secrets })] })`, as the last of them.
+ * @throws SecretError `invalid-config` for what is no view of this copy of keyward.
+ */
+export function redactModelInput(options: { secrets: Secrets<never> }): InputProcessor {
+  const clean = modelInputCleaner(options)
+  return { id: 'keyward-redact-model-input', processLLMRequest: async (given: { prompt: never }) => ({ prompt: await clean(given.prompt) }) }
+}
