@@ -3,13 +3,17 @@ import { tool } from '@langchain/core/tools'
 import { GraphInterrupt } from '@langchain/langgraph'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { getSecret } from '../../src/agents/index.js'
+import { getSecret, guard } from '../../src/agents/index.js'
 import { withSecrets as withLangChain } from '../../src/agents/langchain/index.js'
 import { createSecrets } from '../../src/index.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
 const marker = '[secret KEY]'
-const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } } })
+const rules = '{"rules":{"10.0.0.1":true,"10.0.0.2":true}}'
+const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key, RULES: rules } } })
+const guarded = <Run extends (...values: never[]) => unknown>(run: Run): Run => guard(run, { secrets, tool: 'search', allow: ['KEY', 'RULES'] })
+/** Calls a tool that makes its result of the key. */
+const resultOf = async (make: (value: string) => unknown): Promise<unknown> => guarded(async () => make(await getSecret('KEY')))()
 /** What was thrown, whatever it is. */
 async function thrownBy(run: Promise<unknown>): Promise<unknown> {
   try {
@@ -19,6 +23,12 @@ async function thrownBy(run: Promise<unknown>): Promise<unknown> {
   }
   throw new Error('nothing was thrown')
 }
+const thrownOf = async (make: (value: string) => unknown): Promise<unknown> =>
+  thrownBy(
+    resultOf((value) => {
+      throw make(value)
+    }),
+  )
 /** Everything that can be seen of a value. */
 const seen = (value: unknown): string => `${inspect(value, { depth: 9, showHidden: true, getters: true })} ${JSON.stringify(value)}`
 const fields = { name: 'search', description: 'Searches.', schema: { type: 'object', properties: { query: { type: 'string' } } } } as const
@@ -65,5 +75,106 @@ describe('an exception of a framework', () => {
     const error = await thrownBy(search.invoke({ query: 'q' }))
     expect(error).toBe(thrown)
     expect(`${seen(error)} ${String(error)}`).not.toContain(key)
+  })
+})
+
+describe('an object tells nothing', () => {
+  // Of an error Symbol.toPrimitive was not asked, which `${error}` of a framework does.
+  it('as an error in a text', async () => {
+    class Own extends Error {
+      readonly #value: string
+      constructor(value: string) {
+        super('failed')
+        this.#value = value
+      }
+      [Symbol.toPrimitive](): string {
+        return this.#value
+      }
+    }
+    const error = await thrownOf((value) => new Own(value))
+    expect(error).toBeInstanceOf(Own)
+    expect(`${error as string} ${seen(error)}`).not.toContain(key)
+    expect(String(error)).toContain(marker)
+  })
+
+  // Only its text was looked at, and not what it is in a sum.
+  it('in a sum', async () => {
+    const make = (member: PropertyKey, told: (value: string) => (hint?: string) => string) =>
+      resultOf((value) => Object.create(Object.create(Object.prototype, { [member]: { value: told(value) } }) as object))
+    for (const result of [await make('valueOf', (value) => () => value), await make(Symbol.toPrimitive, (value) => (hint) => (hint === 'string' ? 'x' : value))]) {
+      expect(String(result)).not.toContain(key)
+      // oxlint-disable-next-line typescript/no-unnecessary-type-conversion -- asks it otherwise than a text does
+      expect((result as string) + '').toBe(marker)
+    }
+  })
+
+  // Its own members were looked at alone: JSON asks toJSON of the class that it extends, and the model was given the key.
+  it('as a class', async () => {
+    const make = (value: string) => {
+      class Base {
+        readonly name = 'n'
+        static told = value
+        static toJSON(): string {
+          return value
+        }
+      }
+      return class Tool extends Base {}
+    }
+    expect(`${seen(await resultOf(make))} ${(await resultOf(make)) as string}`).not.toContain(key)
+    expect(seen(await resultOf((value) => Object.setPrototypeOf(() => 1, { toJSON: () => value })))).not.toContain(key)
+    class Plain {
+      readonly name = 'n'
+      static told = 'nothing'
+    }
+    class Clean extends Plain {}
+    expect(await resultOf(() => Clean)).toBe(Clean)
+  })
+
+  // What stands at a prototype, and is no getter, was not looked at: LangChain takes a member for a message that way.
+  it('by what it inherits', async () => {
+    const result = (await resultOf((value) => Object.create({ content: value, deep: [value] }))) as { content: unknown; deep: unknown }
+    expect([result.content, result.deep]).toEqual([marker, [marker]])
+    class Clean {
+      readonly name = 'n'
+    }
+    Object.assign(Clean.prototype, { kind: 'clean' })
+    const clean = new Clean()
+    expect(await resultOf(() => clean)).toBe(clean)
+  })
+
+  // Anything may have a tag; as bytes it held nothing, and its members were not looked at.
+  it('by a tag that it gives itself', async () => {
+    for (const tag of ['ArrayBuffer', 'SharedArrayBuffer', 'Date', 'RegExp', 'String', 'Number', 'Map', 'Set', 'Error', 'Generator']) {
+      const tagged = (value: string) => Object.create({ [Symbol.toStringTag]: tag }, { name: { value, enumerable: true }, 5: { value, enumerable: true } }) as unknown
+      expect(inspect(await thrownOf((value) => Object.assign(new Error('failed'), { data: tagged(value) })), { depth: 9, showHidden: true })).not.toContain(key)
+    }
+  })
+
+  // Members with a usual name, or a number, were taken for parts of it.
+  it('by members of texts, dates, expressions and bytes', async () => {
+    const makes: readonly ((value: string) => object)[] = [
+      (value) => Object.assign(new String('a'), { 5: value }),
+      (value) => Object.assign(/x/, { lastIndex: value }),
+      (value) => Object.assign(new Date(), { name: value, 5: value }),
+      (value) => Object.assign(new Uint8Array(1), { name: value }),
+      (value) => Object.assign(new ArrayBuffer(1), { name: value }),
+    ]
+    for (const make of makes) {
+      expect(seen(await resultOf(make))).not.toContain(key)
+      expect(inspect(await thrownOf((value) => Object.assign(new Error('failed'), { data: make(value) })), { depth: 9, showHidden: true })).not.toContain(key)
+    }
+    const clean = [new String('ab'), /x/g, new Date(0)]
+    for (const value of clean) expect(await resultOf(() => value)).toBe(value)
+  })
+
+  // A getter that was clean when it was asked twice was kept.
+  it('by getters of its own, at any time', async () => {
+    const later = (object: object, key: string) => (value: string) => {
+      let asked = 0
+      return Object.defineProperty(object, key, { get: () => ((asked += 1) > 2 ? value : 'clean'), enumerable: true, configurable: true })
+    }
+    const error = (await thrownOf(later(new Error('failed'), 'stack'))) as Error
+    const run = (await resultOf(later(() => 1, 'told'))) as { told: unknown }
+    for (let time = 0; time < 4; time++) expect([error.stack, run.told].join(' ')).not.toContain(key)
   })
 })
