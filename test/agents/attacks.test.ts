@@ -178,3 +178,9 @@ describe('an object tells nothing', () => {
     for (let time = 0; time < 4; time++) expect([error.stack, run.told].join(' ')).not.toContain(key)
   })
 })
+
+// Of a document each text is known, but not its names and what is true or false: the quick look took those texts one by one.
+it('a document that holds no text tells nothing when it is returned as data', async () => {
+  for (const result of [await guarded(async () => getSecret('RULES', { as: 'json' }))(), await guarded(async () => ({ given: JSON.parse(await getSecret('RULES')) as unknown }))()])
+    expect(JSON.stringify(result)).not.toContain('"10.0.0.1":true')
+})
