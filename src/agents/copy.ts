@@ -30,7 +30,8 @@ class Copier {
     if (value instanceof Map) return this.#map(value)
     if (value instanceof Set) return this.#set(value)
     if (value instanceof Date) return this.#keep(value, new Date(value))
-    if (ArrayBuffer.isView(value)) return value instanceof DataView ? value : this.#keep(value, (value as Uint8Array).slice())
+    if (value instanceof ArrayBuffer) return this.#keep(value, value.slice())
+    if (ArrayBuffer.isView(value)) return this.#keep(value, bytesOf(value))
     const prototype = Object.getPrototypeOf(value) as object | null
     if (prototype !== null && prototype !== Object.prototype && !this.#isData(value)) return value
     return this.#members(value, this.#keep(value, Object.create(prototype) as object))
@@ -61,4 +62,13 @@ class Copier {
     }
     return copy
   }
+}
+
+/** Bytes of the same type, in memory of their own. */
+export function bytesOf(view: ArrayBufferView): ArrayBufferView {
+  const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
+  // Its `slice` is no copy.
+  if (Buffer !== undefined && view instanceof Buffer) return Buffer.from(view)
+  if (!(view instanceof DataView)) return (view as Uint8Array).slice()
+  return new DataView(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))
 }

@@ -1,6 +1,8 @@
 /** Ways out of a wrapped tool that were found by attacking it: each was open once. */
 import { tool } from '@langchain/core/tools'
-import { GraphInterrupt } from '@langchain/langgraph'
+import { AIMessage, HumanMessage } from '@langchain/core/messages'
+import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
+import { ToolNode } from '@langchain/langgraph/prebuilt'
 import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
 import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
 import { inspect } from 'node:util'
@@ -253,4 +255,65 @@ it('the context of a tool of the AI SDK, where it is an instance, is not told th
     expect(await search!.execute!({}, { toolCallId: '1', messages: [], context } as never)).toBe('done')
     expect(seen(context)).not.toContain(key)
   }
+})
+
+// A buffer of Node was no copy, nor was the memory behind a view: what a tool wrote there its caller saw.
+it('bytes that a tool is given are not told the key', async () => {
+  const [bytes, memory, view] = [Buffer.alloc(64), new ArrayBuffer(64), new DataView(new ArrayBuffer(64))]
+  const result = await guarded(async (...given: [Buffer, ArrayBuffer, DataView]) => {
+    const value = await getSecret('KEY')
+    given[0].write(value)
+    Buffer.from(given[1]).write(value)
+    Buffer.from(given[2].buffer).write(value)
+    return given[0] instanceof Buffer && given[0].length === 64
+  })(bytes, memory, view)
+  expect(result).toBe(true)
+  for (const told of [bytes, Buffer.from(memory), Buffer.from(view.buffer)]) expect(told.toString()).not.toContain(key)
+})
+
+describe('a graph', () => {
+  interface Runtime {
+    configurable: Record<string, Record<string, unknown>> & { ['__pregel_read']: (channel: string) => { content: unknown }[] }
+    store: InMemoryStore
+  }
+  /** What is left of a run in which a tool has the key. */
+  async function told(run: (value: string, runtime: Runtime) => unknown): Promise<string> {
+    const store = new InMemoryStore()
+    await store.put(['notes'], 'one', { text: 'clean' })
+    const user = { id: 1 }
+    const graph = new StateGraph(MessagesAnnotation)
+      .addNode('tools', new ToolNode([inLangChain(async (value, runtime) => void (await run(value, runtime))) as never]))
+      .addEdge('__start__', 'tools')
+      .compile({ store })
+    const messages = [new HumanMessage('go'), new AIMessage({ content: '', tool_calls: [{ name: 'search', args: {}, id: '1', type: 'tool_call' }] })]
+    const state = (await graph.invoke({ messages }, { configurable: { user } })) as { messages: { content: unknown; status?: string }[] }
+    expect(state.messages.at(-1)).toMatchObject({ name: 'search', status: 'success' })
+    return [state, user, await store.search(['notes'])].map(seen).join(' ')
+  }
+
+  // Each of these gave the tool the very objects of the run.
+  it.each<[string, (value: string, runtime: Runtime) => unknown]>([
+    ['the input of the task', (value) => getCurrentTaskInput<{ messages: { content: unknown }[] }>().messages.map((message) => (message.content = value))],
+    ['the channels of the state', (value, { configurable }) => configurable['__pregel_read']('messages').map((message) => (message.content = value))],
+    ['what the app configured', (value, { configurable }) => (configurable['user']!['told'] = value)],
+    ['an item of the store', async (value, { store }) => ((await store.get(['notes'], 'one'))!.value['told'] = value)],
+    ['items that were found in the store', async (value, { store }) => ((await store.search(['notes']))[0]!.value['told'] = value)],
+  ])('is not told the key by %s', async (_what, run) => {
+    expect(await told(run)).not.toContain(key)
+  })
+})
+
+// A wrapped tool inherited the description from the tool itself, which the model is told anew with each call.
+it('a tool of LangChain does not tell the model the key by its own description', async () => {
+  const plain = tool(
+    async () => {
+      plain.description = await getSecret('KEY')
+      plain.metadata!['told'] = plain.description
+      return 'done'
+    },
+    { ...fields, metadata: { version: 1 } },
+  )
+  const search = withLangChain(plain, { secrets, allow: ['KEY'] })
+  expect(await search.invoke({ query: 'q' })).toBe('done')
+  expect([search.description, search.metadata]).toEqual(['Searches.', { version: 1 }])
 })
