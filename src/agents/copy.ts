@@ -11,9 +11,6 @@ export function copyOf<Value>(value: Value, isData: IsData = () => false): Value
   return new Copier(isData).copy(value) as Value
 }
 
-/** Of the class that those of all numbers extend: `slice` of Node's buffers shares their memory. */
-const copyBytes = (Object.getPrototypeOf(Uint8Array.prototype) as { slice(): unknown }).slice
-
 class Copier {
   readonly #isData: IsData
   /** For cycles, and for what is shared. */
@@ -33,7 +30,8 @@ class Copier {
     if (value instanceof Map) return this.#map(value)
     if (value instanceof Set) return this.#set(value)
     if (value instanceof Date) return this.#keep(value, new Date(value))
-    if (ArrayBuffer.isView(value)) return value instanceof DataView ? value : this.#keep(value, copyBytes.call(value) as object)
+    if (value instanceof ArrayBuffer) return this.#keep(value, value.slice())
+    if (ArrayBuffer.isView(value)) return this.#keep(value, bytesOf(value))
     const prototype = Object.getPrototypeOf(value) as object | null
     if (prototype !== null && prototype !== Object.prototype && !this.#isData(value)) return value
     return this.#members(value, this.#keep(value, Object.create(prototype) as object))
@@ -64,4 +62,13 @@ class Copier {
     }
     return copy
   }
+}
+
+/** Bytes of the same type, in memory of their own. */
+export function bytesOf(view: ArrayBufferView): ArrayBufferView {
+  const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
+  // Its `slice` is no copy.
+  if (Buffer !== undefined && view instanceof Buffer) return Buffer.from(view)
+  if (!(view instanceof DataView)) return (view as Uint8Array).slice()
+  return new DataView(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))
 }

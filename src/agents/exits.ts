@@ -1,4 +1,5 @@
 /** Ways out of a tool that are no return value: functions and objects that a framework hands it. What goes through them is clean. */
+import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
 
 type Callable = (...values: never[]) => unknown
@@ -15,7 +16,7 @@ export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Ex
   return clean as unknown as Exit
 }
 
-/** The same object; what its methods are called with is cleaned first, and those of another of its class that they return. */
+/** The same object; what its methods are called with is cleaned first, and those of another of its class that they return. Data that they return is a copy. */
 export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
   const methods = new Map<unknown, unknown>()
   return new Proxy(exit, {
@@ -35,6 +36,11 @@ function methodOf(call: GuardedCall, target: object, method: Callable): unknown 
     const clean = values.map((value) => call.data(value))
     const result = Reflect.apply(method, target, clean) as unknown
     const isAnother = typeof result === 'object' && result !== null && result.constructor !== Object && result.constructor === target.constructor
-    return isAnother ? cleanMethods(call, result) : result
+    if (isAnother) return cleanMethods(call, result)
+    return result instanceof Promise ? copyLater(result) : copyOf(result)
   }
+}
+
+async function copyLater(promise: Promise<unknown>): Promise<unknown> {
+  return copyOf(await promise)
 }

@@ -129,15 +129,15 @@ export class GuardedCall {
     }
   }
 
+  /** Its getters too, that of the stack among them, and what it says of itself. */
   #cleanedInPlace(error: object): object {
-    for (const key of Reflect.ownKeys(error)) {
-      const { value, enumerable = true } = Object.getOwnPropertyDescriptor(error, key) ?? {}
-      const cleaned = this.data(value)
-      if (cleaned === value) continue
-      // One that cannot be mended is not passed on as it is.
-      if (!Reflect.defineProperty(error, key, { value: cleaned, enumerable, writable: true, configurable: true })) return this.data(error) as object
-    }
-    return error
+    const copy = this.data(error) as object
+    if (copy === error) return error
+    // One that cannot be mended is not passed on as it is.
+    const isMended =
+      Reflect.ownKeys(error).every((key) => Object.hasOwn(copy, key) || Reflect.deleteProperty(error, key)) &&
+      Reflect.ownKeys(copy).every((key) => Reflect.defineProperty(error, key, Object.getOwnPropertyDescriptor(copy, key)!))
+    return isMended ? error : copy
   }
 
   warn(warning: string): void {

@@ -33,7 +33,8 @@ function membersOf(value: object): Members {
   const members: Members = new Map()
   for (const key of Reflect.ownKeys(value)) {
     const descriptor = Object.getOwnPropertyDescriptor(value, key)
-    if (descriptor !== undefined && 'value' in descriptor) members.set(key, descriptor.value)
+    // A getter stands for what it gives, which may be something else each time.
+    if (descriptor !== undefined) members.set(key, 'value' in descriptor ? descriptor.value : descriptor.get)
   }
   return members
 }
@@ -46,7 +47,7 @@ function remember(shared: unknown, before: Map<object, Members>): void {
     const members = membersOf(value)
     before.set(value, members)
     // What is in an instance is its own, but for what it holds itself.
-    if (isPlain(value)) waiting.push(...members.values())
+    if (isPlain(value) || value === shared) waiting.push(...members.values())
   }
 }
 
@@ -60,16 +61,20 @@ class Scrubber {
     this.#before = before
   }
 
-  scrub(value: object): void {
-    if (this.#seen.has(value)) return
+  /** False where it cannot be mended, as what is frozen. */
+  scrub(value: object): boolean {
+    if (this.#seen.has(value)) return true
     this.#seen.add(value)
     const before = this.#before.get(value)
+    let isMended = true
     for (const [key, member] of membersOf(value)) {
       const isChanged = before === undefined || !before.has(key) || !Object.is(before.get(key), member)
-      if (isPlain(member)) this.scrub(member)
+      if (value instanceof Map && isPlain(key)) this.scrub(key)
+      if (isPlain(member) && !this.scrub(member)) isMended = this.#replace(value, key, member, this.#call.data(member)) && isMended
       else if (!isChanged && isObject(member) && this.#before.has(member)) this.#scrubInstance(member)
-      if (isChanged) this.#put(value, key, member)
+      if (isChanged) isMended = this.#put(value, key, member) && isMended
     }
+    return isMended
   }
 
   /** Texts and numbers that it was given since. */
@@ -80,21 +85,37 @@ class Scrubber {
     for (const [key, member] of membersOf(instance)) if (!isObject(member) && !Object.is(before.get(key), member)) this.#put(instance, key, member)
   }
 
-  #put(owner: object, key: PropertyKey, member: unknown): void {
+  #put(owner: object, key: PropertyKey, member: unknown): boolean {
+    const descriptor = owner instanceof Map || owner instanceof Set ? undefined : Object.getOwnPropertyDescriptor(owner, key)
+    if (descriptor !== undefined && !('value' in descriptor)) return this.#replace(owner, key, undefined, this.#call.data(read(owner, key)))
+    if (typeof member === 'function' && isSaying(key)) return this.#replace(owner, key, member, this.#saying(member as Say))
+    return this.#replace(owner, key, member, this.#cleaned(member))
+  }
+
+  /** By which JSON, or who looks at it, is told something else. */
+  #saying(say: Say): Say {
+    const call = this.#call
+    return function (this: unknown, ...values: unknown[]): unknown {
+      return call.data(Reflect.apply(say, this, values))
+    }
+  }
+
+  #replace(owner: object, key: PropertyKey, member: unknown, clean: unknown): boolean {
     const cleanKey = typeof key === 'string' ? this.#call.text(key) : key
-    const clean = this.#cleaned(member)
-    if (cleanKey === key && clean === member) return
+    if (cleanKey === key && clean === member) return true
     if (owner instanceof Map) {
       owner.delete(key)
       owner.set(cleanKey, clean)
-    } else if (owner instanceof Set) {
+      return true
+    }
+    if (owner instanceof Set) {
       owner.delete(member)
       owner.add(clean)
-    } else {
-      if (cleanKey !== key) Reflect.deleteProperty(owner, key)
-      const { enumerable = true } = Object.getOwnPropertyDescriptor(owner, key) ?? {}
-      Reflect.defineProperty(owner, cleanKey, { value: clean, enumerable, writable: true, configurable: true })
+      return true
     }
+    if (cleanKey !== key && !Reflect.deleteProperty(owner, key)) return false
+    const { enumerable = true } = Object.getOwnPropertyDescriptor(owner, key) ?? {}
+    return Reflect.defineProperty(owner, cleanKey, { value: clean, enumerable, writable: true, configurable: true })
   }
 
   /** A new instance stays, unless it would show a value when it is serialized. */
@@ -103,6 +124,19 @@ class Scrubber {
     if (!isObject(member) || ArrayBuffer.isView(member)) return typeof member === 'function' ? member : this.#call.data(member)
     const text = serialized(member)
     return text === undefined || this.#call.text(text) === text ? member : this.#call.outcome(member)
+  }
+}
+
+type Say = (...values: unknown[]) => unknown
+
+const saying: readonly PropertyKey[] = ['toJSON', 'toString', 'valueOf', Symbol.toPrimitive, Symbol.for('nodejs.util.inspect.custom')]
+const isSaying = (key: PropertyKey): boolean => saying.includes(key)
+
+function read(from: object, key: PropertyKey): unknown {
+  try {
+    return Reflect.get(from, key) as unknown
+  } catch {
+    return undefined
   }
 }
 

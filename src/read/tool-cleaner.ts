@@ -46,7 +46,7 @@ export class ToolCleaner {
   plain(value: unknown): object | undefined {
     if (typeof value !== 'object' || value === null) return undefined
     const form = plainForm(value)
-    return form !== undefined && this.#core.redactor.isClean(form.text) ? form.copy : undefined
+    return form !== undefined && this.#core.redactor.isClean(form.text, () => JSON.stringify(form.copy)) ? form.copy : undefined
   }
 
   /** Cleans what comes in pieces. */

@@ -9,7 +9,7 @@ const unfit = Symbol('unfit')
 
 /**
  * A copy of data of which JSON tells every part, and all texts in it, each on lines of its own; undefined where there is anything else in it, such as an instance of a
- * class or a symbol. Nothing is known that would only be found across two of its texts: of a document each leaf is known by itself.
+ * class or a symbol. What is known across several of its texts is found in its JSON alone.
  */
 export function plainForm(value: object): { readonly copy: object; readonly text: string } | undefined {
   try {

@@ -32,12 +32,15 @@ class Tier {
   readonly matcher: Matcher
   /** Of which value each is a part that is too short to be looked for. */
   readonly short: ReadonlyMap<string, string>
+  /** Could one be found across several texts of a JSON, as that of a document is whose names are no secrets? */
+  readonly spans: boolean
 
   constructor(parts: readonly Part[]) {
     this.given = parts
     this.parts = parts.filter(({ text }) => isLong(text))
     this.matcher = new Matcher(this.parts.map(({ text }) => text))
     this.short = new Map(parts.flatMap(({ text, value }) => (isLong(text) ? [] : [[text, value] as const])))
+    this.spans = this.parts.some(({ text }) => /[",[\]{}]/.test(text))
   }
 }
 
@@ -91,10 +94,17 @@ export class Redactor {
     return result + text.slice(at)
   }
 
-  /** Is nothing known in this text, nor too short to be looked for in one? */
-  isClean(text: string): boolean {
+  /**
+   * Is nothing known in these texts of a value, nor too short to be looked for in one?
+   * @param json The whole as JSON, where one of them could not be all of what is known.
+   */
+  isClean(text: string, json: () => string): boolean {
     this.#update()
     if (this.#all.short.size > 0 || this.#recent.short.size > 0) return false
+    return this.#holdsNone(text) && (!(this.#all.spans || this.#recent.spans) || this.#holdsNone(json()))
+  }
+
+  #holdsNone(text: string): boolean {
     return text.length < shortest || this.find(encoder.encode(text)).length === 0
   }
 

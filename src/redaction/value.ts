@@ -91,7 +91,7 @@ class Cleaner {
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
     if (isBuffer(value)) {
       const bytes = new Uint8Array(value)
-      return this.#keep(value, this.#redactor.redactBytes(bytes, this.#reader) === bytes ? value : '[secret]')
+      return this.#keep(value, this.#withMembers(value, this.#redactor.redactBytes(bytes, this.#reader) === bytes ? value : '[secret]', depth, '[secret]'))
     }
     if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
     const prototype: unknown = Object.getPrototypeOf(value)
@@ -103,7 +103,13 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
-    return this.#withMembers(value, cleaned === name ? value : plain, depth, plain)
+    if (cleaned !== name) return plain
+    const serialized = serializedForm(value)
+    if (serialized !== undefined && !this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))) return plain
+    // A class has the members of those that it extends.
+    for (let base: unknown = value; typeof base === 'function' && (base === value || Object.hasOwn(base, 'prototype')); base = Object.getPrototypeOf(base))
+      if (this.#withMembers(base, base, depth, plain) !== base) return plain
+    return value
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
@@ -143,12 +149,12 @@ class Cleaner {
   /** What has no members of its own as a rule: where it has some that hold a value, or says something of itself, a plain form stands for it. */
   #withMembers(value: object, cleaned: unknown, depth: number, plain: unknown): unknown {
     if (cleaned !== value) return cleaned
-    const keys = Reflect.ownKeys(value).filter((key) => !(typeof key === 'string' && (/^\d+$/.test(key) || usual.has(key))))
+    const keys = Reflect.ownKeys(value).filter((key) => !isUsual(value, key))
     if (keys.length === 0) return value
     if (keys.some(isSaying)) return plain
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, keys)
-    return keys.every((key) => Object.hasOwn(members, key) && this.#isEqual(read(value, key), members[key as string])) ? value : plain
+    return this.#isSame(value, members, keys) ? value : plain
   }
 
   /** What is shown of these is one text. */
@@ -197,8 +203,8 @@ class Cleaner {
     if (shown !== undefined && !isKept) return this.#keep(value, shown)
     for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
     // Methods of the class that would look for private fields, which the copy has not.
-    const said = serialized === undefined || this.#serializesClean(copy, depth) ? [] : [['toJSON', cleaned] as const]
-    for (const [key, answer] of [...said, ...this.#saidBy(value)]) Object.defineProperty(copy, key, { value: () => answer, writable: true, configurable: true, enumerable: false })
+    const said = serialized === undefined || this.#serializesClean(copy, depth) ? [] : [['toJSON', () => cleaned] as const]
+    for (const [key, answer] of [...said, ...this.#saidBy(value)]) Object.defineProperty(copy, key, { value: answer, writable: true, configurable: true, enumerable: false })
     return copy
   }
 
@@ -223,17 +229,23 @@ class Cleaner {
     return serialized !== undefined && this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))
   }
 
-  /** The cleaned texts that it makes of itself for a person. */
-  #saidBy(value: object): readonly (readonly [typeof inspected | 'toString', string])[] {
-    return ([inspected, 'toString'] as const).flatMap((key) => {
+  /** What it says of itself, cleaned: for a person, and in expressions. */
+  #saidBy(value: object): readonly (readonly [PropertyKey, (hint?: unknown) => string])[] {
+    const said = ([inspected, 'toString'] as const).flatMap((key) => {
       const text = textBy(value, key)
-      return text === undefined ? [] : [[key, this.#redactor.redact(text, this.#reader)] as const]
+      if (text === undefined) return []
+      const cleaned = this.#redactor.redact(text, this.#reader)
+      return [[key, () => cleaned] as const]
     })
+    const texts = hints.map((hint) => [hint, primitiveOf(value, hint)] as const)
+    if (!texts.some(([, text]) => text !== undefined && this.#redactor.redact(text, this.#reader) !== text)) return said
+    const cleaned = new Map<unknown, string>(texts.map(([hint, text]) => [hint, this.#redactor.redact(text ?? '', this.#reader)]))
+    return [...said, [Symbol.toPrimitive, (hint) => cleaned.get(hint) ?? '']]
   }
 
   /** The cleaned text that it makes of itself, where that would show a value. */
   #shown(value: object): string | undefined {
-    for (const text of [textBy(value, inspected), textBy(value, 'toString'), primitiveOf(value)]) {
+    for (const text of [textBy(value, inspected), textBy(value, 'toString'), ...hints.map((hint) => primitiveOf(value, hint))]) {
       if (text === undefined) continue
       const cleaned = this.#redactor.redact(text, this.#reader)
       if (cleaned !== text) return cleaned
@@ -242,11 +254,11 @@ class Cleaner {
   }
 
   /** Are these the members of that object, each as it was? */
-  #isSame(value: object, members: Readonly<Record<PropertyKey, unknown>>): boolean {
-    return Reflect.ownKeys(value).every((key) => {
+  #isSame(value: object, members: Readonly<Record<PropertyKey, unknown>>, keys = Reflect.ownKeys(value)): boolean {
+    return keys.every((key) => {
       const descriptor = Object.getOwnPropertyDescriptor(value, key)
-      // What a getter gives may be something else the next time; but for the stack, which is the runtime's own.
-      const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && isError(value)))
+      // What a getter gives may be something else the next time; but for the stack, where that is the runtime's own.
+      const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && isError(value) && isOfRuntime(descriptor.get)))
       return isKnown && Object.hasOwn(members, key) && this.#isEqual(read(value, key), members[key as string])
     })
   }
@@ -292,7 +304,9 @@ const isTagged = (value: object, tag: string): boolean => Object.prototype.toStr
 const isMap = (value: object): value is Map<unknown, unknown> => value instanceof Map || (isTagged(value, 'Map') && answers(() => Map.prototype.has.call(value, undefined)))
 const isSet = (value: object): value is Set<unknown> => value instanceof Set || (isTagged(value, 'Set') && answers(() => Set.prototype.has.call(value, undefined)))
 const isError = (value: object): value is Error => value instanceof Error || isTagged(value, 'Error')
-const isBuffer = (value: object): value is ArrayBuffer => value instanceof ArrayBuffer || isTagged(value, 'ArrayBuffer') || isTagged(value, 'SharedArrayBuffer')
+const isBuffer = (value: object): value is ArrayBuffer =>
+  (isTagged(value, 'ArrayBuffer') && answers(() => ArrayBuffer.prototype.slice.call(value, 0, 0))) ||
+  (isTagged(value, 'SharedArrayBuffer') && answers(() => SharedArrayBuffer.prototype.slice.call(value, 0, 0)))
 
 function answers(ask: () => unknown): boolean {
   try {
@@ -303,9 +317,26 @@ function answers(ask: () => unknown): boolean {
   }
 }
 
+/** By its tag alone anything may be one: these throw where it is none. */
+const asksOf: Readonly<Record<string, (value: object) => unknown>> = {
+  Date: (value) => Date.prototype.getTime.call(value),
+  RegExp: (value) => Reflect.apply(Object.getOwnPropertyDescriptor(RegExp.prototype, 'source')!.get!, value, []) as unknown,
+  String: (value) => String.prototype.valueOf.call(value),
+  Number: (value) => Number.prototype.valueOf.call(value),
+}
+
+/** Prototypes behind it: an instance of a class that extends none has two. */
+function depthOf(value: object): number {
+  let depth = 0
+  for (let prototype: unknown = value; prototype !== null; prototype = Object.getPrototypeOf(prototype)) depth += 1
+  return depth - 1
+}
+
 /** Objects that are shown as one text, and hold no other. */
 function isTextual(value: object): boolean {
-  if (['Date', 'RegExp', 'String', 'Number'].some((tag) => isTagged(value, tag))) return true
+  // What a class of somebody's adds is looked at as that of other instances.
+  if (depthOf(value) > 2) return false
+  if (Object.entries(asksOf).some(([tag, ask]) => isTagged(value, tag) && answers(() => ask(value)))) return true
   const { URL, URLSearchParams } = globalThis as { URL?: typeof globalThis.URL; URLSearchParams?: typeof globalThis.URLSearchParams }
   return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)
 }
@@ -330,7 +361,7 @@ function read(from: object, key: PropertyKey): unknown {
   }
 }
 
-/** The getters of its class, and of those that it extends: but for those that every object and every error has. */
+/** The getters of its class, and of those that it extends, and what is no method there: but for those that every object and every error has. */
 function gettersOf(value: object): readonly PropertyKey[] {
   const keys: PropertyKey[] = []
   for (
@@ -338,8 +369,18 @@ function gettersOf(value: object): readonly PropertyKey[] {
     prototype !== null && prototype !== Object.prototype;
     prototype = Object.getPrototypeOf(prototype) as object | null
   )
-    for (const key of Reflect.ownKeys(prototype)) if (key !== Symbol.toStringTag && Object.getOwnPropertyDescriptor(prototype, key)?.get !== undefined) keys.push(key)
+    for (const key of Reflect.ownKeys(prototype)) {
+      const { get, value: member } = Object.getOwnPropertyDescriptor(prototype, key) ?? {}
+      if (key !== Symbol.toStringTag && (get !== undefined || isDatum(member))) keys.push(key)
+    }
   return keys
+}
+
+/** No method, and nothing that leads into the works of a library. */
+function isDatum(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return ['string', 'number', 'bigint', 'symbol'].includes(typeof value)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === null || prototype === Object.prototype
 }
 
 /** By which an object says itself what is to be shown of it. */
@@ -347,8 +388,19 @@ const inspected = Symbol.for('nodejs.util.inspect.custom')
 const says: readonly PropertyKey[] = ['toJSON', 'toString', inspected, Symbol.toPrimitive, Symbol.toStringTag]
 const isSaying = (key: PropertyKey): boolean => says.includes(key)
 
-/** Members that functions, expressions and bytes have. */
-const usual: ReadonlySet<string> = new Set(['length', 'name', 'prototype', 'arguments', 'caller', 'lastIndex'])
+const usualOfFunctions: ReadonlySet<PropertyKey> = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
+
+/** A member that every function, expression, text or array of bytes has. */
+function isUsual(value: object, key: PropertyKey): boolean {
+  if (typeof value === 'function') return usualOfFunctions.has(key)
+  if (key === 'lastIndex') return typeof read(value, key) === 'number'
+  if (key === 'length') return isTagged(value, 'String')
+  const isIndex = typeof key === 'string' && /^\d+$/.test(key)
+  return isIndex && Number(key) < (ArrayBuffer.isView(value) ? value.byteLength : isTagged(value, 'String') ? (read(value, 'length') as number) : 0)
+}
+
+/** A function of the language itself, as the getter of the stack is since Node 21. */
+const isOfRuntime = (run: unknown): boolean => typeof run === 'function' && run === Object.getOwnPropertyDescriptor(new Error(''), 'stack')?.get
 
 /** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
 function emptyCopy(value: object, clean: (text: string) => string): object {
@@ -360,11 +412,20 @@ function emptyCopy(value: object, clean: (text: string) => string): object {
   return Object.setPrototypeOf(new Error(''), prototype) as object
 }
 
-/** What stands for it in a text. That of an error is made of members that are cleaned. */
-function primitiveOf(value: object): string | undefined {
+/** As what may be asked of an object that stands in an expression. */
+const hints = ['string', 'default', 'number'] as const
+
+const textOf = (primitive: unknown): string | undefined =>
+  typeof primitive === 'string' || typeof primitive === 'number' || typeof primitive === 'bigint' || typeof primitive === 'symbol' ? String(primitive) : undefined
+
+/** What stands for it in a text or a sum. */
+function primitiveOf(value: object, hint: (typeof hints)[number]): string | undefined {
   try {
+    const primitive = read(value, Symbol.toPrimitive)
+    // As the language does: https://tc39.es/ecma262/#sec-toprimitive
+    if (typeof primitive === 'function') return textOf(Reflect.apply(primitive, value, [hint]))
     // oxlint-disable-next-line typescript/no-base-to-string -- what it says of itself, whatever that is
-    return isError(value) ? undefined : String(value)
+    return hint === 'string' ? String(value) : textOf(Reflect.apply(Reflect.get(value, 'valueOf') as () => unknown, value, []))
   } catch {
     return undefined
   }

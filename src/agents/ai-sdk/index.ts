@@ -3,10 +3,12 @@
  * result.
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
-import { guardFunction } from '../guard.js'
+import { copyOf } from '../copy.js'
+import { guardFunction, type Give } from '../guard.js'
 import type { Manner } from '../guarded-call.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
+import { watchShared } from '../shared.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -39,12 +41,21 @@ function wrap(tool: object, grant: ToolGrant): object {
   const wrapped = Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as object
   const { execute } = tool as { execute?: unknown }
   const replace = (member: string, run: Run): unknown => Object.defineProperty(wrapped, member, { value: run, enumerable: true, writable: true, configurable: true })
-  if (typeof execute === 'function') replace('execute', withLast(guardFunction(execute as Run, grant, states)))
+  if (typeof execute === 'function') replace('execute', withLast(guardFunction(execute as Run, grant, states, give)))
   for (const member of others) {
     const run = (tool as Record<string, unknown>)[member]
-    if (typeof run === 'function') replace(member, guardFunction(run as Run, grant))
+    if (typeof run === 'function') replace(member, guardFunction(run as Run, grant, {}, give))
   }
   return wrapped
+}
+
+/** Of these, what is an instance is handed on, and is told with the steps of a run. */
+const shared = ['context', 'experimental_context', 'experimental_sandbox'] as const
+
+const give: Give = (values, call) => {
+  for (const value of values)
+    for (const member of shared) if (typeof value === 'object' && value !== null && member in value) call.after(watchShared(call, (value as Record<string, unknown>)[member]))
+  return values.map((value) => copyOf(value))
 }
 
 const states: Manner = { yields: 'states' }

@@ -32,10 +32,21 @@ export function cleanConfig(call: GuardedCall, config: unknown): unknown {
 }
 
 function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
-  const clean: Record<string, unknown> = { ...configurable }
-  // `__pregel_send` writes into the state; the rest of LangGraph's own members has to be what it is.
+  const clean: Record<string, unknown> = {}
+  // What the app put there is data of its own; LangGraph's own members have to be what they are, but for those below.
+  for (const [key, value] of Object.entries(configurable)) clean[key] = key.startsWith('__pregel_') ? value : copyOf(value, isData)
+  // `__pregel_send` writes into the state.
   for (const key of ['writer', '__pregel_send']) if (isFunction(configurable[key])) clean[key] = cleanFunction(call, configurable[key])
+  const { __pregel_read: readState, __pregel_scratchpad: scratchpad } = configurable
+  if (isFunction(readState)) clean['__pregel_read'] = (...values: never[]): unknown => copyOf(readState(...values), isData)
+  if (isObject(scratchpad)) clean['__pregel_scratchpad'] = withCopyOfInput(scratchpad)
   return clean
+}
+
+/** What `getCurrentTaskInput` gives is the state itself. The rest is counted by all tools of a task. */
+function withCopyOfInput(scratchpad: Config): Config {
+  const input = copyOf(scratchpad['currentTaskInput'], isData)
+  return new Proxy(scratchpad, { get: (target, key) => (key === 'currentTaskInput' ? input : (Reflect.get(target, key) as unknown)) })
 }
 
 /** One for each handler in a call, since LangChain compares them. */

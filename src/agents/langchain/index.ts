@@ -42,7 +42,13 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   }
   // Whoever calls the function itself gets no more of it.
   const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give) }
-  return withMembers(tool, { _call: call, ...func })
+  return withMembers(tool, { ...toldOf(tool), _call: call, ...func })
+}
+
+/** What a model and its traces are told of a tool, as it is now: the tool itself may write there. */
+function toldOf(tool: object): Readonly<Record<string, unknown>> {
+  const told = ['name', 'description', 'metadata', 'tags', 'extras'] as const
+  return Object.fromEntries(told.filter((key) => Object.hasOwn(tool, key)).map((key) => [key, copyOf((tool as Record<string, unknown>)[key])]))
 }
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {

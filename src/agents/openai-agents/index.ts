@@ -41,9 +41,11 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
   const guard = new ToolGuard(grant)
   const wrapped = {
     async invoke(runContext: unknown, input: unknown, details: unknown): Promise<unknown> {
-      const span = await currentSpan()
+      const tracing = await currentTracing()
       return guard.run((call) => {
-        call.after(() => scrubSpan(call, span()))
+        const { span, trace } = tracing()
+        call.after(() => scrubSpan(call, span))
+        for (const shared of [span?.spanData, trace]) call.after(watchShared(call, shared))
         const values = give([runContext, input, details], call)
         return Reflect.apply(invoke, tool, values) as unknown
       })
@@ -54,12 +56,15 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
 }
 
 const give: Give = ([runContext, ...others], call) => {
-  call.after(watchShared(call, (runContext as { context?: unknown } | undefined)?.context))
+  // Its usage and its input are serialized with it, and a tool may give it another context.
+  for (const shared of [runContext, (runContext as { context?: unknown } | undefined)?.context, (runContext as { usage?: unknown } | undefined)?.usage])
+    call.after(watchShared(call, shared))
   return [runContext, ...others.map((value) => copyOf(value))]
 }
 
 interface Span {
   readonly error: unknown
+  readonly spanData: unknown
   setError(error: unknown): void
 }
 
@@ -70,13 +75,18 @@ function scrubSpan(call: GuardedCall, span: Span | undefined): void {
   if (cleaned !== span.error) span.setError(cleaned)
 }
 
-async function currentSpan(): Promise<() => Span | undefined> {
+interface Tracing {
+  readonly span?: Span | undefined
+  readonly trace?: unknown
+}
+
+async function currentTracing(): Promise<() => Tracing> {
   try {
-    const { getCurrentSpan } = await import('@openai/agents')
-    return () => (getCurrentSpan() ?? undefined) as Span | undefined
+    const { getCurrentSpan, getCurrentTrace } = await import('@openai/agents')
+    return () => ({ span: (getCurrentSpan() ?? undefined) as Span | undefined, trace: getCurrentTrace() })
   } catch {
     // Not to be found from here, as in a workspace that does not hoist it.
-    return () => undefined
+    return () => ({})
   }
 }
 

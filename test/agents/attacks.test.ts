@@ -1,0 +1,319 @@
+/** Ways out of a wrapped tool that were found by attacking it: each was open once. */
+import { tool } from '@langchain/core/tools'
+import { AIMessage, HumanMessage } from '@langchain/core/messages'
+import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
+import { ToolNode } from '@langchain/langgraph/prebuilt'
+import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
+import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { getSecret, guard } from '../../src/agents/index.js'
+import { withSecrets as withAiSdk } from '../../src/agents/ai-sdk/index.js'
+import { withSecrets as withLangChain } from '../../src/agents/langchain/index.js'
+import { withSecrets as withOpenAi } from '../../src/agents/openai-agents/index.js'
+import { createSecrets } from '../../src/index.js'
+
+const key = 'sk-canary-4f9d2b7a81c6e350'
+const marker = '[secret KEY]'
+const rules = '{"rules":{"10.0.0.1":true,"10.0.0.2":true}}'
+const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key, RULES: rules } } })
+const guarded = <Run extends (...values: never[]) => unknown>(run: Run): Run => guard(run, { secrets, tool: 'search', allow: ['KEY', 'RULES'] })
+/** Calls a tool that makes its result of the key. */
+const resultOf = async (make: (value: string) => unknown): Promise<unknown> => guarded(async () => make(await getSecret('KEY')))()
+/** What was thrown, whatever it is. */
+async function thrownBy(run: Promise<unknown>): Promise<unknown> {
+  try {
+    await run
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
+const thrownOf = async (make: (value: string) => unknown): Promise<unknown> =>
+  thrownBy(
+    resultOf((value) => {
+      throw make(value)
+    }),
+  )
+/** Everything that can be seen of a value. */
+const seen = (value: unknown): string => `${inspect(value, { depth: 9, showHidden: true, getters: true })} ${JSON.stringify(value)}`
+const fields = { name: 'search', description: 'Searches.', schema: { type: 'object', properties: { query: { type: 'string' } } } } as const
+interface Callable {
+  name: string
+  description: string
+  invoke(input: unknown, config?: unknown): Promise<unknown>
+}
+const inLangChain = (run: (value: string, runtime: never) => unknown) =>
+  withLangChain(tool((async (_input: unknown, runtime: never) => run(await getSecret('KEY'), runtime)) as never, fields as never), {
+    secrets,
+    allow: ['KEY'],
+  }) as unknown as Callable
+
+describe('an exception of a framework', () => {
+  // Its message was clean, and its stack, which is a getter in Node 24, was not: it is what LangSmith traces.
+  it('tells nothing by its stack', async () => {
+    const search = inLangChain((value) => {
+      const error = new GraphInterrupt([{ id: 'a', value }])
+      expect(error.stack).toContain(value)
+      throw error
+    })
+    const error = await thrownBy(search.invoke({ query: 'q' }))
+    expect(error).toBeInstanceOf(GraphInterrupt)
+    expect(seen(error)).not.toContain(key)
+    expect((error as GraphInterrupt).interrupts).toEqual([{ id: 'a', value: marker }])
+  })
+
+  // Members that are getters were skipped, those of its class as well, and what it says of itself.
+  it('tells nothing by getters', async () => {
+    let thrown: unknown
+    const search = inLangChain((value) => {
+      class Asking extends GraphInterrupt {
+        get question(): string {
+          return value
+        }
+        override toString(): string {
+          return value
+        }
+      }
+      thrown = Object.defineProperty(new Asking([]), 'interrupts', { get: () => [{ id: 'a', value }], enumerable: true, configurable: true })
+      throw thrown
+    })
+    const error = await thrownBy(search.invoke({ query: 'q' }))
+    expect(error).toBe(thrown)
+    expect(`${seen(error)} ${String(error)}`).not.toContain(key)
+  })
+})
+
+describe('an object tells nothing', () => {
+  // Of an error Symbol.toPrimitive was not asked, which `${error}` of a framework does.
+  it('as an error in a text', async () => {
+    class Own extends Error {
+      readonly #value: string
+      constructor(value: string) {
+        super('failed')
+        this.#value = value
+      }
+      [Symbol.toPrimitive](): string {
+        return this.#value
+      }
+    }
+    const error = await thrownOf((value) => new Own(value))
+    expect(error).toBeInstanceOf(Own)
+    expect(`${error as string} ${seen(error)}`).not.toContain(key)
+    expect(String(error)).toContain(marker)
+  })
+
+  // Only its text was looked at, and not what it is in a sum.
+  it('in a sum', async () => {
+    const make = (member: PropertyKey, told: (value: string) => (hint?: string) => string) =>
+      resultOf((value) => Object.create(Object.create(Object.prototype, { [member]: { value: told(value) } }) as object))
+    for (const result of [await make('valueOf', (value) => () => value), await make(Symbol.toPrimitive, (value) => (hint) => (hint === 'string' ? 'x' : value))]) {
+      expect(String(result)).not.toContain(key)
+      // oxlint-disable-next-line typescript/no-unnecessary-type-conversion -- asks it otherwise than a text does
+      expect((result as string) + '').toBe(marker)
+    }
+  })
+
+  // Its own members were looked at alone: JSON asks toJSON of the class that it extends, and the model was given the key.
+  it('as a class', async () => {
+    const make = (value: string) => {
+      class Base {
+        readonly name = 'n'
+        static told = value
+        static toJSON(): string {
+          return value
+        }
+      }
+      return class Tool extends Base {}
+    }
+    expect(`${seen(await resultOf(make))} ${(await resultOf(make)) as string}`).not.toContain(key)
+    expect(seen(await resultOf((value) => Object.setPrototypeOf(() => 1, { toJSON: () => value })))).not.toContain(key)
+    class Plain {
+      readonly name = 'n'
+      static told = 'nothing'
+    }
+    class Clean extends Plain {}
+    expect(await resultOf(() => Clean)).toBe(Clean)
+  })
+
+  // What stands at a prototype, and is no getter, was not looked at: LangChain takes a member for a message that way.
+  it('by what it inherits', async () => {
+    const result = (await resultOf((value) => Object.create({ content: value, deep: [value] }))) as { content: unknown; deep: unknown }
+    expect([result.content, result.deep]).toEqual([marker, [marker]])
+    class Clean {
+      readonly name = 'n'
+    }
+    Object.assign(Clean.prototype, { kind: 'clean' })
+    const clean = new Clean()
+    expect(await resultOf(() => clean)).toBe(clean)
+  })
+
+  // Anything may have a tag; as bytes it held nothing, and its members were not looked at.
+  it('by a tag that it gives itself', async () => {
+    for (const tag of ['ArrayBuffer', 'SharedArrayBuffer', 'Date', 'RegExp', 'String', 'Number', 'Map', 'Set', 'Error', 'Generator']) {
+      const tagged = (value: string) => Object.create({ [Symbol.toStringTag]: tag }, { name: { value, enumerable: true }, 5: { value, enumerable: true } }) as unknown
+      expect(inspect(await thrownOf((value) => Object.assign(new Error('failed'), { data: tagged(value) })), { depth: 9, showHidden: true })).not.toContain(key)
+    }
+  })
+
+  // Members with a usual name, or a number, were taken for parts of it.
+  it('by members of texts, dates, expressions and bytes', async () => {
+    const makes: readonly ((value: string) => object)[] = [
+      (value) => Object.assign(new String('a'), { 5: value }),
+      (value) => Object.assign(/x/, { lastIndex: value }),
+      (value) => Object.assign(new Date(), { name: value, 5: value }),
+      (value) => Object.assign(new Uint8Array(1), { name: value }),
+      (value) => Object.assign(new ArrayBuffer(1), { name: value }),
+    ]
+    for (const make of makes) {
+      expect(seen(await resultOf(make))).not.toContain(key)
+      expect(inspect(await thrownOf((value) => Object.assign(new Error('failed'), { data: make(value) })), { depth: 9, showHidden: true })).not.toContain(key)
+    }
+    const clean = [new String('ab'), /x/g, new Date(0)]
+    for (const value of clean) expect(await resultOf(() => value)).toBe(value)
+  })
+
+  // A getter that was clean when it was asked twice was kept.
+  it('by getters of its own, at any time', async () => {
+    const later = (object: object, key: string) => (value: string) => {
+      let asked = 0
+      return Object.defineProperty(object, key, { get: () => ((asked += 1) > 2 ? value : 'clean'), enumerable: true, configurable: true })
+    }
+    const error = (await thrownOf(later(new Error('failed'), 'stack'))) as Error
+    const run = (await resultOf(later(() => 1, 'told'))) as { told: unknown }
+    for (let time = 0; time < 4; time++) expect([error.stack, run.told].join(' ')).not.toContain(key)
+  })
+})
+
+// Of a document each text is known, but not its names and what is true or false: the quick look took those texts one by one.
+it('a document that holds no text tells nothing when it is returned as data', async () => {
+  for (const result of [await guarded(async () => getSecret('RULES', { as: 'json' }))(), await guarded(async () => ({ given: JSON.parse(await getSecret('RULES')) as unknown }))()])
+    expect(JSON.stringify(result)).not.toContain('"10.0.0.1":true')
+})
+
+class Session {
+  user = 'u'
+}
+
+describe('a run of OpenAI', () => {
+  /** The serialized state of a run in which a tool has the key, and its spans. */
+  async function told(run: (value: string, runContext: RunContext<Record<string, unknown>>) => void): Promise<string> {
+    const spans: string[] = []
+    const see = async (traced: { toJSON(): unknown }): Promise<void> => void spans.push(JSON.stringify(traced.toJSON()))
+    setTracingDisabled(false)
+    setTraceProcessors([{ onTraceStart: see, onTraceEnd: see, onSpanStart: see, onSpanEnd: see, shutdown: async () => undefined, forceFlush: async () => undefined }])
+    const search = toolOfOpenAi({
+      name: 'search',
+      description: 'Searches.',
+      parameters: { type: 'object', properties: {}, required: [], additionalProperties: false } as never,
+      execute: async (_input: unknown, runContext: unknown) => {
+        run(await getSecret('KEY'), runContext as never)
+        return 'done'
+      },
+    })
+    const outputs = [
+      { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: '{}' },
+      { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] },
+    ]
+    const model = { getResponse: async () => ({ usage: new Usage(), output: [outputs.shift()] }) }
+    const agent = new Agent<Record<string, unknown>>({ name: 'agent', model: model as never, tools: [withOpenAi(search, { secrets, allow: ['KEY'] }) as never] })
+    const { state } = await new Runner({ traceIncludeSensitiveData: true, traceMetadata: { app: 'a' } }).run(agent, 'go', { context: { user: 'u', session: new Session() } })
+    return `${state.toString()} ${spans.join(' ')}`
+  }
+
+  // Only the context that it began with was cleaned, and only members that are no getters and can be written.
+  it.each<[string, (value: string, runContext: RunContext<Record<string, unknown>>) => void]>([
+    ['another context', (value, runContext) => void (runContext.context = { value })],
+    ['its usage', (value, { usage }) => void usage.inputTokensDetails.push({ [value]: 1 })],
+    ['the input of an agent', (value, runContext) => void (runContext.toolInput = { value })],
+    ['a getter', (value, { context }) => void Object.defineProperty(context, 'told', { get: () => value, enumerable: true })],
+    ['what is frozen', (value, { context }) => void (context['told'] = Object.freeze({ value }))],
+    ['what cannot be changed', (value, { context }) => void Object.defineProperty(context, 'told', { value, enumerable: true })],
+    ['toJSON', (value, { context }) => void (context['toJSON'] = () => ({ value }))],
+    ['the span of the tool', (value) => void Object.assign(getCurrentSpan()!.spanData, { input: value })],
+    ['the trace', (value) => void Object.assign(getCurrentTrace()!.metadata!, { value })],
+  ])('is not told the key by %s', async (_what, run) => {
+    expect(await told(run)).not.toContain(key)
+  })
+
+  it('keeps what the app left there, and what is clean', async () => {
+    const state = await told((_value, { context }) => void Object.assign(context, { told: Object.freeze({ clean: 'clean' }), toJSON: undefined }))
+    expect(state).toContain('"context":{"user":"u","session":{"user":"u"},"told":{"clean":"clean"}}')
+  })
+})
+
+// What is an instance is handed on as it is, and was not cleaned: it is told with the steps of a run.
+it('the context of a tool of the AI SDK, where it is an instance, is not told the key', async () => {
+  const execute = async (_input: unknown, { context }: { context: Session & { session?: Session } }) => {
+    context.user = await getSecret('KEY')
+    if (context.session !== undefined) context.session.user = context.user
+    return 'done'
+  }
+  const tools = { search: toolOfAiSdk({ inputSchema: jsonSchema({ type: 'object' }), contextSchema: jsonSchema({ type: 'object' }), execute } as never) } as ToolSet
+  const { search } = withAiSdk(tools, { secrets, allow: { search: ['KEY'] } })
+  for (const context of [new Session(), { session: new Session() }]) {
+    expect(await search!.execute!({}, { toolCallId: '1', messages: [], context } as never)).toBe('done')
+    expect(seen(context)).not.toContain(key)
+  }
+})
+
+// A buffer of Node was no copy, nor was the memory behind a view: what a tool wrote there its caller saw.
+it('bytes that a tool is given are not told the key', async () => {
+  const [bytes, memory, view] = [Buffer.alloc(64), new ArrayBuffer(64), new DataView(new ArrayBuffer(64))]
+  const result = await guarded(async (...given: [Buffer, ArrayBuffer, DataView]) => {
+    const value = await getSecret('KEY')
+    given[0].write(value)
+    Buffer.from(given[1]).write(value)
+    Buffer.from(given[2].buffer).write(value)
+    return given[0] instanceof Buffer && given[0].length === 64
+  })(bytes, memory, view)
+  expect(result).toBe(true)
+  for (const told of [bytes, Buffer.from(memory), Buffer.from(view.buffer)]) expect(told.toString()).not.toContain(key)
+})
+
+describe('a graph', () => {
+  interface Runtime {
+    configurable: Record<string, Record<string, unknown>> & { ['__pregel_read']: (channel: string) => { content: unknown }[] }
+    store: InMemoryStore
+  }
+  /** What is left of a run in which a tool has the key. */
+  async function told(run: (value: string, runtime: Runtime) => unknown): Promise<string> {
+    const store = new InMemoryStore()
+    await store.put(['notes'], 'one', { text: 'clean' })
+    const user = { id: 1 }
+    const graph = new StateGraph(MessagesAnnotation)
+      .addNode('tools', new ToolNode([inLangChain(async (value, runtime) => void (await run(value, runtime))) as never]))
+      .addEdge('__start__', 'tools')
+      .compile({ store })
+    const messages = [new HumanMessage('go'), new AIMessage({ content: '', tool_calls: [{ name: 'search', args: {}, id: '1', type: 'tool_call' }] })]
+    const state = (await graph.invoke({ messages }, { configurable: { user } })) as { messages: { content: unknown; status?: string }[] }
+    expect(state.messages.at(-1)).toMatchObject({ name: 'search', status: 'success' })
+    return [state, user, await store.search(['notes'])].map(seen).join(' ')
+  }
+
+  // Each of these gave the tool the very objects of the run.
+  it.each<[string, (value: string, runtime: Runtime) => unknown]>([
+    ['the input of the task', (value) => getCurrentTaskInput<{ messages: { content: unknown }[] }>().messages.map((message) => (message.content = value))],
+    ['the channels of the state', (value, { configurable }) => configurable['__pregel_read']('messages').map((message) => (message.content = value))],
+    ['what the app configured', (value, { configurable }) => (configurable['user']!['told'] = value)],
+    ['an item of the store', async (value, { store }) => ((await store.get(['notes'], 'one'))!.value['told'] = value)],
+    ['items that were found in the store', async (value, { store }) => ((await store.search(['notes']))[0]!.value['told'] = value)],
+  ])('is not told the key by %s', async (_what, run) => {
+    expect(await told(run)).not.toContain(key)
+  })
+})
+
+// A wrapped tool inherited the description from the tool itself, which the model is told anew with each call.
+it('a tool of LangChain does not tell the model the key by its own description', async () => {
+  const plain = tool(
+    async () => {
+      plain.description = await getSecret('KEY')
+      plain.metadata!['told'] = plain.description
+      return 'done'
+    },
+    { ...fields, metadata: { version: 1 } },
+  )
+  const search = withLangChain(plain, { secrets, allow: ['KEY'] })
+  expect(await search.invoke({ query: 'q' })).toBe('done')
+  expect([search.description, search.metadata]).toEqual(['Searches.', { version: 1 }])
+})
