@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { createSecrets, isSecretError } from 'keyward'
-import { bindScope, getSecret, placeholder, scopedFetch } from 'keyward/agents'
+import { bindScope, getSecret, guard, placeholder, scopedFetch } from 'keyward/agents'
+import { withSecrets } from 'keyward/langchain'
 
 const directory = mkdtempSync(join(tmpdir(), 'keyward-smoke-'))
 writeFileSync(join(directory, '.env'), 'SEARCH_KEY="not-a-real-key"\nSTRIPE_KEY=not-a-real-key-either\n', { mode: 0o600 })
@@ -33,6 +34,7 @@ try {
   expect(isSecretError(unbound, 'denied') && unbound.reason === 'outside-tools', 'a read outside of tools is denied where the app says so')
   await forTools.close()
   await carries(researcher)
+  await guards(researcher)
   const outcomes = events.filter(({ type }) => type === 'read').map(({ cache = '-', outcome }) => `${cache} ${outcome}`)
   expect(outcomes.slice(0, 4).join(', ') === 'miss ok, hit ok, - denied, miss not-found', `each read is told: ${outcomes.join(', ')}`)
   expect(!JSON.stringify(events).includes('not-a-real-key'), 'no event has a value')
@@ -41,6 +43,27 @@ try {
   rmSync(directory, { recursive: true })
 }
 console.log('smoke ok')
+
+/** What a wrapped tool returns, throws and yields is clean, and it reads nothing but what it was granted. */
+async function guards(scope) {
+  const grant = { secrets: scope, tool: 'smoke', allow: ['SEARCH_KEY'] }
+  const key = 'not-a-real-key'
+  const returned = await guard(async () => ({ list: [await getSecret('SEARCH_KEY')] }), grant)()
+  expect(JSON.stringify(returned) === '{"list":["[secret SEARCH_KEY]"]}', 'a result is clean')
+  const thrown = await guard(async () => Promise.reject(new Error(await getSecret('SEARCH_KEY'))), grant)().catch((error) => error)
+  expect(thrown.message === '[secret SEARCH_KEY]' && !inspect(thrown).includes(key), 'an error is clean')
+  let told = ''
+  const pieces = guard(async function* () {
+    for (const character of await getSecret('SEARCH_KEY')) yield character
+  }, grant)
+  for await (const piece of pieces()) told += piece
+  expect(told === '[secret SEARCH_KEY]', 'a stream is clean')
+  const response = await guard(async () => new Response(`it is ${await getSecret('SEARCH_KEY')}`), grant)()
+  expect((await response.text()) === 'it is [secret SEARCH_KEY]', 'a response is clean')
+  const refused = await guard(() => getSecret('STRIPE_KEY'), { ...grant, allow: [] })().catch((error) => error)
+  expect(isSecretError(refused, 'denied') && refused.tool === 'smoke', 'what a tool was not granted is denied')
+  expect(typeof withSecrets === 'function', 'an adapter loads without its framework')
+}
 
 /** A fetch sends the key, cleans what comes back, and goes nowhere else. */
 async function carries(scope) {
