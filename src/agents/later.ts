@@ -9,14 +9,32 @@ export function asLater(call: GuardedCall, value: object): object | undefined {
   if (value instanceof Response) return cleanResponse(call, value)
   if (value instanceof ReadableStream) return cleanStream(call, value)
   if (isAsyncIterable(value)) return cleanIterable(call, value)
-  return isGenerator(value) ? cleanGenerator(call, value) : undefined
+  if (isGenerator(value)) return cleanGenerator(call, value)
+  return isThenable(value) ? cleanThenable(call, value) : undefined
 }
 
 /** Is this given to be gone through, rather than waited for? */
 export const isIterated = (value: unknown): value is object => typeof value === 'object' && value !== null && (isAsyncIterable(value) || isGenerator(value))
 
 const isAsyncIterable = (value: object): value is AsyncIterable<unknown> => typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function'
-const isGenerator = (value: object): value is Generator => Object.prototype.toString.call(value) === '[object Generator]'
+/** And iterators of what is iterated, such as that of a map: what they give comes later too. */
+const isGenerator = (value: object): value is Generator => {
+  const { next, [Symbol.iterator]: iterate } = value as Partial<Generator>
+  return typeof next === 'function' && typeof iterate === 'function'
+}
+const isThenable = (value: unknown): value is PromiseLike<unknown> => typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+
+/** One that begins when it is asked, as queries of a database do. */
+function cleanThenable(call: GuardedCall, thenable: PromiseLike<unknown>): PromiseLike<unknown> {
+  let settled: Promise<unknown> | undefined
+  const settle = (): Promise<unknown> =>
+    (settled ??= cleanPromise(
+      call,
+      call.run(async () => await thenable),
+    ))
+  // oxlint-disable-next-line promise/no-callback-in-promise -- stands for one
+  return { then: async (done, failed) => await settle().then(done, failed) }
+}
 
 function cleanPromise(call: GuardedCall, promise: Promise<unknown>): Promise<unknown> {
   call.hold()
@@ -73,9 +91,12 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>)
     while (step.done !== true) {
       call.tidy()
       let answer: Answer = { sent: undefined }
-      for (const piece of yields.push(step.value)) answer = yield* ask(piece)
-      const given = answer
-      step = await call.run(async () => ('thrown' in given ? throwInto(opened, given.thrown) : opened.next(given.sent)))
+      // As the `yield` of a generator does: by then it would be too late.
+      const given: unknown = step.value
+      const value: unknown = isThenable(given) ? await call.run(async () => await given) : given
+      for (const piece of yields.push(value)) answer = yield* ask(piece)
+      const told = answer
+      step = await call.run(async () => ('thrown' in told ? throwInto(opened, told.thrown) : opened.next(told.sent)))
     }
     isDone = true
     call.tidy()
@@ -144,7 +165,7 @@ function* goThroughNow(call: GuardedCall, generator: Generator): Generator {
     throw call.failureNow(error)
   } finally {
     try {
-      if (!isDone) call.run(() => generator.return(undefined))
+      if (!isDone) call.run(() => (generator as Partial<Generator>).return?.(undefined))
     } finally {
       call.release()
     }

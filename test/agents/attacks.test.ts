@@ -317,3 +317,62 @@ it('a tool of LangChain does not tell the model the key by its own description',
   expect(await search.invoke({ query: 'q' })).toBe('done')
   expect([search.description, search.metadata]).toEqual(['Searches.', { version: 1 }])
 })
+
+describe('what comes later tells nothing', () => {
+  const thenable = (value: string): object => ({ then: (settle: (value: string) => void) => settle(value) })
+
+  // A thenable that is no promise was handed on: whoever waits for it was given the key.
+  it('as a thenable within data', async () => {
+    const { later } = (await resultOf((value) => ({ later: thenable(value) }))) as { later: Promise<string> }
+    expect(await later).toBe(marker)
+  })
+
+  it('as a thenable that is yielded by what is no generator', async () => {
+    const told = guarded(async () => {
+      const value = await getSecret('KEY')
+      let left = 1
+      return { [Symbol.asyncIterator]: () => ({ next: async () => ((left -= 1) < 0 ? { done: true, value: undefined } : { done: false, value: thenable(value) }) }) }
+    })
+    const pieces: unknown[] = []
+    for await (const piece of (await told()) as AsyncIterable<unknown>) pieces.push(piece)
+    expect(pieces.join('')).toBe(marker)
+  })
+
+  // Generators were gone through, and other iterators were not.
+  it('as an iterator', async () => {
+    for (const make of [(value: string) => [value].values(), (value: string) => new Set([value]).values(), (value: string) => new Map([[1, value]]).values()])
+      expect([...((await resultOf((value) => ({ told: make(value) }))) as { told: Iterable<string> }).told].join('')).toBe(marker)
+  })
+
+  // Clean bytes were the very ones of the tool, which may write into them when they were looked at.
+  it('as bytes that are written later', async () => {
+    const kept: Uint8Array[] = []
+    const made = (bytes: Uint8Array): Uint8Array => (kept.push(bytes), bytes)
+    const results = [
+      await resultOf(() => ({ bytes: made(new Uint8Array(64)) })),
+      await resultOf(() => made(Buffer.alloc(64))),
+      await resultOf(() => ({ memory: made(new Uint8Array(64)).buffer })),
+    ]
+    const stream = guarded(async function* () {
+      yield made(Buffer.alloc(64))
+    })
+    for await (const bytes of stream()) results.push(bytes)
+    for (const bytes of kept) Buffer.from(bytes.buffer, bytes.byteOffset).write(key)
+    const shown = (value: unknown): string =>
+      value instanceof Uint8Array
+        ? Buffer.from(value).toString()
+        : Object.values(value as object)
+            .map((bytes) => Buffer.from(bytes as Uint8Array).toString())
+            .join('')
+    expect(results.map(shown).join('')).not.toContain(key)
+  })
+
+  // Where its bytes were clean, it was handed on, whatever it was called.
+  it('as the name of a file', async () => {
+    const file = (await resultOf((value) => new File(['clean'], value))) as File
+    expect([file.name, await file.text()]).toEqual([marker, 'clean'])
+    expect(seen(await resultOf((value) => Object.assign(new Blob(['clean']), { value })))).not.toContain(key)
+    const blob = new Blob(['clean'])
+    expect(await resultOf(() => blob)).toBe(blob)
+  })
+})
