@@ -7,6 +7,7 @@ export function asLater(call: GuardedCall, value: object): object | undefined {
   if (value instanceof Promise) return cleanPromise(call, value)
   if (value instanceof Readable) return Readable.from(cleanIterable(call, value), { objectMode: value.readableObjectMode })
   if (value instanceof Response) return cleanResponse(call, value)
+  if (value instanceof Request) return cleanRequest(call, value)
   if (value instanceof ReadableStream) return cleanStream(call, value)
   if (isAsyncIterable(value)) return cleanIterable(call, value)
   if (isGenerator(value)) return cleanGenerator(call, value)
@@ -196,12 +197,28 @@ function cleanStream(call: GuardedCall, stream: ReadableStream): ReadableStream 
 }
 
 function cleanResponse(call: GuardedCall, response: Response): Response {
-  const { status, statusText, headers, body } = response
+  const { status, statusText, type } = response
+  if (type === 'error') return Response.error()
+  return new Response(cleanBody(call, response), { status, statusText: call.text(statusText), headers: cleanHeaders(call, response.headers) })
+}
+
+function cleanRequest(call: GuardedCall, request: Request): Request {
+  const { url, method, headers, redirect, signal } = request
+  const body = cleanBody(call, request)
+  return new Request(call.text(url), { method, headers: cleanHeaders(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
+}
+
+/** None where somebody reads it already. */
+function cleanBody(call: GuardedCall, { body, bodyUsed }: Request | Response): ReadableStream | null {
+  return body === null || bodyUsed || body.locked ? null : cleanStream(call, body)
+}
+
+function cleanHeaders(call: GuardedCall, headers: Headers): Headers {
   const cleaned = new Headers()
   for (const [name, value] of headers) {
     // It is another text now, and no longer compressed.
     if (/^content-(?:length|encoding)$/i.test(name)) continue
     cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
   }
-  return new Response(body === null ? null : cleanStream(call, body), { status, statusText: call.text(statusText), headers: cleaned })
+  return cleaned
 }

@@ -108,7 +108,8 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
-    if (cleaned !== name) return plain
+    // Its source may be of a text.
+    if (cleaned !== name || this.#shown(value) !== undefined) return plain
     const serialized = serializedForm(value)
     if (serialized !== undefined && !this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))) return plain
     // A class has the members of those that it extends.

@@ -376,3 +376,34 @@ describe('what comes later tells nothing', () => {
     expect(await resultOf(() => blob)).toBe(blob)
   })
 })
+
+// Its body was taken for a getter and locked, and what was left of it was no request.
+it('a request stays one, clean', async () => {
+  const clean = (await resultOf(() => new Request('http://host/', { method: 'POST', body: 'hello', headers: { 'x-told': 'clean' } }))) as Request
+  expect([clean.method, clean.headers.get('x-told'), await clean.text()]).toEqual(['POST', 'clean', 'hello'])
+  const { request } = (await resultOf((value) => ({ request: new Request(`http://host/?key=${value}`, { method: 'POST', body: value, headers: { 'x-told': value } }) }))) as {
+    request: Request
+  }
+  expect(seen(request)).not.toContain(key)
+  expect([request.headers.get('x-told'), await request.text()]).toEqual([marker, marker])
+})
+
+it('a response that was read, or is an error, stays one', async () => {
+  const used = new Response('hello', { status: 418 })
+  await used.text()
+  expect((await resultOf(() => ({ used }))) as object).toMatchObject({ used: { status: 418 } })
+  expect(await resultOf(() => Response.error())).toMatchObject({ type: 'error' })
+})
+
+// Small buffers of Node share their memory, in which the key stands that the tool made one of.
+it('bytes do not lead to others in the same memory', async () => {
+  const result = (await resultOf((value) => ({ bytes: Buffer.from(`clean${value}`).subarray(0, 5) }))) as { bytes: Buffer }
+  expect(result.bytes.toString()).toBe('clean')
+  expect(Buffer.from(result.bytes.buffer).includes(key)).toBe(false)
+})
+
+// A function shows its source to whoever makes a text of it.
+it('a function that was made of a text does not show the key', async () => {
+  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-base-to-string -- what is tried
+  expect(String(await resultOf((value) => new Function(`return '${value}'`)))).not.toContain(key)
+})
