@@ -407,3 +407,13 @@ it('a function that was made of a text does not show the key', async () => {
   // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-base-to-string -- what is tried
   expect(String(await resultOf((value) => new Function(`return '${value}'`)))).not.toContain(key)
 })
+
+// What a tool reads through secrets of another root, as far as its grant allows, those that it was wrapped with did not know.
+it('a value of another root is not told either', async () => {
+  const value = 'another-canary-55aa01fe97'
+  const others = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: value, OTHER: 'x' } } })
+  const search = guarded(async () => ({ first: await others.getSecret('KEY'), second: await others.scope({ agent: 'a', allow: ['KEY'] }).getSecret('KEY') }))
+  expect(await search()).toEqual({ first: marker, second: marker })
+  expect(await guarded(async () => guard(async () => getSecret('KEY'), { secrets: others, tool: 'inner', allow: ['KEY'] })())()).toBe(marker)
+  await expect(guarded(async () => others.getSecret('OTHER'))()).rejects.toMatchObject({ code: 'denied' })
+})
