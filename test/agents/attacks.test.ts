@@ -1,10 +1,14 @@
 /** Ways out of a wrapped tool that were found by attacking it: each was open once. */
 import { tool } from '@langchain/core/tools'
+import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
+import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { AIMessage, HumanMessage } from '@langchain/core/messages'
 import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
 import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
 import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
+import { Client } from 'langsmith'
+import { traceable } from 'langsmith/traceable'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { getSecret, guard } from '../../src/agents/index.js'
@@ -416,4 +420,22 @@ it('a value of another root is not told either', async () => {
   expect(await search()).toEqual({ first: marker, second: marker })
   expect(await guarded(async () => guard(async () => getSecret('KEY'), { secrets: others, tool: 'inner', allow: ['KEY'] })())()).toBe(marker)
   await expect(guarded(async () => others.getSecret('OTHER'))()).rejects.toMatchObject({ code: 'denied' })
+})
+
+// What is traced within a tool goes to the client of the run above it, which was handed on as it is.
+it('a traceable function of a tool of LangChain does not trace the key', async () => {
+  const bodies: string[] = []
+  const fetched = async (_url: unknown, init?: RequestInit): Promise<Response> => {
+    bodies.push(await new Response(init?.body).text())
+    return Response.json({})
+  }
+  const client = new Client({ apiUrl: 'http://127.0.0.1:1', apiKey: 'none', autoBatchTracing: false, fetchImplementation: fetched as typeof fetch })
+  const inner = traceable(async (given: string) => `inner ${given}`, { name: 'inner', tracingEnabled: true })
+  const search = inLangChain(async (value) => (await inner(value)).length)
+  await search.invoke({ query: 'q' }, { callbacks: [new LangChainTracer({ client, projectName: 'p' })] })
+  await awaitAllCallbacks()
+  await client.awaitPendingTraceBatches()
+  const told = bodies.join(' ')
+  expect(told).toContain(`inner ${marker}`)
+  expect(told).not.toContain(key)
 })
