@@ -5,7 +5,18 @@ import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { AIMessage, HumanMessage } from '@langchain/core/messages'
 import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
-import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
+import {
+  Agent,
+  getCurrentSpan,
+  getCurrentTrace,
+  Runner,
+  setTraceProcessors,
+  setTracingDisabled,
+  tool as toolOfOpenAi,
+  Usage,
+  withCustomSpan,
+  type RunContext,
+} from '@openai/agents'
 import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
 import { Client } from 'langsmith'
 import { traceable } from 'langsmith/traceable'
@@ -197,6 +208,7 @@ it('a document that holds no text tells nothing when it is returned as data', as
 
 class Session {
   user = 'u'
+  notes: Record<string, string> = {}
 }
 
 describe('a run of OpenAI', () => {
@@ -242,7 +254,7 @@ describe('a run of OpenAI', () => {
 
   it('keeps what the app left there, and what is clean', async () => {
     const state = await told((_value, { context }) => void Object.assign(context, { told: Object.freeze({ clean: 'clean' }), toJSON: undefined }))
-    expect(state).toContain('"context":{"user":"u","session":{"user":"u"},"told":{"clean":"clean"}}')
+    expect(state).toContain('"context":{"user":"u","session":{"user":"u","notes":{}},"told":{"clean":"clean"}}')
   })
 })
 
@@ -429,7 +441,7 @@ it('a traceable function of a tool of LangChain does not trace the key', async (
     bodies.push(await new Response(init?.body).text())
     return Response.json({})
   }
-  const client = new Client({ apiUrl: 'http://127.0.0.1:1', apiKey: 'none', autoBatchTracing: false, fetchImplementation: fetched as typeof fetch })
+  const client = new Client({ apiUrl: 'http://127.0.0.1:1', apiKey: 'none', autoBatchTracing: false, fetchImplementation: fetched })
   const inner = traceable(async (given: string) => `inner ${given}`, { name: 'inner', tracingEnabled: true })
   const search = inLangChain(async (value) => (await inner(value)).length)
   await search.invoke({ query: 'q' }, { callbacks: [new LangChainTracer({ client, projectName: 'p' })] })
@@ -438,4 +450,107 @@ it('a traceable function of a tool of LangChain does not trace the key', async (
   const told = bodies.join(' ')
   expect(told).toContain(`inner ${marker}`)
   expect(told).not.toContain(key)
+})
+
+/** These are open: each is to become an `it` when it is closed, or a line of what cannot be contained. */
+describe('is open:', () => {
+  const wait = async (milliseconds: number): Promise<void> => new Promise((done) => void setTimeout(done, milliseconds))
+
+  // Its content can only be read by waiting, and what cleans data does not wait.
+  it.fails('a blob within data', async () => {
+    const { blob } = (await resultOf((value) => ({ blob: new Blob([value]) }))) as { blob: Blob }
+    expect(await blob.text()).not.toContain(key)
+  })
+
+  it.fails('a file within a form', async () => {
+    const form = (await resultOf((value) => {
+      const made = new FormData()
+      made.set('file', new Blob([value]))
+      return made
+    })) as FormData
+    expect(await (form.get('file') as File).text()).not.toContain(key)
+  })
+
+  // A clean instance or error stays the very one, so that its private fields work, and the tool keeps a way to it.
+  it.fails('an instance that the tool writes into later', async () => {
+    const session = new Session()
+    let value = ''
+    const result = await resultOf((given) => ((value = given), { session }))
+    session.user = value
+    expect(seen(result)).not.toContain(key)
+  })
+  it.fails('an error that the tool writes into later', async () => {
+    const error = new Error('clean')
+    let value = ''
+    const thrown = await thrownOf((given) => ((value = given), error))
+    error.message = value
+    expect(seen(thrown)).not.toContain(key)
+  })
+
+  // Of an instance getters and toJSON are asked a few times, and may answer otherwise the next time.
+  it.fails('an instance whose getter answers otherwise later', async () => {
+    const result = (await resultOf((value) => {
+      let asked = 0
+      return new (class {
+        readonly name = 'n'
+        get told(): string {
+          return (asked += 1) > 3 ? value : 'clean'
+        }
+      })()
+    })) as { told: string }
+    expect([result.told, result.told, result.told, result.told].join(' ')).not.toContain(key)
+  })
+
+  // It cannot wait, and runs before values that are here and that nobody has read are known.
+  it.fails('a generator function that is called before anything was learnt', async () => {
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
+    const told = guard(
+      function* () {
+        yield `it is ${key}`
+      },
+      { secrets: own, tool: 'search', allow: ['KEY'] },
+    )
+    expect([...told()].join('')).not.toContain(key)
+  })
+
+  // What a run shares is cleaned when the call ends, and what an instance holds is its own.
+  it.fails('the context of a run, written by a timer after the call', async () => {
+    const context: Record<string, unknown> = {}
+    const search = inLangChain((value) => void setTimeout(() => (context['told'] = value), 5))
+    await search.invoke({ query: 'q' }, { context })
+    await wait(20)
+    expect(seen(context)).not.toContain(key)
+  })
+  it.fails('data in an instance in the context of a run', async () => {
+    const context = { session: new Session() }
+    const search = inLangChain((value, { context: given }: { context: typeof context }) => {
+      given.session.notes['told'] = value
+    })
+    await search.invoke({ query: 'q' }, { context })
+    expect(seen(context)).not.toContain(key)
+  })
+
+  // A span that the tool begins itself goes to the processors of the process.
+  it.fails('a span of the tool of its own', async () => {
+    const spans: string[] = []
+    const see = async (traced: { toJSON(): unknown }): Promise<void> => void spans.push(JSON.stringify(traced.toJSON()))
+    setTraceProcessors([{ onTraceStart: see, onTraceEnd: see, onSpanStart: see, onSpanEnd: see, shutdown: async () => undefined, forceFlush: async () => undefined }])
+    const execute = async (): Promise<string> => {
+      const value = await getSecret('KEY')
+      return withCustomSpan(async () => 'done', { data: { name: 'own', data: { value } } })
+    }
+    const plain = toolOfOpenAi({
+      name: 'search',
+      description: 'Searches.',
+      parameters: { type: 'object', properties: {}, required: [], additionalProperties: false } as never,
+      execute,
+    })
+    const outputs = [
+      { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: '{}' },
+      { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] },
+    ]
+    const model = { getResponse: async () => ({ usage: new Usage(), output: [outputs.shift()] }) }
+    await new Runner().run(new Agent({ name: 'agent', model: model as never, tools: [withOpenAi(plain, { secrets, allow: ['KEY'] }) as never] }), 'go')
+    expect(spans.join(' ')).not.toContain(key)
+  })
 })
