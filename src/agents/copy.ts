@@ -1,5 +1,7 @@
 /** Copies of what a tool is given: what it writes into them nobody else reads. */
 
+import { bytesOf } from '../copy-bytes.js'
+
 /** An instance that is data of a framework, such as a message, and not a service: it is copied with its class. */
 export type IsData = (instance: object) => boolean
 
@@ -62,13 +64,4 @@ class Copier {
     }
     return copy
   }
-}
-
-/** Bytes of the same type, in memory of their own. */
-export function bytesOf(view: ArrayBufferView): ArrayBufferView {
-  const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
-  // Its `slice` is no copy.
-  if (Buffer !== undefined && view instanceof Buffer) return Buffer.from(view)
-  if (!(view instanceof DataView)) return (view as Uint8Array).slice()
-  return new DataView(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))
 }

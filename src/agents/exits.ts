@@ -1,4 +1,5 @@
 /** Ways out of a tool that are no return value: functions and objects that a framework hands it. What goes through them is clean. */
+import { withMembers } from './adapter.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
 
@@ -37,8 +38,16 @@ function methodOf(call: GuardedCall, target: object, method: Callable): unknown 
     const result = Reflect.apply(method, target, clean) as unknown
     const isAnother = typeof result === 'object' && result !== null && result.constructor !== Object && result.constructor === target.constructor
     if (isAnother) return cleanMethods(call, result)
+    // A run of LangSmith, beneath which `traceable` functions of the tool tell theirs.
+    if (isRunTree(result)) return withMembers(result, { client: cleanMethods(call, result.client) })
     return result instanceof Promise ? copyLater(result) : copyOf(result)
   }
+}
+
+function isRunTree(value: unknown): value is { readonly client: object } {
+  if (typeof value !== 'object' || value === null) return false
+  const { client, postRun } = value as { client?: unknown; postRun?: unknown }
+  return typeof client === 'object' && client !== null && typeof postRun === 'function'
 }
 
 async function copyLater(promise: Promise<unknown>): Promise<unknown> {

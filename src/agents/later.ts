@@ -15,9 +15,11 @@ export function asLater(call: GuardedCall, value: object, release: () => void = 
   if (value instanceof Promise) return cleanPromise(call, value, release)
   if (value instanceof Readable) return Readable.from(cleanIterable(call, value, release), { objectMode: value.readableObjectMode })
   if (isTagged(value, 'Response')) return cleanResponse(call, value as Response, release)
+  if (isTagged(value, 'Request')) return cleanRequest(call, value as Request, release)
   if (isTagged(value, 'ReadableStream')) return cleanStream(call, value as ReadableStream, release)
   if (isAsyncIterable(value)) return cleanIterable(call, value, release)
   if (isGenerator(value)) return cleanGenerator(call, value, release)
+  if (isThenable(value)) return cleanThenable(call, value, release)
   release()
   return undefined
 }
@@ -29,7 +31,25 @@ export const isTagged = (value: object, ...tags: readonly string[]): boolean => 
 export const isIterated = (value: unknown): value is object => typeof value === 'object' && value !== null && (isAsyncIterable(value) || isGenerator(value))
 
 const isAsyncIterable = (value: object): value is AsyncIterable<unknown> => typeof (value as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator] === 'function'
-const isGenerator = (value: object): value is Generator => isTagged(value, 'Generator')
+/** And iterators of what is iterated, such as that of a map: what they give comes later too. */
+const isGenerator = (value: object): value is Generator => {
+  const { next, [Symbol.iterator]: iterate } = value as Partial<Generator>
+  return typeof next === 'function' && typeof iterate === 'function'
+}
+const isThenable = (value: unknown): value is PromiseLike<unknown> => typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+
+/** One that begins when it is asked, as queries of a database do. */
+function cleanThenable(call: GuardedCall, thenable: PromiseLike<unknown>, release: () => void): PromiseLike<unknown> {
+  let settled: Promise<unknown> | undefined
+  const settle = (): Promise<unknown> =>
+    (settled ??= cleanPromise(
+      call,
+      call.run(async () => await thenable),
+      release,
+    ))
+  // oxlint-disable-next-line promise/no-callback-in-promise -- stands for one
+  return { then: async (done, failed) => await settle().then(done, failed) }
+}
 
 function cleanPromise(call: GuardedCall, promise: Promise<unknown>, release: () => void): Promise<unknown> {
   const settle = async (): Promise<unknown> => {
@@ -85,9 +105,12 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
     while (step.done !== true) {
       call.tidy()
       let answer: Answer = { sent: undefined }
-      for (const piece of yields.push(step.value)) answer = yield* ask(piece)
-      const given = answer
-      step = await call.run(async () => ('thrown' in given ? throwInto(opened, given.thrown) : opened.next(given.sent)))
+      // As the `yield` of a generator does: by then it would be too late.
+      const given: unknown = step.value
+      const value: unknown = isThenable(given) ? await call.run(async () => await given) : given
+      for (const piece of yields.push(value)) answer = yield* ask(piece)
+      const told = answer
+      step = await call.run(async () => ('thrown' in told ? throwInto(opened, told.thrown) : opened.next(told.sent)))
     }
     isDone = true
     call.tidy()
@@ -155,7 +178,7 @@ function* goThroughNow(call: GuardedCall, generator: Generator, release: () => v
     throw call.failureNow(error)
   } finally {
     try {
-      if (!isDone) call.run(() => generator.return(undefined))
+      if (!isDone) call.run(() => (generator as Partial<Generator>).return?.(undefined))
     } finally {
       release()
     }
@@ -186,13 +209,33 @@ function cleanStream(call: GuardedCall, stream: ReadableStream, release: () => v
 }
 
 function cleanResponse(call: GuardedCall, response: Response, release: () => void): Response {
-  const { status, statusText, headers, body } = response
+  const { status, statusText, type } = response
+  if (type === 'error') {
+    release()
+    return Response.error()
+  }
+  return new Response(cleanBody(call, response, release), { status, statusText: call.text(statusText), headers: cleanHeaders(call, response.headers) })
+}
+
+function cleanRequest(call: GuardedCall, request: Request, release: () => void): Request {
+  const { url, method, headers, redirect, signal } = request
+  const body = cleanBody(call, request, release)
+  return new Request(call.text(url), { method, headers: cleanHeaders(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
+}
+
+/** None where somebody reads it already. */
+function cleanBody(call: GuardedCall, { body, bodyUsed }: Request | Response, release: () => void): ReadableStream | null {
+  if (body !== null && !bodyUsed && !body.locked) return cleanStream(call, body, release)
+  release()
+  return null
+}
+
+function cleanHeaders(call: GuardedCall, headers: Headers): Headers {
   const cleaned = new Headers()
   for (const [name, value] of headers) {
     // It is another text now, and no longer compressed.
     if (/^content-(?:length|encoding)$/i.test(name)) continue
     cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
   }
-  if (body === null) release()
-  return new Response(body === null ? null : cleanStream(call, body, release), { status, statusText: call.text(statusText), headers: cleaned })
+  return cleaned
 }

@@ -102,10 +102,11 @@ export class ToolGuard {
 }
 
 async function cleanBlob(call: GuardedCall, blob: Blob): Promise<unknown> {
-  const bytes = new Uint8Array(await blob.arrayBuffer())
-  const cleaned = call.data(bytes)
-  if (cleaned === bytes) return blob
+  const bytes = new Uint8Array(await Blob.prototype.arrayBuffer.call(blob))
+  const cleaned = call.data(bytes) as Uint8Array<ArrayBuffer>
+  // Its name, its type and what else it has are looked at as those of any instance.
+  if (Buffer.compare(cleaned, bytes) === 0 && call.data(blob) === blob) return blob
   const { File } = globalThis
   const type = call.text(blob.type)
-  return blob instanceof File ? new File([cleaned as never], call.text(blob.name), { type }) : new Blob([cleaned as never], { type })
+  return blob instanceof File ? new File([cleaned], call.text(blob.name), { type, lastModified: blob.lastModified }) : new Blob([cleaned], { type })
 }

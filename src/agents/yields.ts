@@ -1,4 +1,5 @@
 /** What a tool tells piece by piece. */
+import { bytesOf } from '../copy-bytes.js'
 import type { ToolCleaner } from '../seam.js'
 import type { GuardedCall, Manner } from './guarded-call.js'
 
@@ -56,7 +57,7 @@ export class Yields {
   }
 
   #told(pieces: readonly Uint8Array[], isEnd = false): readonly (string | Uint8Array)[] {
-    if (!this.#isText) return pieces.filter(({ length }) => length > 0).map((piece) => piece.slice())
+    if (!this.#isText) return pieces.filter(({ length }) => length > 0).map((piece) => bytesOf(piece) as Uint8Array)
     let text = ''
     for (const piece of pieces) text += this.#decoder.decode(piece, { stream: true })
     if (isEnd) text += this.#decoder.decode()

@@ -1,6 +1,7 @@
 /** The part of a view that reads: what is not answered by a promise that the view has already. */
 import type { HitTemplate } from '../audit/audit.js'
 import type { ScopeState } from '../access/scope.js'
+import { coresAround } from './around.js'
 import { HeldVersion } from './cache.js'
 import type { Core } from './core.js'
 import { decode } from './decode.js'
@@ -153,6 +154,8 @@ export class Reader {
       // Under this name too, where another one fetched it; a field is known as a part of its document.
       if (typeof value === 'string') core.known.add(value, read.name, core.clock.now())
       else if (read.name !== candidate.name || field !== undefined) for (const text of textsOf(stored)) core.known.add(text, read.name, core.clock.now())
+      for (const { known, clock } of coresAround(this.scope, core.root))
+        for (const text of typeof value === 'string' ? [value, ...textsOf(stored)] : textsOf(stored)) known.add(text, read.name, clock.now())
       if (!(value instanceof Promise)) return read.succeed(value)
       // A schema of the reader may take its time, and a read has an end.
       read.atDeadline(() => read.fail({ code: 'timeout' }))

@@ -2,6 +2,7 @@
  * Cleans structured data. What is clean stays what it is; what is not is copied, with its type where that can be kept, and as the cleaned plain form where what
  * would be serialized of the copy still held a value.
  */
+import { bytesOf } from '../copy-bytes.js'
 import type { Reader, Redactor } from './redactor.js'
 
 /** What stands for a member that throws when it is read. */
@@ -38,6 +39,8 @@ class Cleaner {
   readonly #work = new Map<object, unknown>()
   /** Objects and copies that were found to be the same. */
   readonly #equal = new WeakMap<object, unknown>()
+  /** Copies of bytes, which have none of their other members. */
+  readonly #bytesOf = new WeakMap<object, object>()
   #visited = 0
 
   constructor(redactor: Redactor, reader: Reader, cleaning: Cleaning) {
@@ -91,7 +94,9 @@ class Cleaner {
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
     if (isBuffer(value)) {
       const bytes = new Uint8Array(value)
-      return this.#keep(value, this.#withMembers(value, this.#redactor.redactBytes(bytes, this.#reader) === bytes ? value : '[secret]', depth, '[secret]'))
+      if (this.#redactor.redactBytes(bytes, this.#reader) !== bytes) return this.#keep(value, '[secret]')
+      const clean = this.#cleaning.isForTools && value instanceof ArrayBuffer ? this.#sameBytes(value, value.slice()) : value
+      return this.#keep(value, this.#withMembers(value, clean, depth, '[secret]'))
     }
     if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
     const prototype: unknown = Object.getPrototypeOf(value)
@@ -103,7 +108,8 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
-    if (cleaned !== name) return plain
+    // Its source may be of a text.
+    if (cleaned !== name || this.#shown(value) !== undefined) return plain
     const serialized = serializedForm(value)
     if (serialized !== undefined && !this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))) return plain
     // A class has the members of those that it extends.
@@ -167,11 +173,17 @@ class Cleaner {
   #bytes(view: ArrayBufferView): unknown {
     const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
-    if (cleaned === bytes) return view
+    // Whoever made them may write into them later.
+    if (cleaned === bytes) return this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
     // Of numbers that are more than bytes there is no copy with something else in it.
     if (!(view instanceof Uint8Array)) return '[secret]'
     const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
     return Buffer !== undefined && view instanceof Buffer ? Buffer.from(cleaned.buffer, cleaned.byteOffset, cleaned.byteLength) : cleaned
+  }
+
+  #sameBytes<Bytes extends object>(value: object, copy: Bytes): Bytes {
+    this.#bytesOf.set(value, copy)
+    return copy
   }
 
   #plain(value: object, depth: number): object {
@@ -276,6 +288,7 @@ class Cleaner {
     if (Object.is(left, right)) return true
     if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
     if (seen.has(left) || this.#equal.get(left) === right || this.#work.get(left) === right) return true
+    if (this.#bytesOf.get(left) === right) return Reflect.ownKeys(left).length === Reflect.ownKeys(right).length
     seen.set(left, right)
     if (left instanceof Map && right instanceof Map) return this.#compare([...left], [...right], seen)
     if (left instanceof Set && right instanceof Set) return this.#compare([...left], [...right], seen)

@@ -1,10 +1,25 @@
 /** Ways out of a wrapped tool that were found by attacking it: each was open once. */
 import { tool } from '@langchain/core/tools'
+import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
+import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { AIMessage, HumanMessage } from '@langchain/core/messages'
 import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
-import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
+import {
+  Agent,
+  getCurrentSpan,
+  getCurrentTrace,
+  Runner,
+  setTraceProcessors,
+  setTracingDisabled,
+  tool as toolOfOpenAi,
+  Usage,
+  withCustomSpan,
+  type RunContext,
+} from '@openai/agents'
 import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
+import { Client } from 'langsmith'
+import { traceable } from 'langsmith/traceable'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { getSecret, guard } from '../../src/agents/index.js'
@@ -193,6 +208,7 @@ it('a document that holds no text tells nothing when it is returned as data', as
 
 class Session {
   user = 'u'
+  notes: Record<string, string> = {}
 }
 
 describe('a run of OpenAI', () => {
@@ -238,7 +254,7 @@ describe('a run of OpenAI', () => {
 
   it('keeps what the app left there, and what is clean', async () => {
     const state = await told((_value, { context }) => void Object.assign(context, { told: Object.freeze({ clean: 'clean' }), toJSON: undefined }))
-    expect(state).toContain('"context":{"user":"u","session":{"user":"u"},"told":{"clean":"clean"}}')
+    expect(state).toContain('"context":{"user":"u","session":{"user":"u","notes":{}},"told":{"clean":"clean"}}')
   })
 })
 
@@ -316,4 +332,225 @@ it('a tool of LangChain does not tell the model the key by its own description',
   const search = withLangChain(plain, { secrets, allow: ['KEY'] })
   expect(await search.invoke({ query: 'q' })).toBe('done')
   expect([search.description, search.metadata]).toEqual(['Searches.', { version: 1 }])
+})
+
+describe('what comes later tells nothing', () => {
+  const thenable = (value: string): object => ({ then: (settle: (value: string) => void) => settle(value) })
+
+  // A thenable that is no promise was handed on: whoever waits for it was given the key.
+  it('as a thenable within data', async () => {
+    const { later } = (await resultOf((value) => ({ later: thenable(value) }))) as { later: Promise<string> }
+    expect(await later).toBe(marker)
+  })
+
+  it('as a thenable that is yielded by what is no generator', async () => {
+    const told = guarded(async () => {
+      const value = await getSecret('KEY')
+      let left = 1
+      return { [Symbol.asyncIterator]: () => ({ next: async () => ((left -= 1) < 0 ? { done: true, value: undefined } : { done: false, value: thenable(value) }) }) }
+    })
+    const pieces: unknown[] = []
+    for await (const piece of (await told()) as AsyncIterable<unknown>) pieces.push(piece)
+    expect(pieces.join('')).toBe(marker)
+  })
+
+  // Generators were gone through, and other iterators were not.
+  it('as an iterator', async () => {
+    for (const make of [(value: string) => [value].values(), (value: string) => new Set([value]).values(), (value: string) => new Map([[1, value]]).values()])
+      expect([...((await resultOf((value) => ({ told: make(value) }))) as { told: Iterable<string> }).told].join('')).toBe(marker)
+  })
+
+  // Clean bytes were the very ones of the tool, which may write into them when they were looked at.
+  it('as bytes that are written later', async () => {
+    const kept: Uint8Array[] = []
+    const made = (bytes: Uint8Array): Uint8Array => (kept.push(bytes), bytes)
+    const results = [
+      await resultOf(() => ({ bytes: made(new Uint8Array(64)) })),
+      await resultOf(() => made(Buffer.alloc(64))),
+      await resultOf(() => ({ memory: made(new Uint8Array(64)).buffer })),
+    ]
+    const stream = guarded(async function* () {
+      yield made(Buffer.alloc(64))
+    })
+    for await (const bytes of stream()) results.push(bytes)
+    for (const bytes of kept) Buffer.from(bytes.buffer, bytes.byteOffset).write(key)
+    const shown = (value: unknown): string =>
+      value instanceof Uint8Array
+        ? Buffer.from(value).toString()
+        : Object.values(value as object)
+            .map((bytes) => Buffer.from(bytes as Uint8Array).toString())
+            .join('')
+    expect(results.map(shown).join('')).not.toContain(key)
+  })
+
+  // Where its bytes were clean, it was handed on, whatever it was called.
+  it('as the name of a file', async () => {
+    const file = (await resultOf((value) => new File(['clean'], value))) as File
+    expect([file.name, await file.text()]).toEqual([marker, 'clean'])
+    expect(seen(await resultOf((value) => Object.assign(new Blob(['clean']), { value })))).not.toContain(key)
+    const blob = new Blob(['clean'])
+    expect(await resultOf(() => blob)).toBe(blob)
+  })
+})
+
+// Its body was taken for a getter and locked, and what was left of it was no request.
+it('a request stays one, clean', async () => {
+  const clean = (await resultOf(() => new Request('http://host/', { method: 'POST', body: 'hello', headers: { 'x-told': 'clean' } }))) as Request
+  expect([clean.method, clean.headers.get('x-told'), await clean.text()]).toEqual(['POST', 'clean', 'hello'])
+  const { request } = (await resultOf((value) => ({ request: new Request(`http://host/?key=${value}`, { method: 'POST', body: value, headers: { 'x-told': value } }) }))) as {
+    request: Request
+  }
+  expect(seen(request)).not.toContain(key)
+  expect([request.headers.get('x-told'), await request.text()]).toEqual([marker, marker])
+})
+
+it('a response that was read, or is an error, stays one', async () => {
+  const used = new Response('hello', { status: 418 })
+  await used.text()
+  expect((await resultOf(() => ({ used }))) as object).toMatchObject({ used: { status: 418 } })
+  expect(await resultOf(() => Response.error())).toMatchObject({ type: 'error' })
+})
+
+// Small buffers of Node share their memory, in which the key stands that the tool made one of.
+it('bytes do not lead to others in the same memory', async () => {
+  const result = (await resultOf((value) => ({ bytes: Buffer.from(`clean${value}`).subarray(0, 5) }))) as { bytes: Buffer }
+  expect(result.bytes.toString()).toBe('clean')
+  expect(Buffer.from(result.bytes.buffer).includes(key)).toBe(false)
+})
+
+// A function shows its source to whoever makes a text of it.
+it('a function that was made of a text does not show the key', async () => {
+  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-base-to-string -- what is tried
+  expect(String(await resultOf((value) => new Function(`return '${value}'`)))).not.toContain(key)
+})
+
+// What a tool reads through secrets of another root, as far as its grant allows, those that it was wrapped with did not know.
+it('a value of another root is not told either', async () => {
+  const value = 'another-canary-55aa01fe97'
+  const others = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: value, OTHER: 'x' } } })
+  const search = guarded(async () => ({ first: await others.getSecret('KEY'), second: await others.scope({ agent: 'a', allow: ['KEY'] }).getSecret('KEY') }))
+  expect(await search()).toEqual({ first: marker, second: marker })
+  expect(await guarded(async () => guard(async () => getSecret('KEY'), { secrets: others, tool: 'inner', allow: ['KEY'] })())()).toBe(marker)
+  await expect(guarded(async () => others.getSecret('OTHER'))()).rejects.toMatchObject({ code: 'denied' })
+})
+
+// What is traced within a tool goes to the client of the run above it, which was handed on as it is.
+it('a traceable function of a tool of LangChain does not trace the key', async () => {
+  const bodies: string[] = []
+  const fetched = async (_url: unknown, init?: RequestInit): Promise<Response> => {
+    bodies.push(await new Response(init?.body).text())
+    return Response.json({})
+  }
+  const client = new Client({ apiUrl: 'http://127.0.0.1:1', apiKey: 'none', autoBatchTracing: false, fetchImplementation: fetched })
+  const inner = traceable(async (given: string) => `inner ${given}`, { name: 'inner', tracingEnabled: true })
+  const search = inLangChain(async (value) => (await inner(value)).length)
+  await search.invoke({ query: 'q' }, { callbacks: [new LangChainTracer({ client, projectName: 'p' })] })
+  await awaitAllCallbacks()
+  await client.awaitPendingTraceBatches()
+  const told = bodies.join(' ')
+  expect(told).toContain(`inner ${marker}`)
+  expect(told).not.toContain(key)
+})
+
+/** These are open: each is to become an `it` when it is closed, or a line of what cannot be contained. */
+describe('is open:', () => {
+  const wait = async (milliseconds: number): Promise<void> => new Promise((done) => void setTimeout(done, milliseconds))
+
+  // Its content can only be read by waiting, and what cleans data does not wait.
+  it.fails('a blob within data', async () => {
+    const { blob } = (await resultOf((value) => ({ blob: new Blob([value]) }))) as { blob: Blob }
+    expect(await blob.text()).not.toContain(key)
+  })
+
+  it.fails('a file within a form', async () => {
+    const form = (await resultOf((value) => {
+      const made = new FormData()
+      made.set('file', new Blob([value]))
+      return made
+    })) as FormData
+    expect(await (form.get('file') as File).text()).not.toContain(key)
+  })
+
+  // A clean instance or error stays the very one, so that its private fields work, and the tool keeps a way to it.
+  it.fails('an instance that the tool writes into later', async () => {
+    const session = new Session()
+    let value = ''
+    const result = await resultOf((given) => ((value = given), { session }))
+    session.user = value
+    expect(seen(result)).not.toContain(key)
+  })
+  it.fails('an error that the tool writes into later', async () => {
+    const error = new Error('clean')
+    let value = ''
+    const thrown = await thrownOf((given) => ((value = given), error))
+    error.message = value
+    expect(seen(thrown)).not.toContain(key)
+  })
+
+  // Of an instance getters and toJSON are asked a few times, and may answer otherwise the next time.
+  it.fails('an instance whose getter answers otherwise later', async () => {
+    const result = (await resultOf((value) => {
+      let asked = 0
+      return new (class {
+        readonly name = 'n'
+        get told(): string {
+          return (asked += 1) > 3 ? value : 'clean'
+        }
+      })()
+    })) as { told: string }
+    expect([result.told, result.told, result.told, result.told].join(' ')).not.toContain(key)
+  })
+
+  // It cannot wait, and runs before values that are here and that nobody has read are known.
+  it.fails('a generator function that is called before anything was learnt', async () => {
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
+    const told = guard(
+      function* () {
+        yield `it is ${key}`
+      },
+      { secrets: own, tool: 'search', allow: ['KEY'] },
+    )
+    expect([...told()].join('')).not.toContain(key)
+  })
+
+  // What a run shares is cleaned when the call ends, and what an instance holds is its own.
+  it.fails('the context of a run, written by a timer after the call', async () => {
+    const context: Record<string, unknown> = {}
+    const search = inLangChain((value) => void setTimeout(() => (context['told'] = value), 5))
+    await search.invoke({ query: 'q' }, { context })
+    await wait(20)
+    expect(seen(context)).not.toContain(key)
+  })
+  it.fails('data in an instance in the context of a run', async () => {
+    const context = { session: new Session() }
+    const search = inLangChain((value, { context: given }: { context: typeof context }) => {
+      given.session.notes['told'] = value
+    })
+    await search.invoke({ query: 'q' }, { context })
+    expect(seen(context)).not.toContain(key)
+  })
+
+  // A span that the tool begins itself goes to the processors of the process.
+  it.fails('a span of the tool of its own', async () => {
+    const spans: string[] = []
+    const see = async (traced: { toJSON(): unknown }): Promise<void> => void spans.push(JSON.stringify(traced.toJSON()))
+    setTraceProcessors([{ onTraceStart: see, onTraceEnd: see, onSpanStart: see, onSpanEnd: see, shutdown: async () => undefined, forceFlush: async () => undefined }])
+    const execute = async (): Promise<string> => {
+      const value = await getSecret('KEY')
+      return withCustomSpan(async () => 'done', { data: { name: 'own', data: { value } } })
+    }
+    const plain = toolOfOpenAi({
+      name: 'search',
+      description: 'Searches.',
+      parameters: { type: 'object', properties: {}, required: [], additionalProperties: false } as never,
+      execute,
+    })
+    const outputs = [
+      { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: '{}' },
+      { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] },
+    ]
+    const model = { getResponse: async () => ({ usage: new Usage(), output: [outputs.shift()] }) }
+    await new Runner().run(new Agent({ name: 'agent', model: model as never, tools: [withOpenAi(plain, { secrets, allow: ['KEY'] }) as never] }), 'go')
+    expect(spans.join(' ')).not.toContain(key)
+  })
 })
