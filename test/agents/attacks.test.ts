@@ -252,6 +252,15 @@ describe('a run of OpenAI', () => {
     expect(await told(run)).not.toContain(key)
   })
 
+  // Open: what was approved is private to the context of the run, which reads it of the very object that it is given.
+  it.fails('is not told the key by an approval', async () => {
+    const approve = (value: string, runContext: RunContext<Record<string, unknown>>): void => {
+      const rawItem = { type: 'hosted_tool_call', id: value, name: value, providerData: { id: value, type: 'mcp_approval_request', server_label: value, name: value } }
+      runContext.approveTool({ type: 'tool_approval_item', rawItem, agent: { name: 'agent' }, name: value } as never, { alwaysApprove: true })
+    }
+    expect(await told(approve)).not.toContain(key)
+  })
+
   it('keeps what the app left there, and what is clean', async () => {
     const state = await told((_value, { context }) => void Object.assign(context, { told: Object.freeze({ clean: 'clean' }), toJSON: undefined }))
     expect(state).toContain('"context":{"user":"u","session":{"user":"u","notes":{}},"told":{"clean":"clean"}}')
