@@ -74,6 +74,8 @@ export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly
   const view = requireView(secrets)
   const grant = checkGrant({ tool, allow }, 'options')
   view.root.settings.checkDeclared?.(grant, 'options')
+  // Most often it is known before the first call.
+  learnLocal({ root: view.root, scope: narrow(view.root.clock, view.scope, grant) })
   return () => {
     const { root, scope } = view.here()
     const own = openView(root, narrow(root.clock, scope, grant))
@@ -103,7 +105,7 @@ export function readHere(name: unknown, options: unknown): Promise<unknown> {
 
 function refusedOutside(name: unknown): Error {
   const fix =
-    'No tool runs here, or its scope was lost on the way, as in the callback of a pool or a queue: bind that callback with bindScope() where it is made, or read through a view'
+    'No wrapped tool runs here: wrap it with withSecrets or guard. Or its scope was lost on the way, as in the callback of a pool or a queue: bind that callback with bindScope() where it is made, or read through a view'
   return createError({ code: 'denied', reason: 'outside-tools', fix }, { secret: shown(name), deniedBy: 'scope' })
 }
 

@@ -51,7 +51,7 @@ function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allo
   const names = entries.map(({ name }) => name)
   for (const name of Object.keys(table))
     if (!names.includes(name))
-      throw invalidConfig(`options.allow.${name}`, 'is no tool of this set', `one of ${names.map((known) => `"${known}"`).join(', ')}${suggest(name, names)}`)
+      throw invalidConfig(`options.allow.${name}`, 'is no tool of this set', `${suggest(name, names)}one of ${names.map((known) => `"${known}"`).join(', ')}`)
   const wrapped = entries.map(({ key, tool, name }) => {
     const names = Object.hasOwn(table, name) ? checkList(table[name], `options.allow.${name}`) : []
     return [key, adapter.wrap(tool, { secrets, tool: adapter.nameOf(tool) ?? name, allow: names as string[] })] as const

@@ -4,6 +4,7 @@ import { runAt, type ToolCall } from '../seam.js'
 import { copyOf, type IsData } from './copy.js'
 import { asLater } from './later.js'
 import { withCleanSpan } from './span.js'
+import { States } from './states.js'
 import { Yields } from './yields.js'
 
 /** What a framework has of its own. */
@@ -104,8 +105,8 @@ export class GuardedCall {
     }
   }
 
-  yields(): Yields {
-    return new Yields(this, this.#call.cleaner, this.#manner.yields ?? 'pieces')
+  yields(): Pick<Yields, 'push' | 'end'> {
+    return this.#manner.yields === 'states' ? new States(this, this.#call.cleaner) : new Yields(this, this.#call.cleaner)
   }
 
   /** What is thrown in place of this: the framework's own with a clean payload, or the error rebuilt. Whatever fails on the way, what was thrown is not passed on. */

@@ -1,4 +1,5 @@
 /** The seam beneath every adapter: the scope around each call of one tool, and clean results and errors after it. */
+import { createError } from '../errors/secret-error.js'
 import { prepareTool, type Secrets, type ToolCall } from '../seam.js'
 import { GuardedCall, type Manner } from './guarded-call.js'
 import { asLater, cleanGenerator, cleanIterable, isIterated, isTagged } from './later.js'
@@ -82,9 +83,23 @@ export class ToolGuard {
     }
   }
 
-  /** The same for a generator that nothing can be waited for in. */
+  /**
+   * The same for a generator that nothing can be waited for in.
+   * @throws SecretError `unavailable` (`not-learnt`) as long as redaction does not know what the tool could say.
+   */
   generate(body: (call: GuardedCall) => Generator): Generator {
     const call = this.#begin()
+    if (!call.mayRun) {
+      call.finish()
+      throw createError(
+        {
+          code: 'unavailable',
+          reason: 'not-learnt',
+          fix: 'A generator that is not asynchronous cannot wait for what redaction has to learn first: make it `async function*`, or call it later',
+        },
+        {},
+      )
+    }
     try {
       return cleanGenerator(
         call,

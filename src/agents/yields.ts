@@ -1,7 +1,7 @@
 /** What a tool tells piece by piece. */
 import { bytesOf } from '../copy-bytes.js'
 import type { ToolCleaner } from '../seam.js'
-import type { GuardedCall, Manner } from './guarded-call.js'
+import type { GuardedCall } from './guarded-call.js'
 
 type Stream = ReturnType<ToolCleaner['stream']>
 
@@ -12,24 +12,19 @@ const isPiece = (value: unknown): value is string | Uint8Array => typeof value =
 export class Yields {
   readonly #call: GuardedCall
   readonly #cleaner: ToolCleaner
-  readonly #kind: NonNullable<Manner['yields']>
   #stream: Stream | undefined
   #decoder = newDecoder()
   #isText = true
   /** The first half of a character that its second half has not followed yet. */
   #half = ''
-  /** Of states: the end of what was told, in which a value may begin. */
-  #tail = ''
 
-  constructor(call: GuardedCall, cleaner: ToolCleaner, kind: NonNullable<Manner['yields']>) {
+  constructor(call: GuardedCall, cleaner: ToolCleaner) {
     this.#call = call
     this.#cleaner = cleaner
-    this.#kind = kind
   }
 
   /** What can be told now. */
   push(value: unknown): readonly unknown[] {
-    if (this.#kind === 'states') return [this.#state(value)]
     if (!isPiece(value)) return [...this.end(), this.#call.outcome(value)]
     this.#stream ??= this.#cleaner.stream()
     this.#isText = typeof value === 'string'
@@ -63,24 +58,6 @@ export class Yields {
     if (isEnd) text += this.#decoder.decode()
     return text === '' ? [] : [text]
   }
-
-  /** Each is whole by itself; and what stands in it as the rest of a value that began in those before it is withheld. */
-  #state(value: unknown): unknown {
-    const outcome = this.#call.outcome(value)
-    if (typeof outcome !== 'string') {
-      this.#tail = ''
-      return outcome
-    }
-    const joined = this.#tail + outcome
-    const clean = this.#call.text(joined)
-    this.#tail = joined.slice(-longestTail)
-    if (clean === joined) return outcome
-    this.#tail = ''
-    return '[withheld: with what was told before it, this would be a secret]'
-  }
 }
-
-/** Characters of states that are remembered. */
-const longestTail = 65_536
 
 const newDecoder = (): InstanceType<typeof TextDecoder> => new TextDecoder('utf-8', { ignoreBOM: true })

@@ -29,7 +29,7 @@ const fixes: Readonly<Partial<Record<SecretErrorCode, string>>> = {
 const deniedFixes: Readonly<Record<string, string>> = {
   authorize: '`authorize` refused it',
   backend: "Grant the provider's identity access to it in the backend",
-  'not-granted': 'Add it to `allow` of the agent or scope, if this agent should have it',
+  'not-granted': 'Add it to `allow` of the agent, scope and tool, if they should have it',
   'denied-location': 'It lives where `deny` of the scope refuses: take that out of `deny`, or read a field that is not denied',
   pinned: 'Its reference pins version, stage or field: leave the option out, or change the reference',
   versions: 'Set `versions` to true in the grant, if this agent may choose `version` and `stage`',

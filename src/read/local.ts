@@ -35,7 +35,7 @@ export interface LocalValues {
   readonly ready: Promise<void> | undefined
 }
 
-export function learnLocal(view: View): LocalValues {
+export function learnLocal(view: Pick<View, 'root' | 'scope'>): LocalValues {
   const { core } = view.root
   if (core === undefined) return { isKnown: false, ready: whenLoaded(view) }
   try {
@@ -46,7 +46,7 @@ export function learnLocal(view: View): LocalValues {
   }
 }
 
-async function whenLoaded(view: View): Promise<void> {
+async function whenLoaded(view: Pick<View, 'root' | 'scope'>): Promise<void> {
   try {
     await view.root.ready()
   } catch {
@@ -55,7 +55,7 @@ async function whenLoaded(view: View): Promise<void> {
   await learnLocal(view).ready
 }
 
-function learnNames(core: Core, { root, scope }: View): LocalValues {
+function learnNames(core: Core, { root, scope }: Pick<View, 'root' | 'scope'>): LocalValues {
   const now = root.clock.now()
   let all = learnt.get(root)
   if (all === undefined) learnt.set(root, (all = { names: new Set(), since: now, known: new Set(), done: Promise.resolve(), isDone: true }))

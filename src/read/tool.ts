@@ -1,6 +1,7 @@
 /** The scope of a tool as the store holds it: for all copies of the package, and with nothing on it that leads to a view. */
 import { ambient, type AmbientScope } from '../access/ambient.js'
 import { effectiveGrant, patternsOf } from '../access/effective.js'
+import { rememberRootOfTool } from './around.js'
 import { attempt } from './foreign.js'
 import { rememberTool, type View } from './view.js'
 
@@ -10,6 +11,7 @@ export class Tool implements AmbientScope {
   constructor(view: View) {
     this.#view = view
     rememberTool(this, view)
+    rememberRootOfTool(view.scope, view.root)
     Object.freeze(this)
   }
 

@@ -8,7 +8,6 @@ import { narrow, ScopeState, type Beside, type Refusal } from '../access/scope.j
 import { activeTrace } from '../audit/trace.js'
 import { within } from '../clock.js'
 import { pin } from '../redaction/redacted.js'
-import { rememberRootOfTool } from './around.js'
 import { iterateLater } from './later.js'
 import type { Handle, Reader } from './reader.js'
 import type { Root } from './root.js'
@@ -25,10 +24,7 @@ export const viewBehind = (secrets: object): View | undefined => views.get(secre
 /** The views of tools that this copy of the package made. Not in reach of whoever has a tool. */
 const toolViews = new WeakMap<AmbientScope, View>()
 
-export function rememberTool(tool: AmbientScope, view: View): void {
-  toolViews.set(tool, view)
-  rememberRootOfTool(view.scope, view.root)
-}
+export const rememberTool = (tool: AmbientScope, view: View): void => void toolViews.set(tool, view)
 
 /** Undefined for a tool of another copy of the package. */
 export const viewOfTool = (tool: AmbientScope): View | undefined => toolViews.get(tool)

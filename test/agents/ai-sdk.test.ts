@@ -49,6 +49,7 @@ describe('a wrapped tool', () => {
   it('that somebody else runs stays without execute', () => {
     const client = tool({ description: 'Asks.', inputSchema, outputSchema: zod.string() })
     expect('execute' in withSecrets(client, { secrets, allow: [] })).toBe(false)
+    expect(() => withSecrets(client, { secrets, allow: ['KEY'] })).toThrow(/execute/)
   })
 
   it('tells states: each is clean, and the last is whole', async () => {
@@ -81,8 +82,27 @@ describe('a wrapped tool', () => {
     }
   })
 
+  it.each<[string, (text: string) => unknown]>([
+    ['a text', (text) => text],
+    ['a text within data', (text) => ({ status: 'writing', parts: [{ text }] })],
+  ])('shows of what grows as much as a stream would, and at the end the whole: %s', async (_what, state) => {
+    const growing = tool({
+      inputSchema,
+      async *execute() {
+        const value = await getSecret('KEY')
+        let text = ''
+        for (const character of `The answer is ${value}, as you know.`) yield state((text += character))
+      },
+    })
+    const told = (await collect(withSecrets(growing, { secrets, allow: ['KEY'] }).execute({ query: 'q' }, options))).map((one) => JSON.stringify(one))
+    for (let length = 6; length <= key.length; length++) expect(told.join('\n')).not.toContain(key.slice(0, length))
+    expect(told.at(-1)).toContain(`The answer is ${marker}, as you know.`)
+    expect(told.some((one) => one.includes('The answer is') && !one.includes(marker))).toBe(true)
+  })
+
   it('gives its last state where redaction had to learn first', async () => {
     const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } } })
+    // Not learnt until the next turn.
     const states = async function* () {
       yield { a: 1 }
       yield { key: await getSecret('KEY') }

@@ -461,6 +461,19 @@ it('a traceable function of a tool of LangChain does not trace the key', async (
   expect(told).not.toContain(key)
 })
 
+it('a generator function that is called before anything was learnt is refused, and told how to wait', async () => {
+  const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
+  const told = guard(
+    function* () {
+      yield `it is ${key}`
+    },
+    { secrets: own, tool: 'search', allow: ['KEY'] },
+  )
+  expect(() => told()).toThrow(/async function\*/)
+  await new Promise((done) => void setTimeout(done, 20))
+  expect([...told()].join('')).toBe(`it is ${marker}`)
+})
+
 /** These are open: each is to become an `it` when it is closed, or a line of what cannot be contained. */
 describe('is open:', () => {
   const wait = async (milliseconds: number): Promise<void> => new Promise((done) => void setTimeout(done, milliseconds))
@@ -508,18 +521,6 @@ describe('is open:', () => {
       })()
     })) as { told: string }
     expect([result.told, result.told, result.told, result.told].join(' ')).not.toContain(key)
-  })
-
-  // It cannot wait, and runs before values that are here and that nobody has read are known.
-  it.fails('a generator function that is called before anything was learnt', async () => {
-    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
-    const told = guard(
-      function* () {
-        yield `it is ${key}`
-      },
-      { secrets: own, tool: 'search', allow: ['KEY'] },
-    )
-    expect([...told()].join('')).not.toContain(key)
   })
 
   // What a run shares is cleaned when the call ends, and what an instance holds is its own.

@@ -68,7 +68,7 @@ describe('getSecret of keyward/agents', () => {
   it('is denied outside of one, after one, and where a pool lost its scope, and says how to bind', async () => {
     const { secrets } = createRoot()
     const pool = new Pool()
-    const denied = { code: 'denied', deniedBy: 'scope', reason: 'outside-tools', secret: 'A', message: expect.stringMatching(/No tool runs here.*bindScope\(\)/) }
+    const denied = { code: 'denied', deniedBy: 'scope', reason: 'outside-tools', secret: 'A', message: expect.stringMatching(/No wrapped tool runs here.*bindScope\(\)/) }
     expect(await errorOf(getSecret('A'))).toMatchObject(denied)
     await callTool(secrets, { tool: 'search', allow: ['A'] }, async () => {
       expect(await errorOf(pool.run(() => getSecret('A')))).toMatchObject(denied)

@@ -94,7 +94,7 @@ describe('code mode', () => {
     const mode = createCodeMode({ driver, tools: [search] as never })
     const [outer] = withSecrets([...mode.tools], { secrets, allow: { execute_typescript: ['KEY'] } })
     const result = await outer!.execute!({ typescriptCode: 'return await external_search({ limit: 1 })' }, { emitCustomEvent: () => undefined })
-    expect(result).toMatchObject({ success: false, error: { message: expect.stringMatching(/No tool runs here/) as unknown } })
+    expect(result).toMatchObject({ success: false, error: { message: expect.stringMatching(/No wrapped tool runs here/) as unknown } })
   })
 })
 
