@@ -26,6 +26,7 @@ const together: Plugin = {
       [fileURLToPath(new URL('providers/azure/index.ts', import.meta.url)), core],
       [fileURLToPath(new URL('providers/vault/index.ts', import.meta.url)), core],
       [`${source}agents/index.ts`, engine],
+      [`${source}proxy/index.ts`, engine],
       [`${source}redaction/index.ts`, engine],
     ])
     for (const adapter of adapters) reached.set(`${source}agents/${adapter}/index.ts`, engine)
@@ -55,6 +56,7 @@ export default defineConfig({
     provider: 'src/provider.ts',
     'agents/index': 'src/agents/index.ts',
     ...Object.fromEntries(adapters.map((adapter) => [`agents/${adapter}`, `src/agents/${adapter}/index.ts`])),
+    'proxy/index': 'src/proxy/index.ts',
     'redaction/index': 'src/redaction/index.ts',
     'testing/index': 'src/testing/index.ts',
     'cli/index': 'src/cli/index.ts',

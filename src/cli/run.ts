@@ -1,11 +1,14 @@
 import type { Command } from 'commander'
 import type { Project } from '../project/open.js'
-import { action } from './call.js'
+import type { Serving } from '../project/serve.js'
+import { action, type Call } from './call.js'
 import { CommandError } from './exit-codes.js'
 
 interface Options {
   agent?: string
   redact?: boolean
+  proxy?: boolean
+  allowLoopbackHttp?: boolean
   env?: readonly string[]
 }
 
@@ -30,6 +33,8 @@ export function addRun(program: Command): Command {
     .passThroughOptions()
     .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
     .option('--redact', 'replace the secrets in what the command writes, line by line')
+    .option('--proxy', 'serve the secrets that have `origins` in the config by a proxy, and hand over its address and token in their place')
+    .option('--allow-loopback-http', 'with --proxy: let http pass for origins that are this machine')
     .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [
       ...(before ?? []),
       checkVariable(name),
@@ -40,13 +45,20 @@ export function addRun(program: Command): Command {
         if (command[0] === '') throw new CommandError('usage', 'the command is empty.')
         const project = await call.open()
         const [{ readGranted }, { isReserved, minimalEnvironment, runChild }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
-        const { reader, secrets, empty } = await readGranted(project, options.agent, isReserved)
-        if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
+        const serving = options.proxy === true ? await serve(call, project) : undefined
+        const { reader, secrets, empty } = await readGranted(
+          project,
+          options.agent,
+          (variable) => isReserved(variable) || (serving !== undefined && Object.hasOwn(serving.variables, variable)),
+          (name) => serving?.proxy.names.includes(name) === true,
+        )
+        if (options.agent === undefined && secrets.length === 0 && serving === undefined) output.warn('the config declares no name, so the command is handed no secret.')
         for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
         const environment = {
           ...minimalEnvironment(options.env ?? []),
           KEYWARD_ENV: project.environment,
           ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])),
+          ...serving?.variables,
         }
         const { redactStream, conceal } = await import('../redaction/index.js')
         // A command can read the files that others' secrets stand in.
@@ -60,10 +72,20 @@ export function addRun(program: Command): Command {
         // Stdout is the command's own.
         const variables = Object.fromEntries(secrets.map(({ name, variable }) => [name, variable]))
         const { agent } = options
-        if (output.isJson) process.stderr.write(`${JSON.stringify({ ...call.source, ...(agent === undefined ? {} : { agent }), command, variables, ...end })}\n`)
+        const proxied = serving === undefined ? {} : { proxy: { secrets: serving.served, variables: Object.keys(serving.variables) } }
+        if (output.isJson) process.stderr.write(`${JSON.stringify({ ...call.source, ...(agent === undefined ? {} : { agent }), command, variables, ...proxied, ...end })}\n`)
         return end.exitCode
       }),
     )
+}
+
+/** Until the command has ended: it ends with the secrets. */
+async function serve({ options, output }: Call<Options>, project: Project): Promise<Serving> {
+  const { serveProject } = await import('../project/serve.js')
+  const { agent, allowLoopbackHttp } = options
+  const serving = await serveProject(project, { agent, ...(allowLoopbackHttp === undefined ? {} : { allowLoopbackHttp }) })
+  for (const { name, origin } of serving.others) output.warn(`${name} is for ${origin} as well, and the variables of its SDK lead to another secret.`)
+  return serving
 }
 
 async function learnLocal(project: Project): Promise<void> {

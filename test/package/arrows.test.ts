@@ -29,7 +29,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   proxy: ['egress', 'seam', 'errors', 'clock', 'duration', 'register'],
   rotation: ['seam', 'provider', 'errors', 'clock', 'duration', 'register'],
   index: ['config', 'read', 'access', 'registry', 'provider', 'errors', 'clock', 'duration', 'register', 'audit', 'redaction'],
-  project: ['config', 'read', 'access', 'registry', 'provider', 'errors', 'duration', 'file-trust', 'provider-names'],
+  project: ['proxy', 'config', 'read', 'access', 'registry', 'provider', 'errors', 'duration', 'file-trust', 'provider-names'],
   cli: ['project', 'redaction-door', 'config', 'read', 'provider', 'errors'],
   testing: ['index', 'read', 'provider', 'errors', 'clock', 'duration', 'audit'],
 }
