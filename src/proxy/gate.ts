@@ -41,7 +41,7 @@ export class Gate {
   admit(request: IncomingMessage): Admitted | undefined {
     const target = request.url ?? ''
     const headers = pairsOf(request.rawHeaders)
-    const [path = '', search = ''] = split(target)
+    const [path, search] = split(target)
     const isAdmitted = [
       // Looked at whatever else is wrong, so that nothing is told by the time that it takes.
       this.#token.isAmong(this.#candidates(path, search, headers)),

@@ -54,7 +54,7 @@ export class Listener {
     }
     // All that a request may be for Node: it would answer by itself to what has no listener.
     server.on('request', handle).on('checkContinue', handle).on('checkExpectation', handle)
-    server.on('upgrade', (request, socket, head) => this.#upgrade(handlers, request, socket, head))
+    server.on('upgrade', (request, socket, head) => void this.#upgrade(handlers, request, socket, head))
     server.on('connect', (_request, socket) => this.#refuse(socket))
     server.on('clientError', (_error, socket) => this.#refuse(socket))
     server.on('connection', (socket) => {
@@ -115,19 +115,18 @@ export class Listener {
     })
   }
 
-  #upgrade(handlers: Handlers, request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+  async #upgrade(handlers: Handlers, request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
     socket.on('error', () => undefined)
     ;(socket as Socket).setTimeout(0)
     const response = responseOn(request, socket)
     this.#runs(response)
-    void handlers.upgrade(response, socket, head).then(() => {
-      // It is not answered with this, but has become the client's and the origin's.
-      if (response.socket !== null) return
-      this.#running.delete(response)
-      this.#tunnels.add(socket)
-      socket.once('close', () => this.#tunnels.delete(socket))
-      if (this.#closing !== undefined) socket.end()
-    })
+    await handlers.upgrade(response, socket, head)
+    // Else it was answered.
+    if (response.socket !== null) return
+    this.#running.delete(response)
+    this.#tunnels.add(socket)
+    socket.once('close', () => this.#tunnels.delete(socket))
+    if (this.#closing !== undefined) socket.end()
   }
 
   /** The one answer to what could not be understood, behind those that come before it. */

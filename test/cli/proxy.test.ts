@@ -40,9 +40,9 @@ beforeAll(async () => {
       },
       environments: { development: { provider: 'dotenv' } },
     }),
-    '.env': `${Object.entries(values)
+    '.env': Object.entries(values)
       .map(([name, value]) => `${name}=${value}\n`)
-      .join('')}`,
+      .join(''),
     'show.mjs': 'console.log(JSON.stringify(process.env))',
     'ask.mjs': `const { KEYWARD_PROXY_URL: url, KEYWARD_PROXY_TOKEN: token } = process.env
 const response = await fetch(url + '/SEARCH_KEY/find', { headers: { authorization: 'Bearer ' + token } })

@@ -22,7 +22,10 @@ async function serveWebSocket(expected: () => string = () => `Bearer ${key}`): P
     seen.push(request)
     sockets.push(socket)
     socket.on('error', () => undefined)
-    if (request.headers.authorization !== expected()) return void socket.end(`HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
+    if (request.headers.authorization !== expected()) {
+      socket.end('HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+      return
+    }
     const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nX-Echo: ${request.headers.authorization}\r\nSet-Cookie: a=b\r\n\r\n`,
