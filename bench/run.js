@@ -11,10 +11,11 @@ import { azureClients } from './azure.js'
 import { startAzure } from './azure-server.js'
 import { startAws } from './aws-server.js'
 import { peers, unit } from './peers.js'
+import { ways } from './proxy.js'
 import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { awsTable, azureTable, costTable, redactionTable, table, vaultTable } from './table.js'
+import { awsTable, azureTable, costTable, proxyTable, redactionTable, table, vaultTable } from './table.js'
 import { clients } from './vault.js'
 import { startVault } from './vault-server.js'
 
@@ -27,6 +28,7 @@ const memoryProcesses = 3
 const importProcesses = 15
 const vaultProcesses = 5
 const awsProcesses = 3
+const proxyProcesses = 3
 
 /** One child after another: two at once would measure each other. */
 async function child(script, given, flags = [], directory = here) {
@@ -151,6 +153,11 @@ async function measureAzure(installed) {
   }
 }
 
+async function measureProxy(installed) {
+  const figures = await interleaved(proxyProcesses, Object.keys(ways), (kind) => child('proxy.js', [kind, installed]))
+  return Object.keys(ways).map((kind) => ({ label: ways[kind].label, rate: median(figures[kind].map(({ rate }) => rate)), late: median(figures[kind].map(({ late }) => late)) }))
+}
+
 async function writeTable(text, name = 'table') {
   const file = join(here, 'README.md')
   const marks = [`<!-- ${name}: written by run.js -->`, `<!-- end of ${name} -->`]
@@ -177,7 +184,9 @@ try {
   await writeTable(aws, 'aws')
   const azure = azureTable(await measureAzure(installed))
   await writeTable(azure, 'azure')
-  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n${azure}\n`)
+  const proxy = proxyTable(await measureProxy(installed))
+  await writeTable(proxy, 'proxy')
+  process.stdout.write(`${text}\n${redaction}\n${vault}\n${aws}\n${azure}\n${proxy}\n`)
 } finally {
   await rm(installed, { recursive: true, force: true })
 }

@@ -23,7 +23,7 @@ export class Errand {
     this.#admitted = admitted
     this.#request = response.req
     this.#response = response
-    response.once('close', () => this.#left.abort())
+    response.once('close', () => !response.writableFinished && this.#left.abort())
   }
 
   /** Never rejects. */
@@ -72,10 +72,12 @@ export class Errand {
     const response = this.#response
     response.writeHead(status, statusText, passedOn(headers).flat())
     if (body === null) return void response.end()
+    // What comes at once is written at once: a short answer is one call of the system.
+    const { socket } = response
+    socket?.cork()
+    setImmediate(() => socket?.uncork())
     response.flushHeaders()
     const reader = body.getReader()
-    // Whoever left wants no more of it.
-    response.once('close', () => void reader.cancel().catch(() => undefined))
     for (let next = await reader.read(); !next.done; next = await reader.read()) if (!response.write(next.value)) await drained(response)
     response.end()
   }
