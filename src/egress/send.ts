@@ -162,8 +162,8 @@ function attempt<Result extends Incoming | Upgraded>(
     signal.addEventListener('abort', abort, { once: true })
     request.on('error', fail)
     // Such as an answer that changes the protocol, which nobody asked for.
-    request.on('close', () => fail(undefined))
     let answered: http.IncomingMessage | undefined
+    request.on('close', () => answered === undefined && fail(undefined))
     // While something waits to be read it is not the other side that is silent.
     request.on('timeout', () => (answered?.readableLength ?? 0) > 0 || request.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))
     request.on('response', (response) => {

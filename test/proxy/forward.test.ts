@@ -133,13 +133,13 @@ describe('an answer', () => {
     expect([response.status, await response.text(), response.headers.get('x-echo'), response.headers.get('x-a')]).toEqual([201, clean, clean, 'kept'])
   })
 
-  it('keeps no session and sends nobody around the proxy', async () => {
+  it('keeps no session, sends nobody around the proxy, and does not speak for it', async () => {
     const server = await serve((_request, response) =>
-      response.writeHead(200, { 'set-cookie': ['a=1', 'b=2'], 'alt-svc': 'h3=":443"', 'strict-transport-security': 'max-age=1', link: '<a>' }).end(),
+      response.writeHead(200, { 'set-cookie': ['a=1', 'b=2'], 'alt-svc': 'h3=":443"', 'strict-transport-security': 'max-age=1', 'keyward-error': 'denied', link: '<a>' }).end(),
     )
     const { ask } = await openProxy(server.origin)
     const { headers } = await ask('/KEY/')
-    expect(['set-cookie', 'alt-svc', 'strict-transport-security', 'link'].map((name) => headers.get(name))).toEqual([null, null, null, '<a>'])
+    expect(['set-cookie', 'alt-svc', 'strict-transport-security', 'keyward-error', 'link'].map((name) => headers.get(name))).toEqual([null, null, null, null, '<a>'])
   })
 
   it('to HEAD, and one without a body, has none', async () => {
