@@ -1,5 +1,5 @@
 /** Which variables tell the usual SDKs where a service is and with which key: by the origin of the service. Each row is what that SDK's own source or documentation says. */
-import type { Proxy } from '../proxy/index.js'
+import type { RunningProxy } from '../proxy/index.js'
 
 interface Sdk {
   readonly origin: string
@@ -38,7 +38,7 @@ export interface ProxyVariables {
 }
 
 /** @param served In the order in which they are to count. */
-export function proxyVariables({ baseUrl, port, token }: Proxy, host: string, served: readonly ServedOrigin[]): ProxyVariables {
+export function proxyVariables({ baseUrl, port, token }: RunningProxy, host: string, served: readonly ServedOrigin[]): ProxyVariables {
   const variables: Record<string, string> = { KEYWARD_PROXY_URL: new URL(`http://${host}:${port}`).origin, KEYWARD_PROXY_TOKEN: token }
   const others: ServedOrigin[] = []
   for (const one of served) {

@@ -1,6 +1,6 @@
 /** Serves what an agent of the project is granted, and says how the usual clients find it. */
 import type { Scope } from '../read/types.js'
-import type { Proxy, ProxyOptions } from '../proxy/index.js'
+import type { ProxyOptions, RunningProxy } from '../proxy/index.js'
 import type { Project } from './open.js'
 import { proxyVariables, type ProxyVariables, type ServedOrigin } from './sdk-variables.js'
 
@@ -10,7 +10,7 @@ export interface ServeOptions extends Pick<ProxyOptions, 'names' | 'port' | 'hos
 }
 
 export interface Serving extends ProxyVariables {
-  readonly proxy: Proxy
+  readonly proxy: RunningProxy
   readonly served: readonly (ServedOrigin & { readonly baseUrl: string })[]
 }
 

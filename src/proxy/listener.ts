@@ -29,7 +29,7 @@ const settings: ServerOptions & { shouldUpgradeCallback: (request: IncomingMessa
   requestTimeout: 0,
   connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 30_000,
-  // Clients that offer HTTP/2 are answered in HTTP/1.1 (Node 24.9 and later).
+  // Clients that offer HTTP/2 are answered in HTTP/1.1 (Node 22.21, 24.9 and later).
   shouldUpgradeCallback: isWebSocket,
 }
 

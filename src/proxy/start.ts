@@ -22,7 +22,7 @@ export interface ProxyOptions {
   allowLoopbackHttp?: boolean
 }
 
-export interface Proxy extends AsyncDisposable {
+export interface RunningProxy extends AsyncDisposable {
   readonly port: number
   /** What clients give as their API key. It opens what is served here, from this machine, until the proxy or the scope ends. Does not print with the rest. */
   readonly token: string
@@ -49,7 +49,7 @@ const hosts: Readonly<Record<string, string>> = { '127.0.0.1': '127.0.0.1', loca
  * The token is a capability: whoever has it, on this machine, may do what the policy lets pass. See docs/proxy.md.
  * @throws SecretError `invalid-config`: an option that is not understood, the root in place of a scope, nothing to serve, a port that is taken.
  */
-export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const checked = checkObject(options, 'options', ['secrets', 'names', 'port', 'host', 'allowLoopbackHttp'])
   const host = checkHost(checked['host'])
   const port = checked['port'] === undefined ? 0 : checkCount(checked['port'], 'options.port', 0)
@@ -109,7 +109,7 @@ interface Started {
   readonly origin: string
 }
 
-function running(listener: Listener, { routes, token, port, origin }: Started): Proxy {
+function running(listener: Listener, { routes, token, port, origin }: Started): RunningProxy {
   const { carrier } = routes.served[0]!
   let close: () => Promise<void> = () => listener.close()
   const closed = new Promise<void>((resolve) => {
@@ -131,5 +131,5 @@ function running(listener: Listener, { routes, token, port, origin }: Started): 
     close,
     [Symbol.asyncDispose]: close,
   }
-  return Object.freeze(Object.defineProperty(proxy, 'token', { get: () => token.text, enumerable: false })) as unknown as Proxy
+  return Object.freeze(Object.defineProperty(proxy, 'token', { get: () => token.text, enumerable: false })) as unknown as RunningProxy
 }

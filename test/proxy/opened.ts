@@ -1,12 +1,12 @@
 /** A proxy before a server on this machine that a test looks into, and a socket that says to it whatever a test wants. */
 import { connect, type Socket } from 'node:net'
 import { createSecrets, type RootSecrets, type Scope, type SecretPolicy } from '../../src/index.js'
-import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/index.js'
+import { startProxy, type ProxyOptions, type RunningProxy } from '../../src/proxy/index.js'
 import { createBackend, type Backend } from '../access/backend.js'
 import { key, whenDone } from '../egress/serve.js'
 
 export interface OpenedProxy {
-  readonly proxy: Proxy
+  readonly proxy: RunningProxy
   readonly backend: Backend
   /** What the backend has: another value there is a rotation. */
   readonly stored: Record<string, string>
