@@ -1,9 +1,11 @@
+import type { IncomingMessage } from 'node:http'
+import type { Plan } from '../egress/carry.js'
 import { checkBoolean, checkCount, checkObject } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { here, type Secrets } from '../seam.js'
 import { Errand } from './forward.js'
-import { Gate } from './gate.js'
-import { Listener } from './listener.js'
+import { Gate, type Admitted } from './gate.js'
+import { Listener, type Handlers } from './listener.js'
 import { refuse, tell } from './refusals.js'
 import { openRoutes, type Routes } from './routes.js'
 import { Token } from './token.js'
@@ -62,25 +64,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 
   const token = new Token()
   await carrier.conceal(token.text, 'KEYWARD_PROXY_TOKEN')
-  const plan = { own: undefined, allowsHttp, place: here() }
   let gate: Gate | undefined
-  const listener = new Listener({
-    async request(response) {
-      const admitted = gate?.admit(response.req)
-      if (admitted === undefined) refuse(response)
-      else await new Errand(plan, routes, admitted, response).run()
-    },
-    async upgrade(response, socket, head) {
-      const admitted = gate?.admit(response.req)
-      if (admitted === undefined) return refuse(response)
-      if (!isWebSocket(response.req))
-        return tell(response, { status: 501, code: 'unsupported', reason: 'upgrade', message: 'keyward: the proxy changes to no protocol but WebSocket. Ask in HTTP/1.1.' })
-      const tunnel = await new Errand(plan, routes, admitted, response).upgrade(protocol)
-      if (tunnel === undefined) return
-      response.detachSocket(socket as Parameters<typeof response.detachSocket>[0])
-      connect(socket, head, tunnel)
-    },
-  })
+  const listener = new Listener(handlersOf({ own: undefined, allowsHttp, place: here() }, routes, (request) => gate?.admit(request)))
   const bound = await listener.listen(host, port)
   const origin = new URL(`http://${host.includes(':') ? `[${host}]` : host}:${bound}`)
   gate = new Gate(
@@ -94,6 +79,27 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     throw endedMeanwhile
   }
   return running(listener, { routes, token, port: bound, origin: origin.origin })
+}
+
+/** @param admit Undefined for what may not pass. */
+function handlersOf(plan: Plan, routes: Routes, admit: (request: IncomingMessage) => Admitted | undefined): Handlers {
+  return {
+    async request(response) {
+      const admitted = admit(response.req)
+      if (admitted === undefined) refuse(response)
+      else await new Errand(plan, routes, admitted, response).run()
+    },
+    async upgrade(response, socket, head) {
+      const admitted = admit(response.req)
+      if (admitted === undefined) return refuse(response)
+      if (!isWebSocket(response.req))
+        return tell(response, { status: 501, code: 'unsupported', reason: 'upgrade', message: 'keyward: the proxy changes to no protocol but WebSocket. Ask in HTTP/1.1.' })
+      const tunnel = await new Errand(plan, routes, admitted, response).upgrade(protocol)
+      if (tunnel === undefined) return
+      response.detachSocket(socket as Parameters<typeof response.detachSocket>[0])
+      connect(socket, head, tunnel)
+    },
+  }
 }
 
 function checkHost(value: unknown): string {
