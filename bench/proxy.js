@@ -91,8 +91,11 @@ async function measure({ base, headers }) {
 
 if (process.argv[1]?.endsWith('proxy.js')) {
   const [first, second, ...rest] = process.argv.slice(2)
-  if (first === 'role') process.send(await roles[second](...rest))
-  else {
+  if (first === 'role') {
+    // Whatever ends the one that measures.
+    process.on('disconnect', () => process.exit())
+    process.send(await roles[second](...rest))
+  } else {
     const server = await start('server')
     const { role } = ways[first]
     const figures = await measure(role === undefined ? server : await start(role, server.base, second))
