@@ -27,6 +27,7 @@ const together: Plugin = {
       [fileURLToPath(new URL('providers/vault/index.ts', import.meta.url)), core],
       [`${source}agents/index.ts`, engine],
       [`${source}graft/index.ts`, engine],
+      [`${source}proxy/index.ts`, engine],
       [`${source}redaction/index.ts`, engine],
     ])
     for (const adapter of adapters) reached.set(`${source}agents/${adapter}/index.ts`, engine)
@@ -57,6 +58,7 @@ export default defineConfig({
     'agents/index': 'src/agents/index.ts',
     ...Object.fromEntries(adapters.map((adapter) => [`agents/${adapter}`, `src/agents/${adapter}/index.ts`])),
     'graft/index': 'src/graft/index.ts',
+    'proxy/index': 'src/proxy/index.ts',
     'redaction/index': 'src/redaction/index.ts',
     'testing/index': 'src/testing/index.ts',
     'cli/index': 'src/cli/index.ts',

@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           setupFiles: ['test/seed.ts'],
-          globalSetup: ['test/servers/install-openbao.ts', 'test/servers/install-moto.ts'],
+          globalSetup: ['test/servers/install-openbao.ts', 'test/servers/install-moto.ts', 'test/servers/install-openai.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['**/node_modules/**', 'test/package/**', 'test/cli/**', 'test/fixtures/**'],
         },

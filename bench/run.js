@@ -11,10 +11,11 @@ import { azureClients } from './azure.js'
 import { startAzure } from './azure-server.js'
 import { startAws } from './aws-server.js'
 import { peers, unit } from './peers.js'
+import { ways } from './proxy.js'
 import { matchers, texts } from './redaction.js'
 import { staticSizes } from './static-size.js'
 import { median } from './statistics.js'
-import { awsTable, azureTable, costTable, redactionTable, table, toolsTable, vaultTable } from './table.js'
+import { awsTable, azureTable, costTable, proxyTable, redactionTable, table, toolsTable, vaultTable } from './table.js'
 import { pairs } from './tools.js'
 import { clients } from './vault.js'
 import { startVault } from './vault-server.js'
@@ -31,6 +32,7 @@ const importProcesses = 15
 const vaultProcesses = 5
 const awsProcesses = 3
 const toolProcesses = 5
+const proxyProcesses = 3
 
 /** One child after another: two at once would measure each other. */
 async function child(script, given, flags = [], directory = here) {
@@ -165,6 +167,11 @@ async function measureTools(installed) {
   return rows
 }
 
+async function measureProxy(installed) {
+  const figures = await interleaved(proxyProcesses, Object.keys(ways), (kind) => child('proxy.js', [kind, installed]))
+  return Object.keys(ways).map((kind) => ({ label: ways[kind].label, rate: median(figures[kind].map(({ rate }) => rate)), late: median(figures[kind].map(({ late }) => late)) }))
+}
+
 async function writeTable(text, name) {
   if (isTrial) return
   const file = join(here, 'README.md')
@@ -191,6 +198,7 @@ const tables = {
   },
   azure: async (installed) => azureTable(await measureAzure(installed)),
   tools: async (installed) => toolsTable(await measureTools(installed)),
+  proxy: async (installed) => proxyTable(await measureProxy(installed)),
 }
 
 const only = process.argv

@@ -149,3 +149,13 @@ export function toolsTable(rows) {
   }
   return ['| J: tools, µs | | | more |', '|---|---|---|---|', ...rows.map((row) => `| ${cells(row).join(' | ')} |`), ''].join('\n')
 }
+
+export function proxyTable(rows) {
+  const [{ rate: direct }] = rows
+  return [
+    '| K: a POST with a short answer, 16 connections | requests a second | x directly | 99th percentile, ms |',
+    '|---|---|---|---|',
+    ...rows.map(({ label, rate, late }) => `| ${label} | ${rate.toFixed(0)} | ${(rate / direct).toFixed(2)} | ${late.toFixed(1)} |`),
+    '',
+  ].join('\n')
+}

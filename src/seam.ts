@@ -133,3 +133,13 @@ export function carrierHere(name: string): Carrier {
   if (view !== undefined) return new Carrier(view, name)
   throw invalidConfig('secrets', 'is missing, and the tool that runs here is of another copy of keyward', '`secrets`, or one copy of the package: `npm ls keyward`')
 }
+
+/**
+ * The names that the config says something of and a scope is granted, in the order of the config: what may be served for it to other processes.
+ * @throws SecretError `invalid-config` for what is no view of this copy of the package, and for the root: whoever is served has a name and an end.
+ */
+export function grantedNames(secrets: Secrets<never>): readonly string[] {
+  const { root, scope } = requireView(secrets).here()
+  if (scope.parent === undefined) throw invalidConfig('options.secrets', 'is the root, which reads everything', "the scope of one agent, such as `secrets.agent('researcher')`")
+  return Object.keys((root.settings.secrets as Readonly<Record<string, unknown>> | undefined) ?? {}).filter((name) => scope.refuses(name) === undefined)
+}

@@ -11,6 +11,7 @@ import { addInit } from './init.js'
 import { addList } from './list.js'
 import { Output } from './output.js'
 import { addPolicy } from './policy.js'
+import { addProxy } from './proxy.js'
 import { report } from './report.js'
 import { addRun } from './run.js'
 import { addSet } from './set.js'
@@ -50,7 +51,7 @@ function createProgram(version: string): Command {
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .addHelpText('after', '\nExit codes, JSON documents and examples: docs/cli.md of the package')
   addGlobalOptions(program)
-  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addPolicy, addDoctor, addCompletion]) addGlobalOptions(add(program))
+  for (const add of [addInit, addGet, addSet, addDelete, addList, addRun, addProxy, addPolicy, addDoctor, addCompletion]) addGlobalOptions(add(program))
   return program
 }
 

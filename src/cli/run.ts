@@ -1,11 +1,15 @@
 import type { Command } from 'commander'
+import type { Granted } from '../project/granted.js'
 import type { Project } from '../project/open.js'
-import { action } from './call.js'
+import type { Serving } from '../project/serve.js'
+import { action, type Call } from './call.js'
 import { CommandError } from './exit-codes.js'
 
 interface Options {
   agent?: string
   redact?: boolean
+  proxy?: boolean
+  allowLoopbackHttp?: boolean
   env?: readonly string[]
 }
 
@@ -30,40 +34,73 @@ export function addRun(program: Command): Command {
     .passThroughOptions()
     .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
     .option('--redact', 'replace the secrets in what the command writes, line by line')
+    .option('--proxy', 'serve the secrets that have `origins` in the config by a proxy, and hand over its address and token in their place')
+    .option('--allow-loopback-http', 'with --proxy: let http pass for origins that are this machine')
     .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [
       ...(before ?? []),
       checkVariable(name),
     ])
-    .action(
-      action<Options>(async (call, ...command) => {
-        const { options, output } = call
-        if (command[0] === '') throw new CommandError('usage', 'the command is empty.')
-        const project = await call.open()
-        const [{ readGranted }, { isReserved, minimalEnvironment, runChild }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
-        const { reader, secrets, empty } = await readGranted(project, options.agent, isReserved)
-        if (options.agent === undefined && secrets.length === 0) output.warn('the config declares no name, so the command is handed no secret.')
-        for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
-        const environment = {
-          ...minimalEnvironment(options.env ?? []),
-          KEYWARD_ENV: project.environment,
-          ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])),
-        }
-        const { redactStream, conceal } = await import('../redaction/index.js')
-        // A command can read the files that others' secrets stand in.
-        if (options.redact === true) await learnLocal(project)
-        // What was read is known for a day, and a command may run for longer.
-        for (const { name, value } of secrets) if (value !== '') conceal(project.secrets, value, name)
-        for (const { name, value } of options.redact === true ? secrets : [])
-          if (value.length < shortest) output.warn(`${name} is shorter than ${shortest} characters and is not replaced in what the command writes.`)
-        const end = await runChild(command, environment, options.redact === true ? () => redactStream(reader, { flushAt: 'line' }) : undefined)
-        if (end.failure !== undefined) output.error(`keyward: ${end.failure}.`)
-        // Stdout is the command's own.
-        const variables = Object.fromEntries(secrets.map(({ name, variable }) => [name, variable]))
-        const { agent } = options
-        if (output.isJson) process.stderr.write(`${JSON.stringify({ ...call.source, ...(agent === undefined ? {} : { agent }), command, variables, ...end })}\n`)
-        return end.exitCode
-      }),
-    )
+    .action(action<Options>(run))
+}
+
+async function run(call: Call<Options>, ...command: string[]): Promise<number> {
+  const { options, output } = call
+  if (command[0] === '') throw new CommandError('usage', 'the command is empty.')
+  const project = await call.open()
+  const { runChild } = await import('../project/child.js')
+  const { reader, secrets, environment, serving } = await handedOver(call, project)
+  await conceal(project, secrets, call)
+  const { redactStream } = await import('../redaction/index.js')
+  const end = await runChild(command, environment, options.redact === true ? () => redactStream(reader, { flushAt: 'line' }) : undefined)
+  if (end.failure !== undefined) output.error(`keyward: ${end.failure}.`)
+  // Stdout is the command's own.
+  const variables = Object.fromEntries(secrets.map(({ name, variable }) => [name, variable]))
+  const { agent } = options
+  const proxied = serving === undefined ? {} : { proxy: { secrets: serving.served, variables: Object.keys(serving.variables) } }
+  if (output.isJson) process.stderr.write(`${JSON.stringify({ ...call.source, ...(agent === undefined ? {} : { agent }), command, variables, ...proxied, ...end })}\n`)
+  return end.exitCode
+}
+
+/** What the command gets: the secrets that are not served, and where the others are. */
+async function handedOver(call: Call<Options>, project: Project): Promise<Granted & { readonly environment: Record<string, string>; readonly serving: Serving | undefined }> {
+  const { options, output } = call
+  const [{ readGranted }, { isReserved, minimalEnvironment }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
+  const serving = options.proxy === true ? await serve(call, project) : undefined
+  const granted = await readGranted(
+    project,
+    options.agent,
+    (variable) => isReserved(variable) || (serving !== undefined && Object.hasOwn(serving.variables, variable)),
+    (name) => serving?.proxy.names.includes(name) === true,
+  )
+  const { secrets, empty } = granted
+  if (options.agent === undefined && secrets.length === 0 && serving === undefined) output.warn('the config declares no name, so the command is handed no secret.')
+  for (const pattern of empty) output.warn(`the pattern ${pattern} grants nothing here: the config declares no name that it meets.`)
+  const environment = {
+    ...minimalEnvironment(options.env ?? []),
+    KEYWARD_ENV: project.environment,
+    ...Object.fromEntries(secrets.map(({ variable, value }) => [variable, value])),
+    ...serving?.variables,
+  }
+  return { ...granted, environment, serving }
+}
+
+async function conceal(project: Project, secrets: Granted['secrets'], { options, output }: Call<Options>): Promise<void> {
+  const redaction = await import('../redaction/index.js')
+  // A command can read the files that others' secrets stand in.
+  if (options.redact === true) await learnLocal(project)
+  // What was read is known for a day, and a command may run for longer.
+  for (const { name, value } of secrets) if (value !== '') redaction.conceal(project.secrets, value, name)
+  for (const { name, value } of options.redact === true ? secrets : [])
+    if (value.length < shortest) output.warn(`${name} is shorter than ${shortest} characters and is not replaced in what the command writes.`)
+}
+
+/** Until the command has ended: it ends with the secrets. */
+async function serve({ options, output }: Call<Options>, project: Project): Promise<Serving> {
+  const { serveProject } = await import('../project/serve.js')
+  const { agent, allowLoopbackHttp } = options
+  const serving = await serveProject(project, { agent, ...(allowLoopbackHttp === undefined ? {} : { allowLoopbackHttp }) })
+  for (const { name, origin } of serving.others) output.warn(`${name} is for ${origin} as well, and the variables of its SDK lead to another secret.`)
+  return serving
 }
 
 async function learnLocal(project: Project): Promise<void> {

@@ -44,16 +44,20 @@ export function incomingOf(message: IncomingMessage, method: string): Incoming {
   const isEmpty = method === 'HEAD' || withoutBody.has(statusCode)
   // Its end frees the connection.
   if (isEmpty) message.resume()
-  const headers = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [[name, rawHeaders[index + 1] ?? ''] as const] : []))
   return {
     status: statusCode,
     statusText: statusMessage,
     type: 'basic',
-    headers,
+    headers: pairsOf(rawHeaders),
     isRedirected: false,
     source: isEmpty ? undefined : sourceOf(message, async () => message),
     decoded: (applied) => sourceOf(message, () => decode(message, applied)),
   }
+}
+
+/** Headers as Node has them, names and values in turn. */
+export function pairsOf(raw: readonly string[]): readonly (readonly [string, string])[] {
+  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as const] : []))
 }
 
 /** @param open When it is first read: what was compressed says how by its first byte, which may be long in coming. */

@@ -1,40 +1,58 @@
 /** One call from the point where it may be made: reads the secret, sends it, hands over what came back. Loaded when the first fetch is made, since Node's modules for it take longer than all else. */
-import type { Place } from '../seam.js'
+import type { Duplex } from 'node:stream'
 import { AddressRules } from './address.js'
 import { sendBy, type Incoming } from './answer.js'
 import type { Flight } from './flight.js'
 import { OwnStream } from './globals.js'
 import { inject, type Outgoing } from './inject.js'
 import type { Policy } from './policy.js'
-import { takeBody, type Taken } from './request.js'
-import { answer } from './scrub.js'
-import { Route, send } from './send.js'
+import type { Checked, Way } from './prepare.js'
+import { takeBody } from './request.js'
+import { answer, cleanAnswerHeaders } from './scrub.js'
+import { Route, send, sendUpgrade, type Upgraded } from './send.js'
 
-/** How a fetch sends. */
-export interface Way {
-  /** The app's own. */
-  readonly own: typeof fetch | undefined
-  readonly allowsHttp: boolean
-  /** Where the fetch was made: there the app's functions run. */
-  readonly place: Place
+/** What speaks another protocol from here on. */
+export interface Tunnel {
+  /** Of the answer that said so, cleaned. What follows is not. */
+  readonly headers: Headers
+  readonly socket: Duplex
+  /** What came with that answer. */
+  readonly head: Uint8Array
+  /** Aborts when the view ends. */
+  readonly signal: AbortSignal
+  /** Nothing ends it any more. */
+  land(): void
 }
 
-/** A request that passed every check. */
-export interface Checked extends Omit<Outgoing, 'body'> {
-  readonly taken: Taken
-  readonly policy: Policy
+export async function exchange(flight: Flight, way: Way, checked: Checked): Promise<Response> {
+  const { route, outgoing } = await open(flight, way, checked)
+  const transmit = (sent: Outgoing): Promise<Incoming> => (route === undefined ? sendBy(way.own!, way.place, flight, sent) : send(flight, route, sent))
+  return withSecret(flight, way, checked.policy, outgoing, async (sent, secret) => {
+    const incoming = await transmit(sent)
+    return { incoming, accept: () => answer(flight, incoming, outgoing.url, secret) }
+  })
 }
 
-export async function exchange(flight: Flight, way: Way, { taken, policy, ...checked }: Checked): Promise<Response> {
+/** The same for a request that asks for another protocol, by a connection of ours. A server that does not want to change answers as ever. */
+export async function exchangeUpgrade(flight: Flight, way: Way, checked: Checked, protocol: string): Promise<Response | Tunnel> {
+  const { route, outgoing } = await open(flight, { ...way, own: undefined }, checked)
+  return withSecret<Response | Tunnel>(flight, way, checked.policy, outgoing, async (sent, secret) => {
+    const incoming = await sendUpgrade(flight, route!, sent, protocol)
+    return { incoming, accept: () => ('socket' in incoming ? tunnelOf(flight, incoming, secret) : answer(flight, incoming, outgoing.url, secret)) }
+  })
+}
+
+/** Finds out where it goes, before anything is read. */
+async function open(flight: Flight, way: Way, { taken, policy: _, ...checked }: Checked): Promise<{ route: Route | undefined; outgoing: Outgoing }> {
   const { carrier } = flight
   const { url } = checked
+  flight.signal.throwIfAborted()
   const route = way.own === undefined ? new Route(new AddressRules(carrier, url, way.allowsHttp), url, way.allowsHttp) : undefined
   // What grants refuse is refused by the read, without a look-up.
   const isRefused = carrier.isRefused
   const body = isRefused ? undefined : await takeBody(flight, taken)
   if (!isRefused && route !== undefined) await flight.until(route.open())
-  const trySend = (outgoing: Outgoing): Promise<Incoming> => (route === undefined ? sendBy(way.own!, way.place, flight, outgoing) : send(flight, route, outgoing))
-  return carry(flight, way.place, policy, { ...checked, body }, trySend)
+  return { route, outgoing: { ...checked, body } }
 }
 
 /** What `useSecret` takes for an authentication that failed. Never told to a caller: it is run once more, or the answer is returned. */
@@ -42,12 +60,24 @@ class Rejected extends Error {
   readonly status = 401
 }
 
-async function carry(flight: Flight, place: Place, policy: Policy, outgoing: Outgoing, trySend: (outgoing: Outgoing) => Promise<Incoming>): Promise<Response> {
+/** What came back, and what a caller gets of it where the secret was not rejected, or was for the second time. */
+interface Attempted<Result> {
+  readonly incoming: Pick<Incoming, 'status' | 'source'>
+  readonly accept: () => Result
+}
+
+async function withSecret<Result>(
+  flight: Flight,
+  way: Way,
+  policy: Policy,
+  outgoing: Outgoing,
+  transmit: (sent: Outgoing, secret: string) => Promise<Attempted<Result>>,
+): Promise<Result> {
   let isAgain = outgoing.body instanceof OwnStream
-  const attempt = async (secret: string): Promise<Response> => {
+  const attempt = async (secret: string): Promise<Result> => {
     flight.look()
-    const incoming = await trySend(await flight.until(inject(flight.carrier, policy.inject, outgoing, secret, place)))
-    if (incoming.status !== 401 || isAgain) return answer(flight, incoming, outgoing.url, secret)
+    const { incoming, accept } = await transmit(await flight.until(inject(flight.carrier, policy.inject, outgoing, secret, way.place)), secret)
+    if (incoming.status !== 401 || isAgain) return accept()
     isAgain = true
     incoming.source?.discard()
     throw new Rejected()
@@ -55,12 +85,17 @@ async function carry(flight: Flight, place: Place, policy: Policy, outgoing: Out
   // What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.
   const settled = await flight.carrier.use(async (secret) => {
     try {
-      return { response: await attempt(secret) }
+      return { result: await attempt(secret) }
     } catch (error) {
       if (error instanceof Rejected) throw error
       return { error }
     }
   }, flight.signal)
   if ('error' in settled) throw settled.error
-  return settled.response
+  return settled.result
+}
+
+function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, secret: string): Tunnel {
+  flight.cancels({ cancel: () => socket.destroy() })
+  return { headers: cleanAnswerHeaders(flight.carrier, headers, secret), socket, head, signal: flight.signal, land: () => flight.land() }
 }

@@ -5,11 +5,11 @@ export class Flight {
   readonly carrier: Carrier
   readonly #stop = new AbortController()
   // The runtime lets go of a request whose signal follows another one: kept for as long as this is.
-  readonly #request: Request
+  readonly #request: Pick<Request, 'signal'>
   readonly #forget: () => void
   readonly #abort = (): void => this.#stop.abort(this.#request.signal.reason)
 
-  constructor(carrier: Carrier, request: Request) {
+  constructor(carrier: Carrier, request: Pick<Request, 'signal'>) {
     this.carrier = carrier
     this.#request = request
     this.#forget = carrier.whenEnded(() => this.#stop.abort(carrier.end))

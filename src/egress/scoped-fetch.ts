@@ -3,14 +3,10 @@ import { checkBoolean, checkFunction, checkObject } from '../errors/check.js'
 import type { SecretName } from '../register.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { carrierHere, carrierOf, checkSecretName, here, type Carrier, type SecretPolicy, type Secrets } from '../seam.js'
-import type { Way } from './exchange.js'
-import { Flight } from './flight.js'
 import { capture } from './globals.js'
-import { cleanHeaders } from './headers.js'
-import { clearQuery } from './inject.js'
 import { checkGiven, checkOptionPlace, narrowPolicy, type Given, type Policy, type SignRequest } from './policy.js'
+import { withChecked, type Opened, type Way } from './prepare.js'
 import { takeRequest } from './request.js'
-import { checkTarget } from './target.js'
 
 export interface ScopedFetchOptions extends Pick<SecretPolicy, 'origins' | 'methods' | 'paths'> {
   /** Where the secret goes. Default: what the config says, else `{ header: 'authorization', prefix: 'Bearer ' }`. A function may sign instead, and returns the headers to set. */
@@ -51,7 +47,11 @@ export function scopedFetch(name: SecretName, options: ScopedFetchOptions = {}):
   }
   const open = checked['secrets'] === undefined ? ambient(plan, secret) : bound(plan, carrierOf(checked['secrets'] as Secrets<never>, secret))
   return async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
-    return carry(plan, open(), input, init)
+    const opened = open()
+    return withChecked(plan, opened, takeRequest(opened.carrier, input, init), async (flight, checked) => {
+      const { exchange } = await flight.until(plan.loading)
+      return exchange(flight, plan, checked)
+    })
   }
 }
 
@@ -62,11 +62,6 @@ function load(): Plan['loading'] {
   // Whoever calls is told.
   loading.catch(() => undefined)
   return loading
-}
-
-interface Opened {
-  readonly carrier: Carrier
-  readonly policy: Policy
 }
 
 function bound({ given }: Plan, carrier: Carrier): () => Opened {
@@ -85,24 +80,4 @@ function ambient({ given, place }: Plan, name: string): () => Opened {
   // In a tool its config is known now.
   if (place !== null) open()
   return open
-}
-
-async function carry(plan: Plan, { carrier, policy }: Opened, input: unknown, init: RequestInit | undefined): Promise<Response> {
-  const taken = takeRequest(carrier, input, init)
-  const { request } = taken
-  const given = new URL(request.url)
-  given.hash = ''
-  checkTarget(carrier, policy, { url: given, method: request.method, allowsHttp: plan.allowsHttp })
-  const headers = cleanHeaders(carrier, request.headers, policy.inject)
-  const url = clearQuery(carrier, given, policy.inject)
-  const flight = new Flight(carrier, request)
-  try {
-    const { exchange } = await flight.until(plan.loading)
-    return await exchange(flight, plan, { taken, policy, url, method: request.method, headers })
-  } catch (error) {
-    flight.land()
-    // Nobody will ask for the rest of it; one that is being read is seen to where it is.
-    void request.body?.cancel(error).catch(() => undefined)
-    throw error
-  }
 }

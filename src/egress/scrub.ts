@@ -26,7 +26,7 @@ export function answer(flight: Flight, incoming: Incoming, url: URL, secret: str
     const contentType = headerOf(incoming, 'content-type')
     const body = incoming.source === undefined ? null : bodyOf(flight, incoming, url, contentType)
     if (body === null) flight.land()
-    const headers = cleanHeaders(carrier, incoming.headers, secret, body === null ? (value) => value : (value) => asUtf8(value))
+    const headers = cleanAnswerHeaders(carrier, incoming.headers, secret, body === null ? (value) => value : (value) => asUtf8(value))
     const response = new OwnResponse(body, { status: incoming.status, statusText: cleanText(carrier, incoming.statusText), headers })
     return told(response, { url: carrier.redact(`${url.origin}${url.pathname}${url.search}`), type: incoming.type })
   } catch (error) {
@@ -143,7 +143,8 @@ function flushAtOf(contentType: string): 'event' | 'line' | 'end' {
   return /^\s*application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json)\b/i.test(contentType) ? 'line' : 'end'
 }
 
-function cleanHeaders(carrier: Carrier, given: Incoming['headers'], secret: string, recoded: (contentType: string) => string): Headers {
+/** @param recoded What the content type is of what is handed over. */
+export function cleanAnswerHeaders(carrier: Carrier, given: Incoming['headers'], secret: string, recoded: (contentType: string) => string = (value) => value): Headers {
   const headers = new OwnHeaders()
   const hidden = secret.toLowerCase()
   for (const [name, value] of given) {

@@ -2,11 +2,12 @@
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { checkServerIdentity } from 'node:tls'
 import { codeOf } from '../errors/system-error.js'
 import { isSecretError } from '../errors/secret-error.js'
 import type { Address, AddressRules } from './address.js'
-import { incomingOf, type Incoming } from './answer.js'
+import { incomingOf, pairsOf, type Incoming } from './answer.js'
 import { codings } from './coding.js'
 import type { Flight } from './flight.js'
 import { OwnStream } from './globals.js'
@@ -94,28 +95,62 @@ export class Route {
 
 type Found = (error: Error | null, address?: string | readonly Address[], family?: number) => void
 
+/** A connection that speaks another protocol from here on. */
+export interface Upgraded {
+  readonly status: 101
+  readonly headers: Incoming['headers']
+  readonly source: undefined
+  readonly socket: Duplex
+  readonly head: Uint8Array
+}
+
 /** @throws SecretError `unavailable` where there is no answer; what ended the flight. */
-export async function send(flight: Flight, route: Route, outgoing: Outgoing): Promise<Incoming> {
+export function send(flight: Flight, route: Route, outgoing: Outgoing): Promise<Incoming> {
+  return onceMore(flight, route, () => attempt<Incoming>(flight, route, outgoing, framingOf(outgoing)))
+}
+
+/** The same for a request that asks for another protocol, and has no body. */
+export function sendUpgrade(flight: Flight, route: Route, outgoing: Outgoing, protocol: string): Promise<Incoming | Upgraded> {
+  return onceMore(flight, route, () => attempt<Incoming | Upgraded>(flight, route, outgoing, { connection: 'Upgrade', upgrade: protocol }, takeUpgrade))
+}
+
+async function onceMore<Result>(flight: Flight, route: Route, run: () => Promise<Result>): Promise<Result> {
   try {
-    return await attempt(flight, route, outgoing)
+    return await run()
   } catch (error) {
     if (!(error instanceof StaleConnection)) throw error
     await flight.until(route.open())
-    return await attempt(flight, route, outgoing)
+    return await run()
   }
+}
+
+function takeUpgrade(request: http.ClientRequest, resolve: (upgraded: Upgraded) => void): void {
+  request.on('upgrade', ({ rawHeaders }, socket, head) => {
+    // It is silent for as long as the two sides have nothing to say.
+    request.removeAllListeners('timeout')
+    socket.setTimeout(0)
+    resolve({ status: 101, headers: pairsOf(rawHeaders), source: undefined, socket, head })
+  })
 }
 
 /** A connection that was kept had ended on the other side before anything was answered. */
 class StaleConnection extends Error {}
 
-function attempt(flight: Flight, route: Route, outgoing: Outgoing): Promise<Incoming> {
+/** @param listen For what else than an answer the request may bring about. */
+function attempt<Result extends Incoming | Upgraded>(
+  flight: Flight,
+  route: Route,
+  outgoing: Outgoing,
+  framing: Readonly<Record<string, string>>,
+  listen?: (request: http.ClientRequest, resolve: (result: Upgraded) => void) => void,
+): Promise<Incoming | Result> {
   const { carrier, signal } = flight
   const { origin } = outgoing.url
   signal.throwIfAborted()
   return new Promise((resolve, reject) => {
     let request: http.ClientRequest
     try {
-      request = route.begin(outgoing, framingOf(outgoing))
+      request = route.begin(outgoing, framing)
     } catch (error) {
       // Node's own error may quote a header.
       return reject(failure(carrier, origin, codeOf(error)))
@@ -132,14 +167,18 @@ function attempt(flight: Flight, route: Route, outgoing: Outgoing): Promise<Inco
     signal.addEventListener('abort', abort, { once: true })
     request.on('error', fail)
     // Such as an answer that changes the protocol, which nobody asked for.
-    request.on('close', () => fail(undefined))
     let answered: http.IncomingMessage | undefined
+    request.on('close', () => answered === undefined && fail(undefined))
     // While something waits to be read it is not the other side that is silent.
     request.on('timeout', () => (answered?.readableLength ?? 0) > 0 || request.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))
     request.on('response', (response) => {
       answered = response
       signal.removeEventListener('abort', abort)
       resolve(incomingOf(response, outgoing.method))
+    })
+    listen?.(request, (upgraded) => {
+      signal.removeEventListener('abort', abort)
+      resolve(upgraded as Result)
     })
     write(flight, request, outgoing.body).catch((error: unknown) => {
       reject(error)

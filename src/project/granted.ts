@@ -22,11 +22,18 @@ export interface Granted {
 /**
  * Reads what an agent is granted, or all that the config declares. A pattern grants what is declared of it: nothing is asked for that the config does not name.
  * @param isReserved Is this a variable that the command needs, and no secret may stand in for?
+ * @param isServed Is it served by a proxy, and not to be read?
  * @throws SecretError of the reads that failed, all of them in `errors`: a command does not run with a part of what it was granted.
  */
-export async function readGranted(project: Project, agent: string | undefined, isReserved: (variable: string) => boolean): Promise<Granted> {
+export async function readGranted(
+  project: Project,
+  agent: string | undefined,
+  isReserved: (variable: string) => boolean,
+  isServed: (name: string) => boolean = () => false,
+): Promise<Granted> {
   const reader: Secrets<string> | Scope<string> = agent === undefined ? project.secrets : project.secrets.agent(agent)
-  const { names, matched, empty } = agent === undefined ? all(project) : ofAgent(project, agent)
+  const { names: wanted, matched, empty } = agent === undefined ? all(project) : ofAgent(project, agent)
+  const names = wanted.filter((name) => !isServed(name))
   const variables = variablesOf(names, isReserved)
   const outcomes = await reader.getSecrets(names, { partial: true })
   const secrets: GrantedSecret[] = []

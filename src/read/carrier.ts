@@ -74,6 +74,12 @@ export class Carrier {
     this.#core.known.add(binaryValue(bytes), this.name, this.#view.root.clock.now())
   }
 
+  /** Makes known what is no secret of a provider and must not be told either, until the root is closed. */
+  async conceal(value: string, label: string): Promise<void> {
+    await this.#view.root.ready()
+    this.#core.known.conceal(value, label)
+  }
+
   /** Replaces what is known, for who holds the view. To be asked once something was read. */
   redact(text: string): string {
     return this.#core.redact(text, this.#reading)

@@ -7,7 +7,7 @@ import { root } from '../package/root.js'
 import { createCommand, type Command, type Ended, type Project } from './command.js'
 
 const page = await readFile(join(root, 'docs/cli.md'), 'utf8')
-const verbs = ['init', 'get', 'set', 'delete', 'list', 'run', 'policy', 'doctor', 'completion']
+const verbs = ['init', 'get', 'set', 'delete', 'list', 'run', 'proxy', 'policy', 'doctor', 'completion']
 
 interface Line {
   readonly text: string
@@ -60,10 +60,13 @@ async function ask(text: string): Promise<Ended> {
   return { output: shown, errors: '', exitCode, signal: null }
 }
 
-/** What the page takes as given: an agent, and the names that it uses. */
+/** What the page takes as given: an agent, the names that it uses, and where one of them may go. */
 async function grant(): Promise<void> {
   const config = await project.read('keyward.config.ts')
-  const changed = config.replace('// agents:', 'agents:').replace('  secrets: {\n', '  secrets: {\n    database: {},\n')
+  const changed = config
+    .replace('// agents:', 'agents:')
+    .replace('  secrets: {\n', '  secrets: {\n    database: {},\n')
+    .replace('OPENAI_API_KEY: {}', "OPENAI_API_KEY: { origins: ['https://api.openai.com'], methods: ['GET', 'POST'] }")
   expect(changed).not.toBe(config)
   await project.write('keyward.config.ts', changed)
 }

@@ -123,6 +123,13 @@ const expected: Readonly<Record<string, readonly (string | RegExp)[]>> = {
     'another path: denied [path]',
     'after the scope was revoked: denied [revoked]',
   ],
+  'proxy-for-any-language.ts': [
+    'the model says: {"answer":"hello, Bearer [secret OPENAI_API_KEY]"}',
+    'another path: 403, keyward-error: denied',
+    'without the token: 403, keyward-error: None',
+    'the key is in the environment: False',
+    'after the scope was revoked: nobody listens',
+  ],
   'approve-by-a-person.ts': [
     'biller read SEARCH_KEY',
     'May biller read STRIPE_KEY?',

@@ -60,7 +60,7 @@ describe('node:async_hooks', () => {
     expect({ asked: asked.map((specifier) => specifier.replace('node:', '')), before, after }).toEqual({ asked: ['async_hooks'], before: true, after: true })
   })
 
-  it('stands in one file that is built, which nothing leads to but keyward/agents, the adapters, and keyward/graft, which serves what they wrap', async () => {
+  it('stands in one file that is built, which nothing leads to but keyward/agents, the adapters, keyward/graft and keyward/proxy, and the command, which serves by it', async () => {
     const files = (await readdir(join(root, 'dist'), { recursive: true })).filter((path) => path.endsWith('.js'))
     const texts = new Map(await Promise.all(files.map(async (path) => [join(root, 'dist', path), await readFile(join(root, 'dist', path), 'utf8')] as const)))
     const asking = [...texts].filter(([path, text]) => importsOf(path, text).some(({ target }) => target.includes('async_hooks'))).map(([path]) => path)
@@ -74,7 +74,7 @@ describe('node:async_hooks', () => {
     }
     const agents = join(root, 'dist/agents/index.js')
     const others = [...texts.keys()].filter(
-      (path) => !path.startsWith(dirname(agents)) && !path.includes('/dist/graft/') && !path.includes('/dist/proxy/') && !path.includes('chunks'),
+      (path) => !path.startsWith(dirname(agents)) && !path.includes('/dist/graft/') && !path.includes('/dist/proxy/') && !path.includes('/dist/cli/') && !path.includes('chunks'),
     )
     expect(others.length).toBeGreaterThan(5)
     expect([...reachedFrom(others)].filter((path) => asking.includes(path))).toEqual([])

@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { createSecrets, isSecretError } from 'keyward'
 import { bindScope, getSecret, guard, placeholder, scopedFetch } from 'keyward/agents'
 import { withSecrets } from 'keyward/langchain'
+import { startProxy } from 'keyward/proxy'
 
 const directory = mkdtempSync(join(tmpdir(), 'keyward-smoke-'))
 writeFileSync(join(directory, '.env'), 'SEARCH_KEY="not-a-real-key"\nSTRIPE_KEY=not-a-real-key-either\n', { mode: 0o600 })
@@ -94,6 +95,13 @@ async function carries(scope) {
   expect((await codeOf(fetch(`${origins[0]}/redirect`))) === 'denied redirect', 'a redirect is refused')
   expect((await codeOf(fetch('https://evil.example/'))) === 'denied origin', 'another origin is refused')
   expect((await codeOf(fetch(`${origins[0]}/a/../b`))) === 'denied url', 'a path that climbs is refused')
+  const served = createSecrets({ provider: { name: 'memory', secrets: { SEARCH_KEY: 'search-key-of-the-proxy' } }, secrets: { SEARCH_KEY: { origins: [origins[0]] } } })
+  const proxy = await startProxy({ secrets: served.scope({ agent: 'a', allow: ['SEARCH_KEY'] }), allowLoopbackHttp: true })
+  const throughProxy = async (headers) => (await globalThis.fetch(`${proxy.baseUrl('SEARCH_KEY')}/a`, { headers })).text()
+  expect((await throughProxy({ 'x-api-key': proxy.token })).includes('Bearer [secret SEARCH_KEY]'), 'the proxy carries the key')
+  expect((await throughProxy({ 'x-api-key': 'guessed' })).includes('"refused"'), 'the proxy refuses who has no token')
+  await proxy.close()
+  await served.close()
   const strict = scopedFetch('SEARCH_KEY', { secrets: scope, origins })
   for (const origin of origins.slice(1)) expect((await codeOf(strict(origin))) === 'denied private-address', `${origin} is refused`)
   server.closeAllConnections()

@@ -1,0 +1,121 @@
+/** Sends on what was admitted, and hands back what is answered. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { exchange, exchangeUpgrade, type Tunnel } from '../egress/exchange.js'
+import { OwnStream } from '../egress/globals.js'
+import { withChecked, type Way } from '../egress/prepare.js'
+import { takeRequest, type Taken } from '../egress/request.js'
+import type { Admitted } from './gate.js'
+import { passedOn } from './headers.js'
+import { tell, toldOf } from './refusals.js'
+import type { Routes, Served } from './routes.js'
+
+/** One request that was admitted, for as long as its client waits. */
+export class Errand {
+  readonly #plan: Way
+  readonly #routes: Routes
+  readonly #admitted: Admitted
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #left = new AbortController()
+
+  constructor(plan: Way, routes: Routes, admitted: Admitted, response: ServerResponse) {
+    this.#plan = plan
+    this.#routes = routes
+    this.#admitted = admitted
+    this.#request = response.req
+    this.#response = response
+    response.once('close', () => !response.writableFinished && this.#left.abort())
+  }
+
+  /** Never rejects. */
+  async run(): Promise<void> {
+    await this.#told(async (served, rest) => {
+      await this.#write(
+        await withChecked(this.#plan, served, this.#taken(served, rest, bodyOf(this.#request, this.#response)), (flight, checked) => exchange(flight, this.#plan, checked)),
+      )
+    })
+  }
+
+  /** Asks for another protocol. Undefined where that was not granted, and its client was told so. */
+  async upgrade(protocol: string): Promise<Tunnel | undefined> {
+    return await this.#told(async (served, rest) => {
+      const outcome = await withChecked(this.#plan, served, { request: this.#taken(served, rest, undefined).request, body: 'data' }, (flight, checked) =>
+        exchangeUpgrade(flight, this.#plan, checked, protocol),
+      )
+      if ('socket' in outcome) return outcome
+      await this.#write(outcome)
+      return undefined
+    })
+  }
+
+  async #told<Result>(run: (served: Served, rest: string) => Promise<Result>): Promise<Result | undefined> {
+    const { path } = this.#admitted
+    const found = this.#routes.find(path)
+    if (found === undefined) {
+      const message = `keyward: the path begins with no name that is served here. Begin it with one of ${this.#routes.served.map(({ prefix }) => `${prefix}/`).join(', ')}.`
+      tell(this.#response, { status: 404, code: 'not-found', reason: 'no-such-path', message })
+      return undefined
+    }
+    try {
+      return await run(found.served, found.rest)
+    } catch (error) {
+      // An answer that was begun is cut, so that nobody takes it for the whole.
+      if (this.#response.headersSent || this.#left.signal.aborted) this.#response.destroy()
+      else tell(this.#response, toldOf(error))
+      return undefined
+    }
+  }
+
+  #taken({ carrier, origin }: Served, rest: string, body: ReadableStream<Uint8Array> | undefined): Taken {
+    const { search, headers } = this.#admitted
+    const given = { method: this.#request.method ?? '', headers: headers.map(([name, value]): [string, string] => [name, value]), signal: this.#left.signal }
+    // What is not too long is waited for, and may be sent again.
+    return { ...takeRequest(carrier, `${origin}${rest}${search}`, body === undefined ? given : { ...given, body, duplex: 'half' }), body: 'unknown' }
+  }
+
+  async #write({ status, statusText, headers, body }: Response): Promise<void> {
+    const response = this.#response
+    response.writeHead(status, statusText, passedOn(headers).flat())
+    if (body === null) return void response.end()
+    // What comes at once is written at once: a short answer is one call of the system.
+    const { socket } = response
+    socket?.cork()
+    setImmediate(() => socket?.uncork())
+    response.flushHeaders()
+    const reader = body.getReader()
+    for (let next = await reader.read(); !next.done; next = await reader.read()) if (!response.write(next.value)) await drained(response)
+    response.end()
+  }
+}
+
+/** Undefined where there is none. A client that waits for leave to send gets it when the body is first asked for, which is after every check. */
+function bodyOf(request: IncomingMessage, response: ServerResponse): ReadableStream<Uint8Array> | undefined {
+  const { 'transfer-encoding': coding, 'content-length': length = '0', expect } = request.headers
+  if (coding === undefined && Number(length) === 0) return undefined
+  let chunks: AsyncIterator<Uint8Array> | undefined
+  return new OwnStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (chunks === undefined && expect !== undefined) response.writeContinue()
+        // The connection is still to be answered on, whoever stops reading.
+        chunks ??= request.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>
+        const { done, value } = await chunks.next()
+        if (done === true) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: () => void request.resume(),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+    if (response.destroyed) done()
+  })
+}

@@ -1,0 +1,115 @@
+/**
+ * Who may pass: what holds for every request before anything is done for it. Whatever is wrong, the answer is the same.
+ * A page in a browser may send requests to this machine, by names of its own (DNS rebinding) too: so the own Host, and nothing that only browsers send.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Placement } from '../egress/policy.js'
+import { pairsOf } from '../egress/answer.js'
+import type { Token } from './token.js'
+
+/** A request of who has the token, without it. */
+export interface Admitted {
+  /** As it was written: begins with one slash. */
+  readonly path: string
+  /** With its question mark, or empty. */
+  readonly search: string
+  readonly headers: readonly (readonly [string, string])[]
+}
+
+/** Where the usual clients send a key. */
+const usualHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key']
+const usualParameters = ['key']
+
+export class Gate {
+  readonly #token: Token
+  readonly #host: string
+  /** Headers and parameters in which the token may come, and what stands before it there. */
+  readonly #headers: ReadonlySet<string>
+  readonly #parameters: ReadonlySet<string>
+  readonly #prefixes: readonly string[]
+
+  /** @param places Where the secrets are sent: a client of that service sends its key there. */
+  constructor(token: Token, host: string, places: readonly Placement[]) {
+    this.#token = token
+    this.#host = host
+    this.#headers = new Set([...usualHeaders, ...places.flatMap((place) => ('header' in place ? [place.header.toLowerCase()] : []))])
+    this.#parameters = new Set([...usualParameters, ...places.flatMap((place) => ('query' in place ? [place.query] : []))])
+    this.#prefixes = [...new Set(places.flatMap((place) => ('header' in place && place.prefix !== undefined && place.prefix !== '' ? [place.prefix] : [])))]
+  }
+
+  /** Undefined where it may not pass. */
+  admit(request: IncomingMessage): Admitted | undefined {
+    const target = request.url ?? ''
+    const headers = pairsOf(request.rawHeaders)
+    const [path, search] = split(target)
+    const isAdmitted = [
+      // Looked at whatever else is wrong, so that nothing is told by the time that it takes.
+      this.#token.isAmong(this.#candidates(path, search, headers)),
+      request.httpVersion === '1.1' && isTarget(target) && this.#isFramed(headers),
+    ].every(Boolean)
+    if (!isAdmitted) return undefined
+    const admitted = this.#withoutToken(path, search, headers)
+    // There is no path without it.
+    return this.#token.isIn(admitted.path) ? undefined : admitted
+  }
+
+  #isFramed(headers: Admitted['headers']): boolean {
+    const valuesOf = (name: string): readonly string[] => headers.flatMap(([other, value]) => (other.toLowerCase() === name ? [value] : []))
+    const isAlone = (name: string, ...allowed: string[]): boolean => {
+      const values = valuesOf(name)
+      return values.length === 0 || (values.length === 1 && allowed.includes(values[0]!.toLowerCase()))
+    }
+    const [host, ...otherHosts] = valuesOf('host')
+    return (
+      host === this.#host &&
+      otherHosts.length === 0 &&
+      isAlone('origin') &&
+      isAlone('sec-fetch-site', 'none') &&
+      isAlone('transfer-encoding', 'chunked') &&
+      isAlone('expect', '100-continue') &&
+      [...this.#headers].every((name) => valuesOf(name).length < 2)
+    )
+  }
+
+  /** All that may be the token. */
+  #candidates(path: string, search: string, headers: Admitted['headers']): readonly string[] {
+    const parameters = [...new URLSearchParams(search)].flatMap(([name, value]) => (this.#parameters.has(name) ? [value] : []))
+    return [firstSegment(path), ...parameters, ...headers.flatMap(([name, value]) => (this.#headers.has(name.toLowerCase()) ? this.#readings(value) : []))]
+  }
+
+  /** As it is, behind a scheme, behind what a service wants before its keys, and as user or password. */
+  #readings(value: string): readonly string[] {
+    const [, scheme = '', credentials = ''] = /^(\S+) +(.*)$/.exec(value) ?? []
+    const basic = scheme.toLowerCase() === 'basic' ? (/^([^:]*):(.*)$/.exec(Buffer.from(credentials, 'base64').toString())?.slice(1) ?? []) : []
+    return [value, credentials, ...basic, ...this.#prefixes.flatMap((prefix) => (value.startsWith(prefix) ? [value.slice(prefix.length)] : []))]
+  }
+
+  #withoutToken(path: string, search: string, headers: Admitted['headers']): Admitted {
+    const first = firstSegment(path)
+    const parameters = search.slice(1).split(/[&;]/)
+    const kept = parameters.filter((part) => !this.#token.isIn(part))
+    const named = namedByConnection(headers)
+    return {
+      path: this.#token.isAmong([first]) ? path.slice(first.length + 1) || '/' : path,
+      // What the client wrote stays as it is, where nothing had to go.
+      search: kept.length === parameters.length ? search : kept.length === 0 ? '' : `?${kept.join('&')}`,
+      headers: headers.filter(([name, value]) => !named.has(name.toLowerCase()) && !this.#token.isIn(value) && !this.#token.isIn(name)),
+    }
+  }
+}
+
+/** Of this connection alone: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.6.1-4. The host is that of the policy. */
+function namedByConnection(headers: Admitted['headers']): ReadonlySet<string> {
+  const names = headers.flatMap(([name, value]) => (name.toLowerCase() === 'connection' ? value.toLowerCase().split(',') : []))
+  return new Set(['host', ...names.map((name) => name.trim())])
+}
+
+/** In origin form, in characters that a URL has, and nothing that another reader could take for a host. */
+const isTarget = (target: string): boolean => /^\/(?!\/)[\x21-\x7e]*$/.test(target) && !/[\\#]/.test(target)
+
+function split(target: string): readonly [string, string] {
+  const at = target.indexOf('?')
+  return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at)]
+}
+
+const firstSegment = (path: string): string => /^\/([^/]*)/.exec(path)?.[1] ?? ''
