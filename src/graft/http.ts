@@ -104,9 +104,9 @@ function compareTo(token: string): (given: string) => boolean {
 type IsAllowed = (request: IncomingMessage) => boolean
 
 function isAllowed(hosts: ReadonlySet<string>, isToken: (given: string) => boolean): IsAllowed {
-  return ({ headers: { host = '', origin, authorization = '' }, url }) => {
+  return ({ headers: { host = '', origin, authorization = '', 'sec-fetch-site': site = 'none' }, url }) => {
     // All of it each time: what was wrong nobody is told, not even by the time it took.
-    const checks = [isToken(tokenIn(authorization)), hosts.has(host.toLowerCase()), origin === undefined, url === path]
+    const checks = [isToken(tokenIn(authorization)), hosts.has(host.toLowerCase()), origin === undefined, site === 'none', url === path]
     return checks.every(Boolean)
   }
 }

@@ -178,11 +178,14 @@ describe('what a tool of LangGraph may return', () => {
     expect((caught[0] as Error).message).not.toContain(key)
   })
 
-  it('an error that only looks like control flow is an error', async () => {
+  it('an error that only looks like control flow is an error, and another one', async () => {
+    let thrown: unknown
     const pretending = answering((value) => {
-      throw Object.assign(new Error(value), { is_bubble_up: true, name: 'GraphInterrupt' })
+      throw (thrown = Object.assign(new Error(value), { is_bubble_up: true, name: 'GraphInterrupt' }))
     })
-    await expect(pretending.invoke({ query: 'q' })).rejects.toThrow(marker)
+    const caught: unknown = await pretending.invoke({ query: 'q' }).catch((error: unknown) => error)
+    expect((caught as Error).message).toBe(marker)
+    expect(caught).not.toBe(thrown)
   })
 })
 

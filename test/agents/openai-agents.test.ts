@@ -1,5 +1,5 @@
 /** The Agents SDK of OpenAI beside the attacks: types, sets, contexts that hold clients, agents as tools, and the last line before the model. */
-import { Agent, codeInterpreterTool, Runner, setTracingDisabled, tool, Usage, type Model, type ModelResponse } from '@openai/agents'
+import { Agent, codeInterpreterTool, Runner, RunState, setTracingDisabled, tool, Usage, type Model, type ModelResponse } from '@openai/agents'
 import { beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
 import * as zod from 'zod'
 import { getSecret } from '../../src/agents/index.js'
@@ -92,6 +92,47 @@ describe('a wrapped tool', () => {
     expect([...context.map]).toEqual([[marker, marker]])
     expect([context.pool.settings.password, context.pool.token]).toEqual([key, marker])
     expect(context.made?.settings.password).toBe(key)
+  })
+
+  it('runs its other functions in its scope as well, and what they say is clean', async () => {
+    const asked: string[] = []
+    const reading =
+      (what: string) =>
+      async (..._given: unknown[]): Promise<string> => {
+        asked.push(what)
+        return getSecret('KEY')
+      }
+    const full = tool({
+      name: 'search',
+      description: 'Searches.',
+      parameters,
+      needsApproval: async (_context, _input) => (await reading('needsApproval')()).length === 0,
+      isEnabled: async ({ runContext: _ }) => (await reading('isEnabled')()).length > 0,
+      inputGuardrails: [{ name: 'in', run: async () => ({ behavior: { type: 'allow' }, outputInfo: await reading('in')() }) }],
+      outputGuardrails: [{ name: 'out', run: async () => ({ behavior: { type: 'rejectContent', message: `no: ${await reading('out')()}` } }) }],
+      execute: async () => 'done',
+    })
+    const inputs: unknown[] = []
+    const agent = new Agent({ name: 'agent', model: modelOf(inputs, 'search'), tools: [withSecrets(full, { secrets, allow: ['KEY'] })] })
+    const { state } = await new Runner().run(agent, 'go')
+    expect(new Set(asked)).toEqual(new Set(['isEnabled', 'needsApproval', 'in', 'out']))
+    expect(JSON.stringify(inputs)).toContain(`no: ${marker}`)
+    expect(JSON.stringify(inputs) + state.toString()).not.toContain(key)
+  })
+
+  it('that needs an approval is asked, approved and resumed from its serialized state', async () => {
+    const inputs: unknown[] = []
+    const model = modelOf(inputs, 'search')
+    const asking = tool({ name: 'search', description: 'Searches.', parameters, needsApproval: true, execute: async () => `it is ${await getSecret('KEY')}` })
+    const agent = new Agent({ name: 'agent', model, tools: [withSecrets(asking, { secrets, allow: ['KEY'] })] })
+    const first = await new Runner().run(agent, 'go')
+    expect(first.interruptions.length).toBe(1)
+    const state = await RunState.fromString(agent, first.state.toString())
+    for (const interruption of state.getInterruptions()) state.approve(interruption)
+    const { finalOutput, state: last } = await new Runner().run(agent, state)
+    expect(finalOutput).toBe('finished')
+    expect(JSON.stringify(inputs)).toContain(`it is ${marker}`)
+    expect(JSON.stringify(inputs) + last.toString()).not.toContain(key)
   })
 
   it('of an agent runs that agent in its scope', async () => {

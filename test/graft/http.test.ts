@@ -99,6 +99,8 @@ describe('a request', () => {
     ['the token as the user', { ...json, authorization: `Basic ${Buffer.from(`${token}:`).toString('base64')}` }],
     ['an Origin', { ...bearer, origin: 'http://127.0.0.1' }],
     ['the Origin null', { ...bearer, origin: 'null' }],
+    ['a page of another site', { ...bearer, 'sec-fetch-site': 'cross-site' }],
+    ['a page of this one', { ...bearer, 'sec-fetch-site': 'same-origin' }],
     ['another Host', { ...bearer, host: 'attacker.example' }],
     ['a Host without the port', { ...bearer, host: '127.0.0.1' }],
     ['another path', bearer, { path: '/' }],

@@ -18,6 +18,15 @@ interface FunctionTool {
   readonly name: string
   readonly invoke?: (runContext: unknown, input: unknown, details: unknown) => unknown
   readonly timeoutErrorFunction?: Run
+  readonly needsApproval?: Run
+  readonly isEnabled?: Run
+  readonly customDataExtractor?: Run
+  readonly inputGuardrails?: readonly Guardrail[]
+  readonly outputGuardrails?: readonly Guardrail[]
+}
+
+interface Guardrail {
+  readonly run: Run
 }
 
 /**
@@ -36,7 +45,7 @@ export const withSecrets: WithSecrets = createWithSecrets({
 })
 
 function wrap(tool: FunctionTool, grant: ToolGrant): object {
-  const { invoke, timeoutErrorFunction } = tool
+  const { invoke } = tool
   if (invoke === undefined) return tool
   const guard = new ToolGuard(grant)
   const wrapped = {
@@ -50,9 +59,32 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
         return Reflect.apply(invoke, tool, values) as unknown
       })
     },
-    ...(timeoutErrorFunction === undefined ? {} : { timeoutErrorFunction: guardFunction(timeoutErrorFunction, grant, {}, give) }),
+    ...otherFunctions(tool, grant),
   }
   return Object.create(Object.getPrototypeOf(tool) as object, { ...Object.getOwnPropertyDescriptors(tool), ...Object.getOwnPropertyDescriptors(wrapped) }) as object
+}
+
+/** What else of a tool runs code of the app, each with what it is called with. */
+function otherFunctions(tool: FunctionTool, grant: ToolGrant): object {
+  const guarded: Record<string, unknown> = {}
+  for (const member of ['timeoutErrorFunction', 'isEnabled', 'needsApproval'] as const) {
+    const run = tool[member]
+    // One that takes nothing is what the SDK makes of a constant, and knows by itself.
+    if (typeof run === 'function' && run.length > 0) guarded[member] = guardFunction(run, grant, {}, give)
+  }
+  if (typeof tool.customDataExtractor === 'function') guarded['customDataExtractor'] = guardFunction(tool.customDataExtractor, grant, {}, giveTogether)
+  for (const member of ['inputGuardrails', 'outputGuardrails'] as const) {
+    const guardrails = tool[member]
+    if (Array.isArray(guardrails)) guarded[member] = guardrails.map((guardrail: Guardrail) => ({ ...guardrail, run: guardFunction(guardrail.run, grant, {}, giveTogether) }))
+  }
+  return guarded
+}
+
+/** Of functions that are handed one object which holds it all. */
+const giveTogether: Give = (values, call) => {
+  const { context, runContext = context } = (values[0] ?? {}) as { context?: unknown; runContext?: unknown }
+  give([runContext], call)
+  return values.map((value) => copyOf(value))
 }
 
 const give: Give = ([runContext, ...others], call) => {
