@@ -11,8 +11,6 @@ import { Yields } from './yields.js'
 export interface Manner {
   /** Is this no failure, but the framework's own way to leave a tool? By its class: a property any error may have. */
   readonly isControlFlow?: (error: unknown) => boolean | Promise<boolean>
-  /** As the framework makes a text of a result; undefined where it makes none. Default: JSON. */
-  readonly serialize?: (value: unknown) => string | undefined
   /** Instances that are data of the framework: their copies are told, since the tool may keep what it returned, and write into it later. */
   readonly isData?: IsData
   /** What a generator yields: pieces of one text (the default), or one state after another, the last of which is the result. */
@@ -86,23 +84,14 @@ export class GuardedCall {
 
   /** The same for what is a part of what is told: a stream in it runs in the scope as long as that lasts. */
   outcome(value: unknown): unknown {
-    const plain = this.#manner.serialize === undefined ? this.#call.cleaner.plain(value) : undefined
+    const plain = this.#call.cleaner.plain(value)
     if (plain !== undefined) return plain
     const cleaned = this.#manner.isData === undefined ? this.data(value) : copyOf(this.data(value), this.#manner.isData)
     if (typeof cleaned !== 'object' || cleaned === null) return cleaned
-    const text = this.#serialized(cleaned)
+    const text = serialized(cleaned)
     if (text === undefined) return cleaned
     const clean = this.text(text)
     return clean === text ? cleaned : parsed(clean)
-  }
-
-  #serialized(value: object): string | undefined {
-    try {
-      return this.#manner.serialize === undefined ? JSON.stringify(value) : this.#manner.serialize(value)
-    } catch {
-      // What cannot be serialized the framework cannot serialize either.
-      return undefined
-    }
   }
 
   yields(): Pick<Yields, 'push' | 'end'> {
@@ -143,6 +132,16 @@ export class GuardedCall {
 
   warn(warning: string): void {
     this.#call.cleaner.warn(warning)
+  }
+}
+
+/** As every framework makes a text of it. */
+function serialized(value: object): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // What cannot be serialized the framework cannot serialize either.
+    return undefined
   }
 }
 

@@ -112,6 +112,12 @@ describe('a wrapped tool', () => {
     expect(await collect(withSecrets(telling, { secrets: own, allow: ['KEY'] }).execute({ query: 'q' }, options))).toEqual([{ a: 1 }, { key: marker }])
   })
 
+  it.each(['toModelOutput', 'needsApproval', 'onInputStart', 'onInputDelta', 'onInputAvailable'] as const)('guards its %s', async (member) => {
+    const full = { inputSchema, execute: async () => 'done', [member]: async () => Promise.reject(new Error(await getSecret('KEY'))) }
+    const run = withSecrets(full as unknown as typeof search, { secrets, allow: ['KEY'] })[member as 'toModelOutput'] as unknown as () => Promise<unknown>
+    await expect(run()).rejects.toThrow(marker)
+  })
+
   it('tells the model what toModelOutput makes of it, cleaned, in its scope', async () => {
     const prompts: unknown[] = []
     const showing = tool({

@@ -41,7 +41,7 @@ class ServiceError extends Error {
 
 export const network = await startNetwork()
 
-/** Wrapped with `scopedFetch`, as a tool without a key would; with `fetch` and a header of its own, which a redirect takes along, where it is not. */
+/** Wrapped it has `scopedFetch`, as a tool without a key would; the control has `fetch` and a header of its own, which a redirect takes along. */
 async function askService(value: string): Promise<unknown> {
   const url = `${network.service}/v1/search`
   const response =
@@ -99,15 +99,26 @@ export const attacks: readonly Attack[] = [
       }
     },
   },
-  { what: 'is led on to somebody else by a redirect', run: askService },
+  { what: 'asks a service by `scopedFetch`, and is redirected to somebody else', run: askService },
   { what: 'streams it in pieces', isStream: true, run: (value) => [value.slice(0, 9), value.slice(9)] },
 ]
 
-/** What no redactor finds: the tool itself made something else of the key. These leak, wrapped or not, and the documentation says so. */
-export const uncontained: readonly (Attack & { readonly undo: (seen: string) => string })[] = [
-  { what: 'reversed', run: (value) => ({ text: [...value].toReversed().join('') }), undo: (seen) => [...seen].toReversed().join('') },
-  { what: 'a character at a time, with something between', run: (value) => [...value].join('~'), undo: (seen) => seen.replaceAll('~', '') },
-  { what: 'shifted by one', run: (value) => shifted(value, 1), undo: (seen) => shifted(seen, -1) },
+const half = (value: string, which: 0 | 1): string => value.slice(which === 0 ? 0 : value.length >> 1, which === 0 ? value.length >> 1 : undefined)
+const withFetch = async (value: string): Promise<unknown> => (await fetch(`${network.service}/v1/search`, { headers: { 'x-api-key': value } })).text()
+
+/** What no redactor finds: the tool itself made something else of the key, or sent it. These leak, wrapped or not, and the documentation says so. */
+export const uncontained: readonly (Attack & { readonly isTold: (seen: string, value: string) => boolean })[] = [
+  { what: 'reversed', run: (value) => ({ text: [...value].toReversed().join('') }), isTold: (seen, value) => seen.includes([...value].toReversed().join('')) },
+  { what: 'a character at a time, with something between', run: (value) => [...value].join('~'), isTold: (seen, value) => seen.includes([...value].join('~')) },
+  { what: 'shifted by one', run: (value) => shifted(value, 1), isTold: (seen, value) => seen.includes(shifted(value, 1)) },
+  {
+    what: 'in two members of what it returns',
+    run: (value) => ({ one: half(value, 0), two: half(value, 1) }),
+    isTold: (seen, value) => seen.includes(half(value, 0)) && seen.includes(half(value, 1)),
+  },
+  { what: 'in base64 of base64', run: (value) => btoa(btoa(value)), isTold: (seen, value) => seen.includes(btoa(btoa(value))) },
+  { what: 'as a list of the numbers of its bytes', run: (value) => [...Buffer.from(value)].join(' '), isTold: (seen, value) => seen.includes([...Buffer.from(value)].join(' ')) },
+  { what: 'asks a service by a `fetch` of its own, and is redirected to somebody else', run: withFetch, isTold: (seen, value) => seen.includes(value) },
 ]
 
 function shifted(text: string, by: number): string {

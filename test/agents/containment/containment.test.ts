@@ -58,7 +58,7 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (f
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
     const seen = await stage.run({ attack, read: () => getSecret('KEY'), began: () => undefined }, agent, true)
     // Of all that is seen, which fills a screen, nothing is shown.
-    expect(attack.undo(seen).includes(canary)).toBe(true)
+    expect(attack.isTold(seen + network.sent.splice(0).join(), canary)).toBe(true)
     table.set(framework, attack.what, '**leaks**')
     await secrets.close()
   })
