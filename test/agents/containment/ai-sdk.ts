@@ -8,7 +8,7 @@ import { MockLanguageModelV4, simulateReadableStream } from 'ai/test'
 import { withSecrets } from '../../../src/agents/ai-sdk/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, type Stage, type Tool } from './stage.js'
+import { attackInPieces, attackOnce, by, type Stage, type Tool } from './stage.js'
 
 interface Options {
   messages: { role: string; content: unknown }[]
@@ -39,6 +39,7 @@ export const aiSdk: Stage = {
   framework: 'AI SDK',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: true,
+  channels: ['model', 'stream', 'steps', 'callbacks', 'telemetry', 'OpenTelemetry'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     // What a client shows of a tool that tells as it goes it shows one after the other.
@@ -50,7 +51,7 @@ export const aiSdk: Stage = {
     const telemetry = new Proxy(
       {},
       {
-        get: (_target, key) => (typeof key === 'string' && key.startsWith('on') ? (event: unknown) => void seen.push(event) : undefined),
+        get: (_target, key) => (typeof key === 'string' && key.startsWith('on') ? (event: unknown) => void seen.push(by('telemetry', event)) : undefined),
       },
     )
     for (const isStream of [false, true]) {
@@ -62,20 +63,20 @@ export const aiSdk: Stage = {
         prompt: 'go',
         stopWhen: stepCountIs(3),
         telemetry: { integrations: [telemetry, spans], includeToolsContext: { search: { user: true, token: true, deep: true } } },
-        onEnd: (event: unknown) => void seen.push(event),
-        onToolExecutionEnd: (event: unknown) => void seen.push(event),
+        onEnd: (event: unknown) => void seen.push(by('callbacks', event)),
+        onToolExecutionEnd: (event: unknown) => void seen.push(by('callbacks', event)),
       } as const
       try {
         if (isStream) {
           const result = streamText({ ...settings, onError: (event: unknown) => void seen.push(event) } as never)
           for await (const part of result.toUIMessageStream()) {
-            seen.push(part)
+            seen.push(by('stream', part))
             if (part.type === 'tool-output-available' && part.preliminary === true) told += String(part.output)
           }
-          seen.push(await result.steps, await result.responseMessages)
+          seen.push(by('steps', await result.steps, await result.responseMessages))
         } else {
           const result = await generateText(settings as never)
-          seen.push(result.steps, result.text, result.responseMessages)
+          seen.push(by('steps', result.steps, result.text, result.responseMessages))
         }
       } catch (error) {
         seen.push(error)
@@ -83,7 +84,7 @@ export const aiSdk: Stage = {
       seen.push(context, told)
     }
     await provider.forceFlush()
-    for (const { name, attributes, events, status } of exporter.getFinishedSpans()) seen.push({ name, attributes, events, status })
+    for (const { name, attributes, events, status } of exporter.getFinishedSpans()) seen.push(by('OpenTelemetry', { name, attributes, events, status }))
     contexts.disable()
     return seen.map(seenOf).join('\n')
   },
@@ -104,7 +105,7 @@ function toolsOf(attempt: Tool, secrets: Secrets<never>, isGuarded: boolean): To
 function modelOf(seen: unknown[]): MockLanguageModelV4 {
   let calls = 0
   const isFirst = (given: unknown): boolean => {
-    seen.push(given)
+    seen.push(by('model', given))
     return (calls += 1) === 1
   }
   return new MockLanguageModelV4({

@@ -14,7 +14,7 @@ import { mcpV2 } from './mcp-v2.js'
 import { openaiAgents } from './openai-agents.js'
 import { tanstackAi, tanstackCodeMode } from './tanstack-ai.js'
 import { trigger } from './trigger.js'
-import { wayOut, type Stage } from './stage.js'
+import { seenBy, wayOut, type Stage } from './stage.js'
 import { Table } from './table.js'
 
 const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mcpV1, mcpV2, mastra, tanstackAi, tanstackCodeMode, graft, hatchet, trigger]
@@ -50,6 +50,17 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (f
     expect(findCanary(seen + network.sent.splice(0).join())).toBeUndefined()
     expect(began, 'it read the key, as often as the control').toBe(2 * before)
     table.set(framework, attack.what, isHarmless ? 'leads nowhere' : 'contained')
+    await secrets.close()
+  })
+
+  it('is looked at where a tool that is not wrapped is seen', async () => {
+    const secrets = open()
+    const told = await stage.run(
+      { attack: attacks[0]!, read: () => secrets.getSecret('KEY'), began: () => undefined },
+      secrets.scope({ agent: 'researcher', allow: ['KEY'] }),
+      false,
+    )
+    expect(stage.channels.filter((channel) => findCanary(seenBy(channel, told)) === undefined)).toEqual([])
     await secrets.close()
   })
 

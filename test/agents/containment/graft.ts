@@ -4,7 +4,7 @@ import type { Secrets } from '../../../src/index.js'
 import { GraftClient, GraftHttp } from '../../servers/graft-client.js'
 import { hearingAlone } from '../../graft/faults.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, type Stage, type Tool } from './stage.js'
+import { attackInPieces, attackOnce, by, type Stage, type Tool } from './stage.js'
 
 const token = 'not-a-real-token-0123456789'
 
@@ -21,6 +21,7 @@ export const graft: Stage = {
   framework: 'Graft',
   ways: Object.keys(ways),
   hasStreams: true,
+  channels: ['wire', 'model'],
   // Of its input each call has one of its own.
   harmless: ['writes it into its input'],
   async run(attempt, secrets, isGuarded) {
@@ -32,13 +33,13 @@ export const graft: Stage = {
     const client = new GraftClient(transport)
     const { receive } = transport
     transport.receive = (data) => {
-      seen.push(data)
+      seen.push(by('wire', data))
       receive(data)
     }
     await client.initialize()
     const [found] = await client.asTools()
     await hearingAlone(async () => {
-      seen.push(await found!.execute({ query: 'q' }).catch((error: unknown) => error))
+      seen.push(by('model', await found!.execute({ query: 'q' }).catch((error: unknown) => error)))
       await new Promise((resolve) => void setTimeout(resolve, 10))
     })
     await server.close()

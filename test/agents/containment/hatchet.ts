@@ -4,7 +4,7 @@ import { InternalWorker } from '@hatchet-dev/typescript-sdk/v1/client/worker/wor
 import { withSecrets } from '../../../src/agents/hatchet/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a task the attacks use. */
 interface Context {
@@ -47,6 +47,7 @@ export const hatchet: Stage = {
   framework: 'Hatchet',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: false,
+  channels: ['event'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const plain = optionsOf(attempt)
@@ -79,7 +80,7 @@ export class Worker {
     const tell =
       (what: string) =>
       async (...values: unknown[]): Promise<unknown> => {
-        seen.push(what, ...values.map(seenOf))
+        seen.push(by(what, ...values))
         return {}
       }
     // Who reads what a task streams reads it as one.

@@ -19,7 +19,7 @@ import * as zod from 'zod'
 import { withSecrets } from '../../../src/agents/langchain/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, type Stage, type Tool } from './stage.js'
+import { attackInPieces, attackOnce, by, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a tool the attacks use. */
 interface Runtime {
@@ -49,6 +49,7 @@ export const langchain: Stage = {
   framework: 'LangChain',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: true,
+  channels: ['model', 'stream', 'state', 'checkpoint', 'callbacks', 'LangSmith'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const tracing = await startLangSmith(seen)
@@ -71,15 +72,14 @@ export const langchain: Stage = {
         { messages: [{ role: 'user', content: 'go' }] },
         { configurable: { thread_id: '1' }, context, callbacks: [tracing.tracer, handlerOf(seen)], streamMode: ['values', 'updates', 'messages', 'custom', 'tools'] as never },
       )
-      for await (const chunk of stream) seen.push(chunk)
-      seen.push(await agent.graph.getState({ configurable: { thread_id: '1' } }))
+      for await (const chunk of stream) seen.push(by('stream', chunk))
+      seen.push(by('state', await agent.graph.getState({ configurable: { thread_id: '1' } })))
     } catch (error) {
       seen.push(error)
     } finally {
       await tracing.close()
     }
-    seen.push(model.calls, saver.storage, saver.writes, await store.search(['keys']), context)
-    seen.push(...writtenIn(saver))
+    seen.push(by('model', model.calls), by('checkpoint', saver.storage, saver.writes, ...writtenIn(saver)), await store.search(['keys']), context)
     return seen.map(seenOf).join('\n')
   },
 }
@@ -104,7 +104,7 @@ function handlerOf(seen: unknown[]): BaseCallbackHandler {
     ['Start', 'End', 'Error', 'Event', 'Action', 'NewToken'].map((what) => `handle${kind}${what}`),
   )
   for (const method of [...methods, 'handleText', 'handleCustomEvent'])
-    Object.assign(handler, { [method]: (...values: unknown[]) => void seen.push(method, ...values.map(seenOf)) })
+    Object.assign(handler, { [method]: (...values: unknown[]) => void seen.push(by('callbacks', method, ...values)) })
   // Who reads what a tool tells as it goes reads it as one.
   let told = ''
   Object.assign(handler, { handleToolEvent: (piece: unknown) => void seen.push((told += String(piece))) })
@@ -116,7 +116,7 @@ async function startLangSmith(seen: unknown[]): Promise<{ tracer: LangChainTrace
   const server = createServer((request, response) => {
     void (async () => {
       const body = await buffer(request)
-      seen.push((request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body).toString('latin1'))
+      seen.push(by('LangSmith', (request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body).toString('latin1')))
       response.writeHead(202, { 'content-type': 'application/json' }).end('{}')
     })()
   })

@@ -12,7 +12,7 @@ import * as zod from 'zod'
 import { withSecrets } from '../../../src/agents/mastra/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
 interface Span {
   update(options: object): void
@@ -99,6 +99,7 @@ export const mastra: Stage = {
   framework: 'Mastra',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: false,
+  channels: ['model', 'stream', 'messages', 'steps', 'observability'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const storage = new InMemoryStore()
@@ -120,12 +121,12 @@ export const mastra: Stage = {
       const stream = await app.getAgent('agent').stream('go', { requestContext, memory: { thread: 'thread-1', resource: 'user' } } as never)
       let told = ''
       for await (const chunk of stream.fullStream) {
-        seen.push(seenOf(chunk))
+        seen.push(by('stream', chunk))
         const { output } = (chunk as { payload: { output?: unknown } }).payload ?? {}
         // Who reads what a tool writes as it goes reads it as one.
         if (typeof output === 'string') seen.push((told += output))
       }
-      seen.push(stream.messageList.get.all.db(), await stream.toolResults, await stream.steps, stream.error)
+      seen.push(by('messages', stream.messageList.get.all.db()), by('steps', await stream.toolResults, await stream.steps), stream.error)
     } catch (error) {
       seen.push(error)
     }
@@ -136,7 +137,7 @@ export const mastra: Stage = {
       seen.push(input)
     }
     await app.observability.getDefaultInstance()?.flush?.()
-    seen.push(requestContext.toJSON(), requestContext, await keptIn(storage))
+    seen.push(requestContext.toJSON(), requestContext, by('storage', await keptIn(storage)))
     return seen.map(seenOf).join('\n')
   },
 }
@@ -162,13 +163,13 @@ class Seeing extends BaseExporter {
   }
 
   protected async _exportTracingEvent(event: unknown): Promise<void> {
-    this.#seen.push(JSON.stringify(event))
+    this.#seen.push(by('observability', JSON.stringify(event)))
   }
   async onLogEvent(event: unknown): Promise<void> {
-    this.#seen.push(JSON.stringify(event))
+    this.#seen.push(by('observability', JSON.stringify(event)))
   }
   async onMetricEvent(event: unknown): Promise<void> {
-    this.#seen.push(JSON.stringify(event))
+    this.#seen.push(by('observability', JSON.stringify(event)))
   }
 }
 
@@ -217,7 +218,7 @@ export function modelOf(seen: unknown[], input: object = { query: 'q' }): object
     },
     async doStream({ prompt }: { prompt: unknown }) {
       calls += 1
-      seen.push(JSON.stringify(prompt))
+      seen.push(by('model', JSON.stringify(prompt)))
       const told = [{ type: 'stream-start', warnings: [] }, ...parts()]
       return { stream: ReadableStream.from(told), request: {}, response: {} }
     },

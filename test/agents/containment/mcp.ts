@@ -2,7 +2,7 @@
 import type { Secrets } from '../../../src/index.js'
 import { withSecrets } from '../../../src/agents/mcp/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
 type Values = Record<string, unknown>
 
@@ -79,6 +79,7 @@ export function mcpStage(sdk: Sdk): Stage {
     framework: sdk.framework,
     ways: Object.keys(waysOf(sdk, {} as never, { mcpReq: {} }, {} as never)),
     hasStreams: false,
+    channels: ['wire', 'client'],
     async run(attempt, secrets, isGuarded) {
       const seen: unknown[] = []
       const given = { authInfo: { token: 't', clientId: 'c', scopes: [], extra: { user: 'u' } }, requestInfo: { headers: { accept: '*/*' } } }
@@ -89,7 +90,7 @@ export function mcpStage(sdk: Sdk): Stage {
       register(sdk, server, attempt, held)
       if (isGuarded) withSecrets(server, { secrets: secrets as Secrets<string>, allow: { search: ['KEY'] } })
       const client = await sdk.connect(server, seen, (wire) => record(wire, seen, given))
-      const tryOut = async (call: () => Promise<unknown>): Promise<unknown> => seen.push(await call().catch((error: unknown) => error))
+      const tryOut = async (call: () => Promise<unknown>): Promise<unknown> => seen.push(by('client', await call().catch((error: unknown) => error)))
       await tryOut(async () => client.callTool({ name: 'search', arguments: { deep: argument }, _meta: { progressToken: 'progress-1' } }))
       await tryOut(async () => client.readResource({ uri: 'test:held' }))
       await tryOut(async () => client.getPrompt({ name: 'held' }))
@@ -120,7 +121,7 @@ function register(sdk: Sdk, server: McpServer, attempt: Tool, held: Held): void 
 function record(wire: Wire, seen: unknown[], given: unknown): void {
   const { send } = wire
   wire.send = async (message, how) => {
-    seen.push(JSON.stringify(message))
+    seen.push(by('wire', JSON.stringify(message)))
     await Reflect.apply(send, wire, [message, how])
   }
   let receive = wire.onmessage as ((message: unknown, extra: unknown) => void) | undefined

@@ -18,7 +18,7 @@ import {
 import { withSecrets } from '../../../src/agents/openai-agents/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
 interface Context {
   [key: string]: unknown
@@ -39,6 +39,7 @@ export const openaiAgents: Stage = {
   framework: 'OpenAI Agents',
   ways: Object.keys(waysOf({} as never, {})),
   hasStreams: false,
+  channels: ['model', 'state', 'resumed state', 'history', 'session', 'spans'],
   // A tool parses it from a text, and nobody else has it.
   harmless: ['writes it into its input'],
   async run(attempt, secrets, isGuarded) {
@@ -50,12 +51,12 @@ export const openaiAgents: Stage = {
     const agent = new Agent<Context>({ name: 'agent', model: modelOf(seen), tools: [toolOf(attempt, secrets, isGuarded)] })
     try {
       const result = await new Runner({ traceIncludeSensitiveData: true }).run(agent, 'go', { context, session })
-      seen.push(result.state.toString(), result.history, result.finalOutput, result.newItems)
-      seen.push((await RunState.fromString(agent as never, result.state.toString())).toString())
+      seen.push(by('state', result.state.toString()), by('history', result.history, result.finalOutput, result.newItems))
+      seen.push(by('resumed state', (await RunState.fromString(agent as never, result.state.toString())).toString()))
     } catch (error) {
       seen.push(error)
     }
-    seen.push(context, await session.getItems())
+    seen.push(context, by('session', await session.getItems()))
     return seen.map(seenOf).join('\n')
   },
 }
@@ -78,7 +79,7 @@ function modelOf(seen: unknown[]): Model {
   let calls = 0
   return {
     async getResponse(request: ModelRequest): Promise<ModelResponse> {
-      seen.push(request.input)
+      seen.push(by('model', request.input))
       calls += 1
       const output =
         calls === 1
@@ -93,6 +94,6 @@ function modelOf(seen: unknown[]): Model {
 }
 
 function processorOf(seen: unknown[]): TracingProcessor {
-  const see = async (traced: { toJSON(): unknown }): Promise<void> => void seen.push(JSON.stringify(traced.toJSON()))
+  const see = async (traced: { toJSON(): unknown }): Promise<void> => void seen.push(by('spans', JSON.stringify(traced.toJSON())))
   return { onTraceStart: see, onTraceEnd: see, onSpanStart: see, onSpanEnd: see, shutdown: async () => undefined, forceFlush: async () => undefined }
 }

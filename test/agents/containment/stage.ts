@@ -1,6 +1,7 @@
 /** How an attack is carried out in one framework, and all that is seen of it. */
 import type { Secrets } from '../../../src/index.js'
 import type { Attack, Exits } from './attacks.js'
+import { seenOf } from './canary.js'
 
 export interface Stage {
   readonly framework: string
@@ -8,6 +9,8 @@ export interface Stage {
   readonly ways: readonly string[]
   /** Has it tools that tell piece by piece? */
   readonly hasStreams: boolean
+  /** Where it is looked: each has to show what the control tells, or nothing that is not there would prove anything. */
+  readonly channels: readonly string[]
   /** Attacks that lead nowhere in this framework, wrapped or not. */
   readonly harmless?: readonly string[]
   /**
@@ -26,6 +29,12 @@ export interface Tool {
   /** Is told that it was read. */
   readonly began: () => void
 }
+
+/** What was seen in one place. */
+export const by = (channel: string, ...values: readonly unknown[]): string => `<<${channel}>>${values.map(seenOf).join('\n')}<</${channel}>>`
+
+/** All that was seen in one place. */
+export const seenBy = (channel: string, seen: string): string => [...seen.matchAll(new RegExp(`<<${channel}>>([^]*?)<</${channel}>>`, 'g'))].map(([, text]) => text).join('\n')
 
 /** The body of a tool that is no generator. */
 export async function attackOnce({ attack, read, began }: Tool, exits: Exits): Promise<unknown> {

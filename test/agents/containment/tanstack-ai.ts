@@ -7,7 +7,7 @@ import { createNodeIsolateDriver } from '@tanstack/ai-isolate-node'
 import { withSecrets } from '../../../src/agents/tanstack-ai/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a tool the attacks use. */
 interface Context {
@@ -31,6 +31,7 @@ export const tanstackAi: Stage = {
   framework: 'TanStack AI',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: false,
+  channels: ['model', 'stream', 'middleware', 'OpenTelemetry', 'devtools'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const tool = toolOf(attempt, waysOf)
@@ -68,6 +69,7 @@ export const tanstackCodeMode: Stage = {
   ways: Object.keys(events({} as never)),
   harmless: ['throws it as no error'],
   hasStreams: false,
+  channels: [],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const post = toolDefinition({ name: 'post', description: 'Posts.', inputSchema: { type: 'object', properties: { text: { type: 'string' } } } }).server((input) => {
@@ -113,7 +115,7 @@ export async function chatWith({ seen, tools, context, call, middleware = [], me
   const exporter = new InMemorySpanExporter()
   const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('own')
   const stop = listenToDevtools(seen)
-  const told = (hook: string) => (_context: unknown, info: unknown) => void seen.push(hook, seenOf(info))
+  const told = (hook: string) => (_context: unknown, info: unknown) => void seen.push(by('middleware', hook, info))
   const seeing = { name: 'seeing', onAfterToolCall: told('after'), onToolPhaseComplete: told('phase'), onFinish: told('finish'), onError: told('error') }
   try {
     const stream = chat({
@@ -124,19 +126,19 @@ export async function chatWith({ seen, tools, context, call, middleware = [], me
       context,
       middleware: [otelMiddleware({ tracer, captureContent: true }), seeing, ...middleware] as never,
     } as never)
-    for await (const chunk of stream as unknown as AsyncIterable<unknown>) seen.push(seenOf(chunk))
+    for await (const chunk of stream as unknown as AsyncIterable<unknown>) seen.push(by('stream', chunk))
   } catch (error) {
     seen.push(error)
   } finally {
     stop()
   }
-  seen.push(...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status })))
+  seen.push(by('OpenTelemetry', ...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status }))))
 }
 
 /** All that TanStack's devtools are told. */
 function listenToDevtools(seen: unknown[]): () => void {
   const client = (globalThis as unknown as Record<symbol, { emit?: unknown }>)[Symbol.for('tanstack.ai.devtools.eventClient')]!
-  client.emit = (...values: unknown[]) => void seen.push(seenOf(values))
+  client.emit = (...values: unknown[]) => void seen.push(by('devtools', values))
   return () => delete client.emit
 }
 
@@ -148,7 +150,7 @@ function adapterOf(seen: unknown[], [name, input]: readonly [string, object]): o
     model: 'fake',
     async *chatStream({ messages, systemPrompts }: { messages: unknown; systemPrompts: unknown }) {
       calls += 1
-      seen.push(JSON.stringify({ messages, systemPrompts }))
+      seen.push(by('model', JSON.stringify({ messages, systemPrompts })))
       const about = { model: 'fake', timestamp: 1 }
       yield { type: 'RUN_STARTED', runId: 'run', threadId: 'thread', ...about }
       if (calls === 1) {

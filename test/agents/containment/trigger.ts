@@ -9,7 +9,7 @@ import { OtelTaskLogger, StandardMetadataManager, StandardResourceCatalog, TaskE
 import { withSecrets } from '../../../src/agents/trigger/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
 // As in a worker: the SDK takes of it, when it is loaded, what belongs to the runs above.
 const ofParents = new StandardMetadataManager({} as never)
@@ -59,6 +59,7 @@ export const trigger: Stage = {
   framework: 'Trigger.dev',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: false,
+  channels: ['result'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const plain = optionsOf(attempt)
@@ -111,12 +112,12 @@ export async function runTask(options: TaskOptions, seen: unknown[]): Promise<{ 
       environment: { type: 'PRODUCTION' },
     }
     const done = await executor.execute(execution as never, ctx, new AbortController().signal)
-    seen.push(JSON.stringify(done), runMetadata.current(), ctx, kept.get(local))
+    seen.push(by('result', JSON.stringify(done)), runMetadata.current(), ctx, kept.get(local))
     return done
   })
   context.disable()
   const { queuedParentOperations, queuedRootOperations } = ofParents as unknown as Record<string, Set<unknown>>
   seen.push([...queuedParentOperations!, ...queuedRootOperations!])
-  seen.push(...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status })))
+  seen.push(by('OpenTelemetry', ...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status }))))
   return result as { output?: string }
 }
