@@ -1,0 +1,148 @@
+/** What an object is, what it holds and what it says of itself, asked with care: any of it may be code of whoever made it. */
+
+/** What stands for a member that throws when it is read. */
+export const unreadable = '[unreadable]'
+
+/** By what they are, and not by the class of this realm: those of a `vm` have another. */
+const isTagged = (value: object, tag: string): boolean => Object.prototype.toString.call(value) === `[object ${tag}]`
+export const isMap = (value: object): value is Map<unknown, unknown> => value instanceof Map || (isTagged(value, 'Map') && answers(() => Map.prototype.has.call(value, undefined)))
+export const isSet = (value: object): value is Set<unknown> => value instanceof Set || (isTagged(value, 'Set') && answers(() => Set.prototype.has.call(value, undefined)))
+export const isError = (value: object): value is Error => value instanceof Error || isTagged(value, 'Error')
+export const isBuffer = (value: object): value is ArrayBuffer =>
+  (isTagged(value, 'ArrayBuffer') && answers(() => ArrayBuffer.prototype.slice.call(value, 0, 0))) ||
+  (isTagged(value, 'SharedArrayBuffer') && answers(() => SharedArrayBuffer.prototype.slice.call(value, 0, 0)))
+
+function answers(ask: () => unknown): boolean {
+  try {
+    ask()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** By its tag alone anything may be one: these throw where it is none. */
+const asksOf: Readonly<Record<string, (value: object) => unknown>> = {
+  Date: (value) => Date.prototype.getTime.call(value),
+  RegExp: (value) => Reflect.apply(Object.getOwnPropertyDescriptor(RegExp.prototype, 'source')!.get!, value, []) as unknown,
+  String: (value) => String.prototype.valueOf.call(value),
+  Number: (value) => Number.prototype.valueOf.call(value),
+}
+
+/** Prototypes behind it: an instance of a class that extends none has two. */
+function depthOf(value: object): number {
+  let depth = 0
+  for (let prototype: unknown = value; prototype !== null; prototype = Object.getPrototypeOf(prototype)) depth += 1
+  return depth - 1
+}
+
+/** Objects that are shown as one text, and hold no other. */
+export function isTextual(value: object): boolean {
+  // What a class of somebody's adds is looked at as that of other instances.
+  if (depthOf(value) > 2) return false
+  if (Object.entries(asksOf).some(([tag, ask]) => isTagged(value, tag) && answers(() => ask(value)))) return true
+  const { URL, URLSearchParams } = globalThis as { URL?: typeof globalThis.URL; URLSearchParams?: typeof globalThis.URLSearchParams }
+  return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)
+}
+
+/** What JSON would have of it; undefined where it says nothing of that itself. */
+export function serializedForm(value: object): { readonly form: unknown } | undefined {
+  const toJson = read(value, 'toJSON')
+  if (typeof toJson !== 'function') return undefined
+  try {
+    const form: unknown = Reflect.apply(toJson, value, [])
+    return form === value ? undefined : { form }
+  } catch {
+    return undefined
+  }
+}
+
+export function read(from: object, key: PropertyKey): unknown {
+  try {
+    return Reflect.get(from, key) as unknown
+  } catch {
+    return unreadable
+  }
+}
+
+/** The getters of its class, and of those that it extends, and what is no method there: but for those that every object and every error has. */
+export function gettersOf(value: object): readonly PropertyKey[] {
+  const keys: PropertyKey[] = []
+  for (
+    let prototype = Object.getPrototypeOf(value) as object | null;
+    prototype !== null && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype) as object | null
+  )
+    for (const key of Reflect.ownKeys(prototype)) {
+      const { get, value: member } = Object.getOwnPropertyDescriptor(prototype, key) ?? {}
+      if (key !== Symbol.toStringTag && (get !== undefined || isDatum(member))) keys.push(key)
+    }
+  return keys
+}
+
+/** No method, and nothing that leads into the works of a library. */
+function isDatum(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return ['string', 'number', 'bigint', 'symbol'].includes(typeof value)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === null || prototype === Object.prototype
+}
+
+/** By which an object says itself what is to be shown of it. */
+export const inspected = Symbol.for('nodejs.util.inspect.custom')
+export const says: readonly PropertyKey[] = ['toJSON', 'toString', inspected, Symbol.toPrimitive, Symbol.toStringTag]
+export const isSaying = (key: PropertyKey): boolean => says.includes(key)
+
+const usualOfFunctions: ReadonlySet<PropertyKey> = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
+
+/** A member that every function, expression, text or array of bytes has. */
+export function isUsual(value: object, key: PropertyKey): boolean {
+  if (typeof value === 'function') return usualOfFunctions.has(key)
+  if (key === 'lastIndex') return typeof read(value, key) === 'number'
+  if (key === 'length') return isTagged(value, 'String')
+  const isIndex = typeof key === 'string' && /^\d+$/.test(key)
+  return isIndex && Number(key) < (ArrayBuffer.isView(value) ? value.byteLength : isTagged(value, 'String') ? (read(value, 'length') as number) : 0)
+}
+
+/** A function of the language itself, as the getter of the stack is since Node 21. */
+export const isOfRuntime = (run: unknown): boolean => typeof run === 'function' && run === Object.getOwnPropertyDescriptor(new Error(''), 'stack')?.get
+
+/** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
+export function emptyCopy(value: object, clean: (text: string) => string): object {
+  const prototype = Object.getPrototypeOf(value) as object
+  if (!isError(value)) return Object.create(prototype) as object
+  const { DOMException } = globalThis as { DOMException?: typeof globalThis.DOMException }
+  if (DOMException !== undefined && value instanceof DOMException) return new DOMException(clean(value.message), clean(value.name))
+  // One that the runtime itself takes for an error.
+  return Object.setPrototypeOf(new Error(''), prototype) as object
+}
+
+/** As what may be asked of an object that stands in an expression. */
+export const hints = ['string', 'default', 'number'] as const
+
+const textOf = (primitive: unknown): string | undefined =>
+  typeof primitive === 'string' || typeof primitive === 'number' || typeof primitive === 'bigint' || typeof primitive === 'symbol' ? String(primitive) : undefined
+
+/** What stands for it in a text or a sum. */
+export function primitiveOf(value: object, hint: (typeof hints)[number]): string | undefined {
+  try {
+    const primitive = read(value, Symbol.toPrimitive)
+    // As the language does: https://tc39.es/ecma262/#sec-toprimitive
+    if (typeof primitive === 'function') return textOf(Reflect.apply(primitive, value, [hint]))
+    // oxlint-disable-next-line typescript/no-base-to-string -- what it says of itself, whatever that is
+    return hint === 'string' ? String(value) : textOf(Reflect.apply(Reflect.get(value, 'valueOf') as () => unknown, value, []))
+  } catch {
+    return undefined
+  }
+}
+
+export function textBy(value: object, key: typeof inspected | 'toString'): string | undefined {
+  const method = read(value, key)
+  if (typeof method !== 'function' || method === Object.prototype.toString || method === Error.prototype.toString) return undefined
+  try {
+    const inspect = (inner: unknown): string => (typeof inner === 'string' ? inner : (JSON.stringify(inner) ?? String(inner)))
+    const shown: unknown = Reflect.apply(method, value, key === inspected ? [2, { stylize: (text: unknown) => String(text) }, inspect] : [])
+    return typeof shown === 'string' ? shown : inspect(shown)
+  } catch {
+    return undefined
+  }
+}
