@@ -17,7 +17,7 @@ beforeAll(() => setTracingDisabled(true))
 
 /** Calls these tools one after the other, and then answers. */
 function modelOf(inputs: unknown[], ...names: string[]): Model {
-  return {
+  const model: Model = {
     async getResponse({ input, systemInstructions }): Promise<ModelResponse> {
       inputs.push(input, systemInstructions)
       const name = names.shift()
@@ -27,10 +27,12 @@ function modelOf(inputs: unknown[], ...names: string[]): Model {
           : { type: 'function_call', id: 'f', callId: `call-${names.length}`, name, status: 'completed', arguments: '{"query":"q","input":"i"}' }
       return { usage: new Usage(), output: [output] } as unknown as ModelResponse
     },
-    getStreamedResponse: () => {
-      throw new Error('no stream here')
+    async *getStreamedResponse(request) {
+      const { output } = await model.getResponse(request)
+      yield { type: 'response_done', response: { id: 'r', usage: { requests: 1, inputTokens: 1, outputTokens: 1, totalTokens: 2 }, output } } as never
     },
   }
+  return model
 }
 
 describe('a wrapped tool', () => {
@@ -133,6 +135,18 @@ describe('a wrapped tool', () => {
     expect(finalOutput).toBe('finished')
     expect(JSON.stringify(inputs)).toContain(`it is ${marker}`)
     expect(JSON.stringify(inputs) + last.toString()).not.toContain(key)
+  })
+
+  it('is clean in a run that is streamed', async () => {
+    const inputs: unknown[] = []
+    const agent = new Agent({ name: 'agent', model: modelOf(inputs, 'search'), tools: [withSecrets(search, { secrets, allow: ['KEY'] })] })
+    const result = await new Runner().run(agent, 'go', { stream: true })
+    const events: string[] = []
+    for await (const event of result) events.push(JSON.stringify(event))
+    await result.completed
+    expect(events.join()).toContain(`q: ${marker}`)
+    expect(events.join() + JSON.stringify(inputs) + result.state.toString()).not.toContain(key)
+    expect(result.finalOutput).toBe('finished')
   })
 
   it('of an agent runs that agent in its scope', async () => {

@@ -32,6 +32,27 @@ describe('withSecrets of keyward/trigger', () => {
     await expect(search.run({ query: 'q' })).rejects.toMatchObject({ code: 'denied' })
   })
 
+  it.each([
+    'run',
+    'init',
+    'cleanup',
+    'handleError',
+    'catchError',
+    'onResume',
+    'onWait',
+    'onComplete',
+    'onCancel',
+    'middleware',
+    'onStart',
+    'onStartAttempt',
+    'onSuccess',
+    'onFailure',
+  ])('guards its %s', async (hook) => {
+    const options = { ...search, [hook]: async () => Promise.reject(new Error(await getSecret('KEY'))) }
+    const run = (withSecrets(options, { secrets, allow: ['KEY'] }) as Record<string, unknown>)[hook] as () => Promise<unknown>
+    await expect(run()).rejects.toThrow(marker)
+  })
+
   it('takes sets: by key, and by the id of each of a list', async () => {
     const plain = { id: 'plain', run: async () => await getSecret('KEY') }
     const tasks = { search, plain }
