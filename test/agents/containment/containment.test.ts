@@ -25,7 +25,12 @@ afterAll(() => network.close())
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
-describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (framework, stage) => {
+const missing = stages.filter((stage) => stage.missing !== undefined)
+it.each(missing.map(({ framework, missing: reason }) => [framework, reason] as const))('%s is not tried: %s', (_framework, reason) => {
+  expect(reason).toContain(process.versions.node)
+})
+
+describe.each(stages.filter((stage) => stage.missing === undefined).map((stage) => [stage.framework, stage] as const))('%s', (framework, stage) => {
   const tried: readonly Attack[] = [...attacks.filter(({ isStream }) => isStream !== true || stage.hasStreams), ...stage.ways.map(wayOut)]
 
   it.each(tried.map((attack) => [attack.what, attack] as const))('%s', async (_what, attack) => {
@@ -87,6 +92,6 @@ describe.each(stages.map((stage) => [stage.framework, stage] as const))('%s', (f
   })
 })
 
-it('the table of docs/containment.md is what was found here', async () => {
+it.skipIf(missing.length > 0)('the table of docs/containment.md is what was found here', async () => {
   expect(await table.documented()).toBe(table.toString())
 })

@@ -5,6 +5,8 @@ import { seenOf } from './canary.js'
 
 export interface Stage {
   readonly framework: string
+  /** Why it cannot be run by this Node, if so. */
+  readonly missing?: string | undefined
   /** Ways out that this framework hands a tool: each is an attack of its own. */
   readonly ways: readonly string[]
   /** Has it tools that tell piece by piece? */

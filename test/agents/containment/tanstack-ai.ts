@@ -3,9 +3,9 @@ import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '
 import { chat, toolDefinition, type ServerTool } from '@tanstack/ai'
 import { otelMiddleware } from '@tanstack/ai/middlewares/otel'
 import { createCodeMode } from '@tanstack/ai-code-mode'
-import { createNodeIsolateDriver } from '@tanstack/ai-isolate-node'
 import { withSecrets } from '../../../src/agents/tanstack-ai/index.js'
 import type { Secrets } from '../../../src/index.js'
+import { isolate, missingIsolate } from '../isolate.js'
 import { seenOf } from './canary.js'
 import { attackOnce, by, type Stage, type Tool } from './stage.js'
 
@@ -65,6 +65,7 @@ const code = `
 
 /** The same in code mode: what the code in the sandbox posts, in a form that nobody would find, is found here. */
 export const tanstackCodeMode: Stage = {
+  missing: missingIsolate,
   framework: 'TanStack AI in code mode',
   ways: Object.keys(events({} as never)),
   harmless: ['throws it as no error'],
@@ -85,7 +86,7 @@ export const tanstackCodeMode: Stage = {
       await tool!.execute?.(input)
     }
     const mode = createCodeMode({
-      driver: createNodeIsolateDriver({ skipProbe: true }),
+      driver: isolate!.createNodeIsolateDriver({ skipProbe: true }),
       tools: isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: { search: ['KEY'] } }) : tools,
     })
     await chatWith({ seen, context: {}, tools: mode.tools, call: ['execute_typescript', { typescriptCode: code }] })
