@@ -58,10 +58,3 @@ function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allo
   })
   return isList ? wrapped.map(([, tool]) => tool) : Object.fromEntries(wrapped)
 }
-
-/** The same object to whoever looks at it, with other members in place of some of its own. */
-export function withMembers<Wrapped extends object>(object: Wrapped, members: Readonly<Record<PropertyKey, unknown>>): Wrapped {
-  const wrapped = Object.create(object) as Wrapped
-  for (const key of Reflect.ownKeys(members)) Object.defineProperty(wrapped, key, { value: members[key as string], enumerable: true, writable: true, configurable: true })
-  return wrapped
-}

@@ -1,9 +1,12 @@
 /** Ways out of a tool that are no return value: functions and objects that a framework hands it. What goes through them is clean. */
-import { withMembers } from './adapter.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
+import { withMembers } from './shape.js'
 
 type Callable = (...values: never[]) => unknown
+
+/** Some are compared, such as handlers, or found again where the call goes on. */
+const cleaned = new WeakMap<GuardedCall, WeakMap<object, object>>()
 
 /** The same function; what it is called with is cleaned first. */
 export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Exit): Exit {
@@ -17,8 +20,18 @@ export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Ex
   return clean as unknown as Exit
 }
 
-/** The same object; what its methods are called with is cleaned first, and those of another of its class that they return. Data that they return is a copy. */
+/** The same object; what its methods are called with is cleaned first, and those of another of its class that they return. Data that they return is a copy. One for each object in a call. */
 export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
+  const known = cleaned.get(call) ?? new WeakMap<object, object>()
+  cleaned.set(call, known)
+  const clean = (known.get(exit) as Exit | undefined) ?? proxyOf(call, exit)
+  known.set(exit, clean)
+  // What is found again within the call is this one.
+  known.set(clean, clean)
+  return clean
+}
+
+function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
   const methods = new Map<unknown, unknown>()
   return new Proxy(exit, {
     get(target, key) {

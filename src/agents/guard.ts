@@ -4,6 +4,7 @@ import type { NamePattern, SecretName } from '../register.js'
 import type { Secrets } from '../seam.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall, Manner } from './guarded-call.js'
+import { likeFunction } from './shape.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
 
 export interface GuardOptions<Name extends string = SecretName> {
@@ -43,7 +44,5 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
     if (kind === '[object GeneratorFunction]') return tool.generate(body as (call: GuardedCall) => Generator)
     return tool.run(body)
   }
-  // Some callers look at how many values a tool takes.
-  for (const key of ['name', 'length'] as const) Object.defineProperty(guarded, key, { value: run[key], configurable: true })
-  return guarded
+  return likeFunction(guarded, run)
 }

@@ -129,14 +129,10 @@ export class GuardedCall {
       Reflect.ownKeys(copy).every((key) => Reflect.defineProperty(error, key, Object.getOwnPropertyDescriptor(copy, key)!))
     return isMended ? error : copy
   }
-
-  warn(warning: string): void {
-    this.#call.cleaner.warn(warning)
-  }
 }
 
-/** As every framework makes a text of it. */
-function serialized(value: object): string | undefined {
+/** As every framework makes a text of it; undefined where it cannot. */
+export function serialized(value: object): string | undefined {
   try {
     return JSON.stringify(value)
   } catch {

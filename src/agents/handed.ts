@@ -4,6 +4,7 @@
  */
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
+import { likeFunction } from './shape.js'
 
 type Callable = (...values: unknown[]) => unknown
 
@@ -200,9 +201,8 @@ export class Handed {
         throw told(error, give)
       }
     }
-    for (const key of ['name', 'length'] as const) Object.defineProperty(clean, key, { value: callback[key], configurable: true })
     // A class is no callback.
-    const given = /^class\b/.test(Function.prototype.toString.call(callback)) ? callback : clean
+    const given = /^class\b/.test(Function.prototype.toString.call(callback)) ? callback : likeFunction(clean, callback)
     this.#callbacks.set(callback, given)
     return given
   }

@@ -1,5 +1,6 @@
 /** Wraps a function that a framework hands its services: copies and clean services in their place. */
 import { Handed, type IsTheirs, type Special } from './handed.js'
+import { likeFunction } from './shape.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -19,7 +20,5 @@ export function guardHanding(run: Run, grant: ToolGrant, { give, special, isThei
       return Reflect.apply(run, this, give(values, handed)) as unknown
     })
   }
-  // Some callers look at how many values a function takes.
-  for (const key of ['name', 'length'] as const) Object.defineProperty(guarded, key, { value: run[key], configurable: true })
-  return guarded
+  return likeFunction(guarded, run)
 }

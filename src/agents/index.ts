@@ -1,5 +1,6 @@
 /** What the adapters of all agent frameworks have in common: reads in the scope of the tool that runs. */
 import { checkFunction } from '../errors/check.js'
+import { likeFunction } from './shape.js'
 import { here, readHere, runAt, type GetSecret, type Place } from '../seam.js'
 
 export { placeholder } from '../egress/names.js'
@@ -23,9 +24,7 @@ export function bindScope<Run extends (...values: never[]) => unknown>(run: Run)
       runAt(place, () => Reflect.apply(run, this, values)),
     )
   }
-  // Some callers look at how many values a callback takes.
-  for (const key of ['name', 'length'] as const) Object.defineProperty(bound, key, { value: run[key], configurable: true })
-  return bound as unknown as Run
+  return likeFunction(bound, run) as unknown as Run
 }
 
 /** A generator runs where it is asked for its next value, and not where it was made. */

@@ -12,6 +12,17 @@ const abandoned = new FinalizationRegistry<() => void>((release) => release())
  * @param release What it calls when it has ended, or is none.
  */
 export function asLater(call: GuardedCall, value: object, release: () => void = nothing): object | undefined {
+  try {
+    const later = laterOf(call, value, release)
+    if (later === undefined) release()
+    return later
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+function laterOf(call: GuardedCall, value: object, release: () => void): object | undefined {
   if (value instanceof Promise) return cleanPromise(call, value, release)
   if (value instanceof Readable) return Readable.from(cleanIterable(call, value, release), { objectMode: value.readableObjectMode })
   if (isTagged(value, 'Response')) return cleanResponse(call, value as Response, release)
@@ -19,9 +30,7 @@ export function asLater(call: GuardedCall, value: object, release: () => void = 
   if (isTagged(value, 'ReadableStream')) return cleanStream(call, value as ReadableStream, release)
   if (isAsyncIterable(value)) return cleanIterable(call, value, release)
   if (isGenerator(value)) return cleanGenerator(call, value, release)
-  if (isThenable(value)) return cleanThenable(call, value, release)
-  release()
-  return undefined
+  return isThenable(value) ? cleanThenable(call, value, release) : undefined
 }
 
 /** By what it says of itself: to look at the global of a class loads all of the runtime's fetch, which takes longer than most tools. */

@@ -2,7 +2,7 @@
  * Objects that a tool shares with all of a run, such as its context: frameworks serialize them, and the app keeps its clients in them. They stay what they are. What
  * a tool left in them is cleaned, and only that: a pool that holds its password keeps it.
  */
-import type { GuardedCall } from './guarded-call.js'
+import { serialized, type GuardedCall } from './guarded-call.js'
 
 type Members = Map<PropertyKey, unknown>
 
@@ -135,14 +135,6 @@ const isSaying = (key: PropertyKey): boolean => saying.includes(key)
 function read(from: object, key: PropertyKey): unknown {
   try {
     return Reflect.get(from, key) as unknown
-  } catch {
-    return undefined
-  }
-}
-
-function serialized(value: object): string | undefined {
-  try {
-    return JSON.stringify(value)
   } catch {
     return undefined
   }

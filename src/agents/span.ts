@@ -18,8 +18,6 @@ interface ContextManager {
   with<Result>(context: Context, run: () => Result): Result
 }
 
-const spansOf = new WeakMap<GuardedCall, WeakMap<object, object>>()
-
 /** Runs `run` where the active span cleans what it is told. */
 export function withCleanSpan<Result>(call: GuardedCall, run: () => Result): Result {
   const manager = (globalThis as { [registered]?: { context?: ContextManager } })[registered]?.context
@@ -32,20 +30,9 @@ function cleanContext(call: GuardedCall, manager: ContextManager): Context | und
   try {
     const active = manager.active()
     const span = active.getValue(spanKey)
-    return typeof span === 'object' && span !== null ? active.setValue(spanKey, cleanSpan(call, span)) : undefined
+    return typeof span === 'object' && span !== null ? active.setValue(spanKey, cleanMethods(call, span)) : undefined
   } catch {
     // Somebody else's tracing must not fail a tool.
     return undefined
   }
-}
-
-/** One for each span in a call. */
-function cleanSpan(call: GuardedCall, span: object): object {
-  const known = spansOf.get(call) ?? new WeakMap<object, object>()
-  spansOf.set(call, known)
-  const clean = known.get(span) ?? cleanMethods(call, span)
-  known.set(span, clean)
-  // What a generator finds when it is resumed is this one.
-  known.set(clean, clean)
-  return clean
 }

@@ -1,6 +1,7 @@
 /** Tools for Graft, a framework of agents in Go, which calls tools of other languages by the Model Context Protocol: wrapped, converted and served as it speaks. */
-import { createWithSecrets, withMembers } from '../agents/adapter.js'
+import { createWithSecrets } from '../agents/adapter.js'
 import { guardFunction } from '../agents/guard.js'
+import { withMembers } from '../agents/shape.js'
 import type { GraftTool } from './definition.js'
 import { remember } from './wrapped.js'
 

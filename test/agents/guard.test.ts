@@ -141,6 +141,18 @@ describe('a guarded function', () => {
     expect(await text(result.stream)).toBe('a')
   })
 
+  it('ends where the stream that it gave is read by somebody else already', async () => {
+    let place: ReturnType<typeof here> = null
+    const locked = guarded(async () => {
+      place = here()
+      const stream = new ReadableStream()
+      stream.getReader()
+      return stream
+    })
+    await thrownBy(locked)
+    expect(place!.ended).toBe('tool-ended')
+  })
+
   it('ends with a stream that nobody can go through any more', async () => {
     const places: ReturnType<typeof here>[] = []
     const begin = async (): Promise<void> => {

@@ -10,6 +10,7 @@ import type { Manner } from '../guarded-call.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
+import { copyWith } from '../shape.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -39,7 +40,7 @@ export const withSecrets: WithSecrets = createWithSecrets({
 const isTool = (value: unknown): boolean => typeof value === 'object' && value !== null && (Object.hasOwn(value, 'execute') || Object.hasOwn(value, 'inputSchema'))
 
 function wrap(tool: object, grant: ToolGrant): object {
-  const wrapped = Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as object
+  const wrapped = copyWith(tool, {})
   const { execute } = tool as { execute?: unknown }
   const replace = (member: string, run: Run): unknown => Object.defineProperty(wrapped, member, { value: run, enumerable: true, writable: true, configurable: true })
   if (typeof execute === 'function') replace('execute', withLast(guardFunction(execute as Run, grant, states, give)))

@@ -6,6 +6,7 @@ import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { Special } from '../handed.js'
 import { guardHanding, type Handing } from '../handing.js'
+import { copyWith } from '../shape.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -31,8 +32,7 @@ export const withSecrets: WithSecrets = createWithSecrets({
 })
 
 function wrap(options: TaskOptions, grant: ToolGrant): object {
-  const fn = { value: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow }), enumerable: true, writable: true, configurable: true }
-  return Object.create(Object.getPrototypeOf(options) as object, { ...Object.getOwnPropertyDescriptors(options), fn }) as object
+  return copyWith(options, { fn: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow }) })
 }
 
 const give: Handing['give'] = ([input, ...others], handed) => [copyOf(input), ...others.map((value) => handed.value(value))]

@@ -1,8 +1,8 @@
 /** What LangChain and LangGraph hand a tool beside its input: copies of what is data, and ways out that clean what goes through them. */
-import { withMembers } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import { cleanFunction, cleanMethods } from '../exits.js'
 import type { GuardedCall } from '../guarded-call.js'
+import { withMembers } from '../shape.js'
 
 type Config = Readonly<Record<string, unknown>>
 
@@ -49,21 +49,10 @@ function withCopyOfInput(scratchpad: Config): Config {
   return new Proxy(scratchpad, { get: (target, key) => (key === 'currentTaskInput' ? input : (Reflect.get(target, key) as unknown)) })
 }
 
-/** One for each handler in a call, since LangChain compares them. */
-const handlersOf = new WeakMap<GuardedCall, Map<object, object>>()
-
-function cleanHandler(call: GuardedCall, handler: unknown): unknown {
-  if (!isObject(handler)) return handler
-  const known = handlersOf.get(call) ?? new Map<object, object>()
-  handlersOf.set(call, known)
-  const clean = known.get(handler) ?? cleanMethods(call, handler)
-  known.set(handler, clean)
-  return clean
-}
-
 /** What a tool starts is traced by the handlers of its caller: a list of them, or what holds them (a CallbackManager, or the manager of a run, which hands them to its children). */
 export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
-  const clean = (handlers: unknown): unknown => (Array.isArray(handlers) ? handlers.map((handler: unknown) => cleanHandler(call, handler)) : handlers)
+  const clean = (handlers: unknown): unknown =>
+    Array.isArray(handlers) ? handlers.map((handler: unknown) => (isObject(handler) ? cleanMethods(call, handler) : handler)) : handlers
   if (Array.isArray(callbacks)) return clean(callbacks) as object
   const { handlers, inheritableHandlers } = callbacks as { handlers?: unknown; inheritableHandlers?: unknown }
   return withMembers(callbacks, { handlers: clean(handlers), inheritableHandlers: clean(inheritableHandlers) })

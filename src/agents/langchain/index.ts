@@ -2,12 +2,13 @@
  * LangChain and LangGraph: the seam is `_call`, which runs after the input was checked and before anything that is traced or told to the model. What a tool reads,
  * it reads in its own scope; callbacks, writers, stores and messages that it is handed clean what goes through them.
  */
-import { createWithSecrets, withMembers } from '../adapter.js'
+import { createWithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
+import { withMembers } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { cleanCallbacks, cleanConfig, isData } from './config.js'

@@ -6,6 +6,7 @@ import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { guardHanding } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
+import { copyWith } from '../shape.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { handing, withGiven } from './context.js'
 
@@ -36,7 +37,7 @@ const others = ['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputS
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   // A copy, and not an object that inherits from it: Mastra spreads tools.
-  const wrapped = Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as Record<string, unknown>
+  const wrapped = copyWith(tool, {}) as Record<string, unknown>
   const replace = (owner: object, member: string, value: unknown): unknown => Object.defineProperty(owner, member, { value, enumerable: true, writable: true, configurable: true })
   const { execute } = tool
   if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))

@@ -8,6 +8,7 @@ import { guardFunction, type Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
+import { copyWith } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 
@@ -61,7 +62,7 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
     },
     ...otherFunctions(tool, grant),
   }
-  return Object.create(Object.getPrototypeOf(tool) as object, { ...Object.getOwnPropertyDescriptors(tool), ...Object.getOwnPropertyDescriptors(wrapped) }) as object
+  return copyWith(tool, wrapped)
 }
 
 /** What else of a tool runs code of the app, each with what it is called with. */

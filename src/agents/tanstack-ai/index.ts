@@ -10,6 +10,7 @@ import { guardHanding, type Handing } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
+import { copyWith } from '../shape.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 interface Tool {
@@ -35,8 +36,7 @@ export const withSecrets: WithSecrets = createWithSecrets({
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   if (tool.execute === undefined) return tool
-  const execute = { value: guardHanding(tool.execute, grant, { give }), enumerable: true, writable: true, configurable: true }
-  return Object.create(Object.getPrototypeOf(tool) as object, { ...Object.getOwnPropertyDescriptors(tool), execute }) as object
+  return copyWith(tool, { execute: guardHanding(tool.execute, grant, { give }) })
 }
 
 const give: Handing['give'] = ([input, context, ...others], handed) => [copyOf(input), cleanContext(handed, context), ...others.map((value) => handed.value(value))]

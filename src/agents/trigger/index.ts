@@ -4,6 +4,7 @@
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { Handed } from '../handed.js'
+import { copyWith, likeFunction } from '../shape.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { runWithin, watchExits } from './exits.js'
 
@@ -44,7 +45,7 @@ const hooks = [
 ] as const
 
 function wrap(options: TaskOptions, grant: ToolGrant): object {
-  const wrapped = Object.create(Object.getPrototypeOf(options) as object, Object.getOwnPropertyDescriptors(options)) as Record<string, unknown>
+  const wrapped = copyWith(options, {}) as Record<string, unknown>
   const guard = new ToolGuard(grant)
   for (const hook of hooks) {
     const run = wrapped[hook]
@@ -74,8 +75,7 @@ function guarded(guard: ToolGuard, run: Run, isKept: boolean): Run {
     )
     return isKept ? kept : result
   }
-  for (const key of ['name', 'length'] as const) Object.defineProperty(call, key, { value: run[key], configurable: true })
-  return call
+  return likeFunction(call, run)
 }
 
 /** What is the run's own, and told to nobody. */

@@ -1,0 +1,19 @@
+/** What stands for somebody's object or function, and is taken for it. */
+
+/** The same object to whoever looks at it, with other members in place of some of its own. */
+export function withMembers<Wrapped extends object>(object: Wrapped, members: Readonly<Record<PropertyKey, unknown>>): Wrapped {
+  const wrapped = Object.create(object) as Wrapped
+  for (const key of Reflect.ownKeys(members)) Object.defineProperty(wrapped, key, { value: members[key as string], enumerable: true, writable: true, configurable: true })
+  return wrapped
+}
+
+/** The same for objects that are gone through by their own members: those are copied, but for these. */
+export function copyWith(object: object, members: object): object {
+  return Object.create(Object.getPrototypeOf(object) as object, { ...Object.getOwnPropertyDescriptors(object), ...Object.getOwnPropertyDescriptors(members) }) as object
+}
+
+/** Gives a function the name and the length of another: some callers look at how many values it takes. */
+export function likeFunction<Wrapped extends object>(wrapped: Wrapped, original: { readonly name: string; readonly length: number }): Wrapped {
+  for (const key of ['name', 'length'] as const) Object.defineProperty(wrapped, key, { value: original[key], configurable: true })
+  return wrapped
+}
