@@ -2,13 +2,13 @@
 import { OpenTelemetry } from '@ai-sdk/otel'
 import { context as contexts, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { generateText, jsonSchema, stepCountIs, streamText, tool, type ToolSet } from 'ai'
 import { MockLanguageModelV4, simulateReadableStream } from 'ai/test'
 import { withSecrets } from '../../../src/agents/ai-sdk/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, by, type Stage, type Tool } from './stage.js'
+import { startTelemetry } from './collector.js'
+import { attackInPieces, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 interface Options {
   messages: { role: string; content: unknown }[]
@@ -33,7 +33,7 @@ const waysOf = (options: Options): Record<string, (value: string) => unknown> =>
 })
 
 const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
-const call = { type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: '{"query":"q"}' } as const
+const callOf = (attempt: Tool) => ({ type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: JSON.stringify(inputOf(attempt)) }) as const
 
 export const aiSdk: Stage = {
   framework: 'AI SDK',
@@ -45,9 +45,8 @@ export const aiSdk: Stage = {
     // What a client shows of a tool that tells as it goes it shows one after the other.
     let told = ''
     contexts.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-    const exporter = new InMemorySpanExporter()
-    const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
-    const spans = new OpenTelemetry({ tracer: provider.getTracer('test') })
+    const traced = await startTelemetry(seen)
+    const spans = new OpenTelemetry({ tracer: traced.provider.getTracer('test') })
     const telemetry = new Proxy(
       {},
       {
@@ -57,7 +56,7 @@ export const aiSdk: Stage = {
     for (const isStream of [false, true]) {
       const context = { user: 'u' }
       const settings = {
-        model: modelOf(seen),
+        model: modelOf(seen, attempt),
         tools: toolsOf(attempt, secrets, isGuarded),
         toolsContext: { search: context },
         prompt: 'go',
@@ -83,8 +82,7 @@ export const aiSdk: Stage = {
       }
       seen.push(context, told)
     }
-    await provider.forceFlush()
-    for (const { name, attributes, events, status } of exporter.getFinishedSpans()) seen.push(by('OpenTelemetry', { name, attributes, events, status }))
+    await traced.close()
     contexts.disable()
     return seen.map(seenOf).join('\n')
   },
@@ -102,7 +100,8 @@ function toolsOf(attempt: Tool, secrets: Secrets<never>, isGuarded: boolean): To
 }
 
 /** Calls the tool, and then answers; what it is given is seen. */
-function modelOf(seen: unknown[]): MockLanguageModelV4 {
+function modelOf(seen: unknown[], attempt: Tool): MockLanguageModelV4 {
+  const call = callOf(attempt)
   let calls = 0
   const isFirst = (given: unknown): boolean => {
     seen.push(by('model', given))

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
-import { attacks, network, uncontained, type Attack } from './attacks.js'
+import { attacks, inBase64, network, secondTool, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
 import { graft } from './graft.js'
@@ -79,15 +79,35 @@ describe.each(stages.filter((stage) => stage.missing === undefined).map((stage) 
     await secrets.close()
   })
 
-  it('a secret that it was not granted', async () => {
+  it(secondTool.what, async () => {
+    const secrets = open()
+    const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
+    const sentBy = async (read: () => Promise<string>, isGuarded: boolean): Promise<string> => {
+      const told = await stage.run({ attack: inBase64, read, began: () => undefined }, agent, isGuarded)
+      const query = findCanary(told) ?? told.slice(-10_000)
+      await stage.run({ attack: { ...secondTool, query }, read: async () => '', began: () => undefined }, agent, isGuarded)
+      return network.sent.splice(0).join()
+    }
+    expect(findCanary(await sentBy(() => secrets.getSecret('KEY'), false)), 'the control leaks').toBeDefined()
+    const sent = await sentBy(() => getSecret('KEY'), true)
+    expect(sent).toContain('POST')
+    expect(findCanary(sent)).toBeUndefined()
+    table.set(framework, secondTool.what, 'contained')
+    await secrets.close()
+  })
+
+  it('asks for a secret that it was not granted', async () => {
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY', 'OTHER'] })
     const attack: Attack = { what: '', run: (value) => value }
+    const control = await stage.run({ attack, read: () => secrets.getSecret('OTHER'), began: () => undefined }, agent, false)
+    expect(findCanary(control, other), 'the control leaks').toBeDefined()
     for (const read of [() => getSecret('OTHER'), () => secrets.getSecret('OTHER'), () => agent.getSecret('OTHER')]) {
       const seen = await stage.run({ attack, read, began: () => undefined }, agent, true)
       expect(findCanary(seen, other)).toBeUndefined()
       expect(seen).toMatch(/not granted/)
     }
+    table.set(framework, 'asks for a secret that it was not granted', 'contained')
     await secrets.close()
   })
 })

@@ -4,7 +4,7 @@ import type { Secrets } from '../../../src/index.js'
 import { GraftClient, GraftHttp } from '../../servers/graft-client.js'
 import { hearingAlone } from '../../graft/faults.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, by, type Stage, type Tool } from './stage.js'
+import { attackInPieces, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 const token = 'not-a-real-token-0123456789'
 
@@ -39,7 +39,7 @@ export const graft: Stage = {
     await client.initialize()
     const [found] = await client.asTools()
     await hearingAlone(async () => {
-      seen.push(by('model', await found!.execute({ query: 'q' }).catch((error: unknown) => error)))
+      seen.push(by('model', await found!.execute(inputOf(attempt)).catch((error: unknown) => error)))
       await new Promise((resolve) => void setTimeout(resolve, 10))
     })
     await server.close()

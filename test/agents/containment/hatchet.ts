@@ -4,7 +4,7 @@ import { InternalWorker } from '@hatchet-dev/typescript-sdk/v1/client/worker/wor
 import { withSecrets } from '../../../src/agents/hatchet/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a task the attacks use. */
 interface Context {
@@ -52,7 +52,7 @@ export const hatchet: Stage = {
     const seen: unknown[] = []
     const plain = optionsOf(attempt)
     const worker = new Worker(seen)
-    await worker.run(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain)
+    await worker.run(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, inputOf(attempt))
     return seen.map(seenOf).join('\n')
   },
 }
@@ -99,7 +99,7 @@ export class Worker {
       Object.defineProperty(this.#client, member, { value })
   }
 
-  async run(options: TaskOptions): Promise<void> {
+  async run(options: TaskOptions, given: object = { query: 'q' }): Promise<void> {
     const task = this.#client.task(options as never)
     const listeners = (['SIGTERM', 'SIGINT'] as const).map((signal) => [signal, process.listeners(signal)] as const)
     const worker = new InternalWorker(this.#client, { name: 'worker', handleKill: false })
@@ -108,12 +108,13 @@ export class Worker {
     await worker.registerWorkflow(task)
     const action = {
       actionId: `${options.name}:${options.name}`,
-      actionPayload: JSON.stringify({ input: { query: 'q' }, parents: { parent: { found: 'f' } }, triggers: {}, triggered_by: 'manual', user_data: {}, step_run_errors: {} }),
+      actionPayload: JSON.stringify({ input: given, parents: { parent: { found: 'f' } }, triggers: {}, triggered_by: 'manual', user_data: {}, step_run_errors: {} }),
       additionalMetadata: JSON.stringify({ user: 'u' }),
       taskRunExternalId: 'run-1',
       workflowRunId: 'workflow-run-1',
       taskName: options.name,
       jobName: options.name,
+      getGroupKeyRunId: '',
       retryCount: 0,
       key: 'key-1',
     }

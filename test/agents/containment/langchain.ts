@@ -1,8 +1,4 @@
 /** LangChain with LangGraph: an agent of `createAgent`, a checkpointer, a store, LangSmith's real tracer against a server of ours, and a handler that sees every callback. */
-import { createServer } from 'node:http'
-import { once } from 'node:events'
-import { buffer } from 'node:stream/consumers'
-import type { AddressInfo } from 'node:net'
 import { BaseCallbackHandler } from '@langchain/core/callbacks/base'
 import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { dispatchCustomEvent } from '@langchain/core/callbacks/dispatch'
@@ -14,12 +10,12 @@ import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
 import { InMemoryStore, interrupt, MemorySaver } from '@langchain/langgraph'
 import { createAgent } from 'langchain'
 import { Client } from 'langsmith'
-import { gunzipSync } from 'node:zlib'
 import * as zod from 'zod'
 import { withSecrets } from '../../../src/agents/langchain/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, by, type Stage, type Tool } from './stage.js'
+import { startCollector } from './collector.js'
+import { attackInPieces, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a tool the attacks use. */
 interface Runtime {
@@ -49,14 +45,14 @@ export const langchain: Stage = {
   framework: 'LangChain',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: true,
-  channels: ['model', 'stream', 'state', 'checkpoint', 'callbacks', 'LangSmith'],
+  channels: ['model', 'stream', 'state', 'checkpoint', 'callbacks', 'LangSmith', 'LangSmith in batches'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const tracing = await startLangSmith(seen)
     const saver = new MemorySaver()
     const store = new InMemoryStore()
     const model = fakeModel()
-      .respondWithTools([{ name: 'search', args: { query: 'q' }, id: 'call-1' }])
+      .respondWithTools([{ name: 'search', args: inputOf(attempt), id: 'call-1' }])
       .respond(new AIMessage('finished'))
     const plain = toolOf(attempt)
     const context = { user: 'u' }
@@ -70,7 +66,7 @@ export const langchain: Stage = {
       })
       const stream = await agent.stream(
         { messages: [{ role: 'user', content: 'go' }] },
-        { configurable: { thread_id: '1' }, context, callbacks: [tracing.tracer, handlerOf(seen)], streamMode: ['values', 'updates', 'messages', 'custom', 'tools'] as never },
+        { configurable: { thread_id: '1' }, context, callbacks: [...tracing.tracers, handlerOf(seen)], streamMode: ['values', 'updates', 'messages', 'custom', 'tools'] as never },
       )
       for await (const chunk of stream) seen.push(by('stream', chunk))
       seen.push(by('state', await agent.graph.getState({ configurable: { thread_id: '1' } })))
@@ -111,30 +107,23 @@ function handlerOf(seen: unknown[]): BaseCallbackHandler {
   return handler
 }
 
-/** Takes runs as LangSmith does: one by one, or in batches. */
-async function startLangSmith(seen: unknown[]): Promise<{ tracer: LangChainTracer; close(): Promise<void> }> {
-  const server = createServer((request, response) => {
-    void (async () => {
-      const body = await buffer(request)
-      seen.push(by('LangSmith', (request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body).toString('latin1')))
-      response.writeHead(202, { 'content-type': 'application/json' }).end('{}')
-    })()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const client = new Client({
-    apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    apiKey: 'none',
-    autoBatchTracing: false,
-    blockOnRootRunFinalization: true,
-  })
+/** Its tracer posts runs one by one, or in batches. */
+async function startLangSmith(seen: unknown[]): Promise<{ tracers: readonly LangChainTracer[]; close(): Promise<void> }> {
+  const open = async (channel: string, autoBatchTracing: boolean) => {
+    const { origin, close } = await startCollector(seen, channel)
+    const client = new Client({ apiUrl: origin, apiKey: 'none', autoBatchTracing, blockOnRootRunFinalization: !autoBatchTracing })
+    return { client, close }
+  }
+  const opened = [await open('LangSmith', false), await open('LangSmith in batches', true)]
   return {
-    tracer: new LangChainTracer({ client, projectName: 'p' }),
+    tracers: opened.map(({ client }) => new LangChainTracer({ client, projectName: 'p' })),
     async close() {
       await awaitAllCallbacks()
-      await client.awaitPendingTraceBatches()
-      server.closeAllConnections()
-      server.close()
+      for (const { client, close } of opened) {
+        await client.flush()
+        await client.awaitPendingTraceBatches()
+        close()
+      }
     },
   }
 }

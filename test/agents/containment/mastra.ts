@@ -7,12 +7,13 @@ import { RequestContext } from '@mastra/core/request-context'
 import { InMemoryStore } from '@mastra/core/storage'
 import { resolveCurrentSpan } from '@mastra/core/observability'
 import { createTool } from '@mastra/core/tools'
-import { BaseExporter, Observability } from '@mastra/observability'
+import { BaseExporter, MastraPlatformExporter, Observability } from '@mastra/observability'
 import * as zod from 'zod'
 import { withSecrets } from '../../../src/agents/mastra/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, type Stage, type Tool } from './stage.js'
+import { startCollector } from './collector.js'
+import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 interface Span {
   update(options: object): void
@@ -99,21 +100,22 @@ export const mastra: Stage = {
   framework: 'Mastra',
   ways: Object.keys(waysOf({} as never)),
   hasStreams: false,
-  channels: ['model', 'stream', 'messages', 'steps', 'observability'],
+  channels: ['model', 'stream', 'messages', 'steps', 'observability', 'platform'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const storage = new InMemoryStore()
     const memory = new MockMemory({ storage })
     const plain = toolOf(attempt)
     const search = isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain
-    const agent = new Agent({ id: 'agent', name: 'agent', instructions: 'Search.', model: modelOf(seen) as never, tools: { search }, memory })
-    const exporter = new Seeing(seen)
+    const agent = new Agent({ id: 'agent', name: 'agent', instructions: 'Search.', model: modelOf(seen, inputOf(attempt)) as never, tools: { search }, memory })
+    const collector = await startCollector(seen, 'platform')
+    const exporters = [new Seeing(seen), new MastraPlatformExporter({ accessToken: 'none', projectId: 'p', endpoint: collector.origin, resolveFromEnv: false })]
     const app = new Mastra({
       agents: { agent, other: new Agent({ id: 'other', name: 'other', instructions: 'Answer.', model: modelOf(seen) as never }) },
       storage,
       logger: new Logging(seen),
       observability: new Observability({
-        configs: { own: { serviceName: 'own', exporters: [exporter], includeInternalSpans: true, logging: { level: 'debug' }, requestContextKeys: ['token', 'user'] } },
+        configs: { own: { serviceName: 'own', exporters, includeInternalSpans: true, logging: { level: 'debug' }, requestContextKeys: ['token', 'user'] } },
       }),
     })
     const requestContext = new RequestContext<unknown>([['user', { name: 'u' }]])
@@ -137,6 +139,7 @@ export const mastra: Stage = {
       seen.push(input)
     }
     await app.observability.getDefaultInstance()?.flush?.()
+    collector.close()
     seen.push(requestContext.toJSON(), requestContext, by('storage', await keptIn(storage)))
     return seen.map(seenOf).join('\n')
   },
@@ -178,7 +181,7 @@ class Logging extends MastraLogger {
     super({ name: 'seeing', level: 'debug' })
     for (const level of ['debug', 'info', 'warn', 'error', 'trackException'] as const)
       this[level] = (...values: unknown[]) =>
-        void seen.push(level, ...values.map((value) => (value instanceof Error ? `${value.stack} ${seenOf(value.cause)} ${JSON.stringify(value)}` : JSON.stringify(value))))
+        void seen.push(level, ...values.map((value) => (value instanceof Error ? `${value.stack} ${seenOf(value.cause)} ${seenOf(value)}` : seenOf(value))))
   }
   debug(): void {}
   info(): void {}

@@ -2,7 +2,7 @@
 import type { Secrets } from '../../../src/index.js'
 import { withSecrets } from '../../../src/agents/mcp/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, type Stage, type Tool } from './stage.js'
+import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 type Values = Record<string, unknown>
 
@@ -83,7 +83,7 @@ export function mcpStage(sdk: Sdk): Stage {
     async run(attempt, secrets, isGuarded) {
       const seen: unknown[] = []
       const given = { authInfo: { token: 't', clientId: 'c', scopes: [], extra: { user: 'u' } }, requestInfo: { headers: { accept: '*/*' } } }
-      const argument = { query: 'q' }
+      const argument = inputOf(attempt)
       const held: Held = { result: {}, resource: '', prompt: '', thrown: undefined }
       const server = sdk.createServer()
       server.server.onerror = (error) => void seen.push(error)

@@ -2,9 +2,12 @@
 import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 export interface Network {
   readonly service: string
+  /** Somebody else. */
+  readonly stranger: string
   /** Everything that anybody but the service was sent. */
   readonly sent: string[]
   close(): void
@@ -14,8 +17,10 @@ export async function startNetwork(): Promise<Network> {
   const sent: string[] = []
   const stranger = await listen(
     createServer((request, response) => {
-      sent.push(JSON.stringify([request.url, request.rawHeaders]))
-      response.end('thanks')
+      void (async () => {
+        sent.push(JSON.stringify([request.method, request.url, request.rawHeaders, await text(request)]))
+        response.end('thanks')
+      })()
     }),
   )
   const service = await listen(createServer((request, response) => response.writeHead(307, { location: `${stranger.origin}/?from=${encodeURIComponent(request.url!)}` }).end()))
@@ -25,10 +30,10 @@ export async function startNetwork(): Promise<Network> {
       server.close()
     }
   }
-  return { service: service.origin, sent, close }
+  return { service: service.origin, stranger: stranger.origin, sent, close }
 }
 
-async function listen(server: Server): Promise<{ server: Server; origin: string }> {
+export async function listen(server: Server): Promise<{ server: Server; origin: string }> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }

@@ -1,6 +1,8 @@
 /** The Agents SDK of OpenAI: a runner with a model of ours, a processor that sees every span, the serialized state of the run, and its session. */
 import {
   Agent,
+  BatchTraceProcessor,
+  OpenAITracingExporter,
   getCurrentSpan,
   MemorySession,
   RunState,
@@ -18,7 +20,8 @@ import {
 import { withSecrets } from '../../../src/agents/openai-agents/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, type Stage, type Tool } from './stage.js'
+import { startCollector } from './collector.js'
+import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 interface Context {
   [key: string]: unknown
@@ -39,16 +42,18 @@ export const openaiAgents: Stage = {
   framework: 'OpenAI Agents',
   ways: Object.keys(waysOf({} as never, {})),
   hasStreams: false,
-  channels: ['model', 'state', 'resumed state', 'history', 'session', 'spans'],
+  channels: ['model', 'state', 'resumed state', 'history', 'session', 'spans', 'traces'],
   // A tool parses it from a text, and nobody else has it.
   harmless: ['writes it into its input'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     setTracingDisabled(false)
-    setTraceProcessors([processorOf(seen)])
+    const collector = await startCollector(seen, 'traces')
+    const exported = new BatchTraceProcessor(new OpenAITracingExporter({ endpoint: `${collector.origin}/v1/traces/ingest`, apiKey: 'none' }))
+    setTraceProcessors([processorOf(seen), exported])
     const context: Context = { user: 'u' }
     const session = new MemorySession()
-    const agent = new Agent<Context>({ name: 'agent', model: modelOf(seen), tools: [toolOf(attempt, secrets, isGuarded)] })
+    const agent = new Agent<Context>({ name: 'agent', model: modelOf(seen, attempt), tools: [toolOf(attempt, secrets, isGuarded)] })
     try {
       const result = await new Runner({ traceIncludeSensitiveData: true }).run(agent, 'go', { context, session })
       seen.push(by('state', result.state.toString()), by('history', result.history, result.finalOutput, result.newItems))
@@ -56,6 +61,9 @@ export const openaiAgents: Stage = {
     } catch (error) {
       seen.push(error)
     }
+    await exported.forceFlush()
+    await exported.shutdown()
+    collector.close()
     seen.push(context, by('session', await session.getItems()))
     return seen.map(seenOf).join('\n')
   },
@@ -75,7 +83,7 @@ function toolOf(attempt: Tool, secrets: Secrets<never>, isGuarded: boolean): Ret
 }
 
 /** Calls the tool, and then answers; what it is given is seen. */
-function modelOf(seen: unknown[]): Model {
+function modelOf(seen: unknown[], attempt: Tool): Model {
   let calls = 0
   return {
     async getResponse(request: ModelRequest): Promise<ModelResponse> {
@@ -83,7 +91,7 @@ function modelOf(seen: unknown[]): Model {
       calls += 1
       const output =
         calls === 1
-          ? { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: '{"query":"q"}' }
+          ? { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: JSON.stringify(inputOf(attempt)) }
           : { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] }
       return { usage: new Usage(), output: [output] } as unknown as ModelResponse
     },

@@ -38,6 +38,9 @@ export const by = (channel: string, ...values: readonly unknown[]): string => `<
 /** All that was seen in one place. */
 export const seenBy = (channel: string, seen: string): string => [...seen.matchAll(new RegExp(`<<${channel}>>([^]*?)<</${channel}>>`, 'g'))].map(([, text]) => text).join('\n')
 
+/** What the model, or whoever calls the tool, gives it. */
+export const inputOf = ({ attack }: Tool): { query: string } => ({ query: attack.query ?? 'q' })
+
 /** The body of a tool that is no generator. */
 export async function attackOnce({ attack, read, began }: Tool, exits: Exits): Promise<unknown> {
   const value = await read()

@@ -1,5 +1,4 @@
 /** TanStack AI: `chat()` with its devtools and its middleware for OpenTelemetry; and code mode, where code in the real isolate calls one tool and gives another what it got. */
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { chat, toolDefinition, type ServerTool } from '@tanstack/ai'
 import { otelMiddleware } from '@tanstack/ai/middlewares/otel'
 import { createCodeMode } from '@tanstack/ai-code-mode'
@@ -7,7 +6,8 @@ import { withSecrets } from '../../../src/agents/tanstack-ai/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { isolate, missingIsolate } from '../isolate.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, type Stage, type Tool } from './stage.js'
+import { startTelemetry } from './collector.js'
+import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a tool the attacks use. */
 interface Context {
@@ -40,7 +40,7 @@ export const tanstackAi: Stage = {
       seen,
       context,
       tools: isGuarded ? withSecrets([tool], { secrets: secrets as Secrets<string>, allow: { search: ['KEY'] } }) : [tool],
-      call: ['search', { query: 'q' }],
+      call: ['search', inputOf(attempt)],
     })
     // A chat hands a tool arguments that it has just read; whoever calls the tool itself may not.
     const input = { query: 'q' }
@@ -50,10 +50,10 @@ export const tanstackAi: Stage = {
   },
 }
 
-const code = `
+const codeOf = (attempt: Tool): string => `
   let found
   try {
-    found = await external_search({ query: 'q' })
+    found = await external_search(${JSON.stringify(inputOf(attempt))})
   } catch (error) {
     found = error.message
   }
@@ -89,7 +89,7 @@ export const tanstackCodeMode: Stage = {
       driver: isolate!.createNodeIsolateDriver({ skipProbe: true }),
       tools: isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: { search: ['KEY'] } }) : tools,
     })
-    await chatWith({ seen, context: {}, tools: mode.tools, call: ['execute_typescript', { typescriptCode: code }] })
+    await chatWith({ seen, context: {}, tools: mode.tools, call: ['execute_typescript', { typescriptCode: codeOf(attempt) }] })
     seen.push(input)
     return seen.map(seenOf).join('\n')
   },
@@ -113,8 +113,8 @@ interface Chat {
 
 /** All that a chat shows of itself, with a model that calls one tool and then answers. */
 export async function chatWith({ seen, tools, context, call, middleware = [], messages = [{ role: 'user', content: 'go' }], systemPrompts = [] }: Chat): Promise<void> {
-  const exporter = new InMemorySpanExporter()
-  const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('own')
+  const traced = await startTelemetry(seen)
+  const tracer = traced.provider.getTracer('own')
   const stop = listenToDevtools(seen)
   const told = (hook: string) => (_context: unknown, info: unknown) => void seen.push(by('middleware', hook, info))
   const seeing = { name: 'seeing', onAfterToolCall: told('after'), onToolPhaseComplete: told('phase'), onFinish: told('finish'), onError: told('error') }
@@ -132,8 +132,8 @@ export async function chatWith({ seen, tools, context, call, middleware = [], me
     seen.push(error)
   } finally {
     stop()
+    await traced.close()
   }
-  seen.push(by('OpenTelemetry', ...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status }))))
 }
 
 /** All that TanStack's devtools are told. */

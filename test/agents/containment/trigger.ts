@@ -1,7 +1,6 @@
 /** Trigger.dev: a task of the real SDK, run by its own executor, with spans and logs that we take, and its own in-memory streams and metadata. */
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { logger, resourceCatalog, runMetadata } from '@trigger.dev/core/v3'
 import { runInMockTaskContext } from '@trigger.dev/core/v3/test'
 import { TriggerTracer } from '@trigger.dev/core/v3/tracer'
@@ -9,7 +8,8 @@ import { OtelTaskLogger, StandardMetadataManager, StandardResourceCatalog, TaskE
 import { withSecrets } from '../../../src/agents/trigger/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, type Stage, type Tool } from './stage.js'
+import { startTelemetry } from './collector.js'
+import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 // As in a worker: the SDK takes of it, when it is loaded, what belongs to the runs above.
 const ofParents = new StandardMetadataManager({} as never)
@@ -63,7 +63,7 @@ export const trigger: Stage = {
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const plain = optionsOf(attempt)
-    await runTask(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, seen)
+    await runTask(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, seen, inputOf(attempt))
     // The executor reads the payload for itself; whoever calls the function may not.
     const payload = { query: 'q' }
     if (attempt.attack.what === 'writes it into its input')
@@ -85,11 +85,10 @@ const optionsOf = (attempt: Tool) => ({
 })
 
 /** Runs a task as Trigger.dev's worker does. */
-export async function runTask(options: TaskOptions, seen: unknown[]): Promise<{ output?: string }> {
-  const exporter = new InMemorySpanExporter()
-  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+export async function runTask(options: TaskOptions, seen: unknown[], payload: object = { query: 'q' }): Promise<{ output?: string }> {
+  const traced = await startTelemetry(seen)
   const logs = { emit: (record: unknown) => void seen.push(seenOf(record)) }
-  const tracer = new TriggerTracer({ tracer: provider.getTracer('own'), logger: logs as never })
+  const tracer = new TriggerTracer({ tracer: traced.provider.getTracer('own'), logger: logs as never })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   logger.disable()
   logger.setGlobalTaskLogger(new OtelTaskLogger({ logger: logs as never, tracer, level: 'debug' }))
@@ -106,7 +105,7 @@ export async function runTask(options: TaskOptions, seen: unknown[]): Promise<{ 
       retries: { enabledInDev: false },
     })
     const execution = {
-      run: { id: 'run', payload: '{"query":"q"}', payloadType: 'application/json' },
+      run: { id: 'run', payload: JSON.stringify(payload), payloadType: 'application/json' },
       attempt: { number: 1 },
       task: { id: options.id },
       environment: { type: 'PRODUCTION' },
@@ -118,6 +117,6 @@ export async function runTask(options: TaskOptions, seen: unknown[]): Promise<{ 
   context.disable()
   const { queuedParentOperations, queuedRootOperations } = ofParents as unknown as Record<string, Set<unknown>>
   seen.push([...queuedParentOperations!, ...queuedRootOperations!])
-  seen.push(by('OpenTelemetry', ...exporter.getFinishedSpans().map(({ name, attributes, events, status }) => JSON.stringify({ name, attributes, events, status }))))
+  await traced.close()
   return result as { output?: string }
 }
