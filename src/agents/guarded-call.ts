@@ -1,6 +1,7 @@
 /** One call of a tool: what runs in its scope, and what cleans all that leaves it. */
 import { isSecretError } from '../errors/secret-error.js'
 import { runAt, type ToolCall } from '../seam.js'
+import { blobsIn, cleanBlob, cleanEntries } from './blobs.js'
 import { copyOf, type IsData } from './copy.js'
 import { asLater } from './later.js'
 import { withCleanSpan } from './span.js'
@@ -23,6 +24,8 @@ export class GuardedCall {
   readonly #after: (() => void)[] = []
   /** The call itself, and the stream that it gave. */
   #open = 0
+  /** Of blobs that have been read, by what they are of. */
+  readonly #blobs = new WeakMap<object, Blob>()
   /** To be called once the call has settled, or has given a stream, which holds the scope itself. */
   readonly finish: () => void
 
@@ -73,19 +76,37 @@ export class GuardedCall {
    * @param known What stands for an object that is not to be looked into, such as one of the framework's own.
    */
   data(value: unknown, known?: (object: object) => object | undefined): unknown {
-    return this.#call.cleaner.value(value, (object) => known?.(object) ?? asLater(this, object))
+    return this.#call.cleaner.value(
+      value,
+      (object) => known?.(object) ?? this.#blobs.get(object) ?? cleanEntries(this, object, (file) => this.#blobs.get(file)) ?? asLater(this, object),
+    )
   }
 
   /** The result: clean as it is, and as what the framework makes of it. A stream holds the scope until it ends. */
-  result(value: unknown): unknown {
+  async result(value: unknown): Promise<unknown> {
     const later = typeof value === 'object' && value !== null ? asLater(this, value, this.hold()) : undefined
-    return later ?? this.outcome(value)
+    return later ?? (await this.outcome(value))
   }
 
   /** The same for what is a part of what is told: a stream in it runs in the scope as long as that lasts. */
-  outcome(value: unknown): unknown {
+  async outcome(value: unknown): Promise<unknown> {
     const plain = this.#call.cleaner.plain(value)
     if (plain !== undefined) return plain
+    await this.prepare(value)
+    return this.#outcome(value)
+  }
+
+  /** The same where nothing can be waited for. */
+  outcomeNow(value: unknown): unknown {
+    return this.#call.cleaner.plain(value) ?? this.#outcome(value)
+  }
+
+  /** Reads what is only read by waiting: to be called before this is cleaned. */
+  async prepare(value: unknown): Promise<void> {
+    for (const blob of blobsIn(value)) this.#blobs.set(blob, await cleanBlob(this, blob))
+  }
+
+  #outcome(value: unknown): unknown {
     const cleaned = this.#manner.isData === undefined ? this.data(value) : copyOf(this.data(value), this.#manner.isData)
     if (typeof cleaned !== 'object' || cleaned === null) return cleaned
     const text = serialized(cleaned)
@@ -103,6 +124,7 @@ export class GuardedCall {
     try {
       await this.ready
       this.tidy()
+      await this.prepare(error)
       if ((await this.#manner.isControlFlow?.(error)) === true) return this.#cleanedInPlace(error as object)
       return this.data(error)
     } catch (fault) {

@@ -65,7 +65,7 @@ function cleanPromise(call: GuardedCall, promise: Promise<unknown>, release: () 
     try {
       const value = await promise
       await call.ready
-      return call.outcome(value)
+      return await call.outcome(value)
     } catch (error) {
       throw await call.failure(error)
     } finally {
@@ -117,6 +117,7 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
       // As the `yield` of a generator does: by then it would be too late.
       const given: unknown = step.value
       const value: unknown = isThenable(given) ? await call.run(async () => await given) : given
+      await call.prepare(value)
       for (const piece of yields.push(value)) answer = yield* ask(piece)
       const told = answer
       step = await call.run(async () => ('thrown' in told ? throwInto(opened, told.thrown) : opened.next(told.sent)))
@@ -124,7 +125,7 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
     isDone = true
     call.tidy()
     yield* yields.end()
-    return call.outcome(step.value)
+    return await call.outcome(step.value)
   } catch (error) {
     isDone = true
     yield* yields.end()
@@ -181,7 +182,7 @@ function* goThroughNow(call: GuardedCall, generator: Generator, release: () => v
     }
     isDone = true
     yield* yields.end()
-    return call.outcome(step.value)
+    return call.outcomeNow(step.value)
   } catch (error) {
     isDone = true
     throw call.failureNow(error)
@@ -223,13 +224,13 @@ function cleanResponse(call: GuardedCall, response: Response, release: () => voi
     release()
     return Response.error()
   }
-  return new Response(cleanBody(call, response, release), { status, statusText: call.text(statusText), headers: cleanHeaders(call, response.headers) })
+  return new Response(cleanBody(call, response, release), { status, statusText: call.text(statusText), headers: headersOfText(call, response.headers) })
 }
 
 function cleanRequest(call: GuardedCall, request: Request, release: () => void): Request {
   const { url, method, headers, redirect, signal } = request
   const body = cleanBody(call, request, release)
-  return new Request(call.text(url), { method, headers: cleanHeaders(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
+  return new Request(call.text(url), { method, headers: headersOfText(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
 }
 
 /** None where somebody reads it already. */
@@ -239,11 +240,16 @@ function cleanBody(call: GuardedCall, { body, bodyUsed }: Request | Response, re
   return null
 }
 
-function cleanHeaders(call: GuardedCall, headers: Headers): Headers {
+/** It is another text now, and no longer compressed. */
+function headersOfText(call: GuardedCall, headers: Headers): Headers {
+  const cleaned = cleanHeaders(call, headers)
+  for (const name of ['content-length', 'content-encoding']) cleaned.delete(name)
+  return cleaned
+}
+
+export function cleanHeaders(call: GuardedCall, headers: Headers): Headers {
   const cleaned = new Headers()
   for (const [name, value] of headers) {
-    // It is another text now, and no longer compressed.
-    if (/^content-(?:length|encoding)$/i.test(name)) continue
     cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
   }
   return cleaned

@@ -123,7 +123,7 @@ class Scrubber {
     if (isPlain(member)) return member
     if (!isObject(member) || ArrayBuffer.isView(member)) return typeof member === 'function' ? member : this.#call.data(member)
     const text = serialized(member)
-    return text === undefined || this.#call.text(text) === text ? member : this.#call.outcome(member)
+    return text === undefined || this.#call.text(text) === text ? member : this.#call.outcomeNow(member)
   }
 }
 

@@ -23,7 +23,7 @@ export class States {
   }
 
   push(value: unknown): readonly unknown[] {
-    const whole = this.#withheld(this.#call.outcome(value))
+    const whole = this.#withheld(this.#call.outcomeNow(value))
     const shown = this.#shown(this.#before, value, whole)
     this.#held = shown === whole ? undefined : { whole }
     this.#before = copyOf(value)

@@ -2,7 +2,7 @@
 import { createError } from '../errors/secret-error.js'
 import { prepareTool, type Secrets, type ToolCall } from '../seam.js'
 import { GuardedCall, type Manner } from './guarded-call.js'
-import { asLater, cleanGenerator, cleanIterable, isIterated, isTagged } from './later.js'
+import { asLater, cleanGenerator, cleanIterable, isIterated } from './later.js'
 
 export interface ToolGrant {
   readonly secrets: Secrets<never>
@@ -64,7 +64,7 @@ export class ToolGuard {
       const value = await call.run(async () => await give())
       if (call.ready !== undefined) await call.ready
       call.tidy()
-      return typeof value === 'object' && value !== null && isTagged(value, 'Blob', 'File') ? await cleanBlob(call, value as Blob) : call.result(value)
+      return await call.result(value)
     } catch (error) {
       throw await call.failure(error)
     } finally {
@@ -114,14 +114,4 @@ export class ToolGuard {
   #begin(): GuardedCall {
     return new GuardedCall(this.#open(), this.#manner)
   }
-}
-
-async function cleanBlob(call: GuardedCall, blob: Blob): Promise<unknown> {
-  const bytes = new Uint8Array(await Blob.prototype.arrayBuffer.call(blob))
-  const cleaned = call.data(bytes) as Uint8Array<ArrayBuffer>
-  // Its name, its type and what else it has are looked at as those of any instance.
-  if (Buffer.compare(cleaned, bytes) === 0 && call.data(blob) === blob) return blob
-  const { File } = globalThis
-  const type = call.text(blob.type)
-  return blob instanceof File ? new File([cleaned], call.text(blob.name), { type, lastModified: blob.lastModified }) : new Blob([cleaned], { type })
 }

@@ -25,7 +25,7 @@ export class Yields {
 
   /** What can be told now. */
   push(value: unknown): readonly unknown[] {
-    if (!isPiece(value)) return [...this.end(), this.#call.outcome(value)]
+    if (!isPiece(value)) return [...this.end(), this.#call.outcomeNow(value)]
     this.#stream ??= this.#cleaner.stream()
     this.#isText = typeof value === 'string'
     const pieces = this.#told(this.#stream.push(typeof value === 'string' ? this.#encoded(value) : value))

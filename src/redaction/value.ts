@@ -34,7 +34,7 @@ const tooMuch = '[too much to be redacted]'
 /** Members of one map or set, which may be without end too. */
 const mostMembers = 2_000_000
 
-/** What stands for an object whose content comes later, as that of a stream or a promise; undefined where it is none. */
+/** What stands for an object whose content comes later, as that of a stream or a promise, or that has it where only its class finds it; undefined where it is none. */
 export type Later = (value: object) => object | undefined
 
 export interface Cleaning {
@@ -57,6 +57,8 @@ class Cleaner {
   readonly #work = new Map<object, unknown>()
   /** Objects and copies that were found to be the same. */
   readonly #equal = new WeakMap<object, unknown>()
+  /** What something else stands for, of which nobody knows yet what it will give. */
+  readonly #later = new WeakSet<object>()
   /** Copies of bytes, which have none of their other members. */
   readonly #bytesOf = new WeakMap<object, object>()
   #visited = 0
@@ -104,7 +106,10 @@ class Cleaner {
 
   #object(value: object, depth: number): unknown {
     const later = this.#cleaning.later?.(value)
-    if (later !== undefined) return this.#keep(value, later)
+    if (later !== undefined) {
+      if (later !== value) this.#later.add(value)
+      return this.#keep(value, later)
+    }
     if (typeof value === 'function') return this.#keep(value, this.#function(value, depth))
     if (Array.isArray(value)) return this.#array(value, depth)
     if (isMap(value)) return this.#map(value, depth)
@@ -305,6 +310,8 @@ class Cleaner {
   #compare(left: unknown, right: unknown, seen: Map<object, unknown>): boolean {
     if (Object.is(left, right)) return true
     if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+    // They have no members by which they could be told apart.
+    if (this.#later.has(left)) return false
     if (seen.has(left) || this.#equal.get(left) === right || this.#work.get(left) === right) return true
     if (this.#bytesOf.get(left) === right) return Reflect.ownKeys(left).length === Reflect.ownKeys(right).length
     seen.set(left, right)
