@@ -1,4 +1,5 @@
 /** Wraps a function that a framework hands its services: copies and clean services in their place. */
+import type { Manner } from './guarded-call.js'
 import { Handed, type IsTheirs, type Special } from './handed.js'
 import { likeFunction } from './shape.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
@@ -10,10 +11,11 @@ export interface Handing {
   readonly give: (values: readonly unknown[], handed: Handed) => readonly unknown[]
   readonly special?: Special
   readonly isTheirs?: IsTheirs
+  readonly manner?: Manner
 }
 
-export function guardHanding(run: Run, grant: ToolGrant, { give, special, isTheirs }: Handing): Run {
-  const guard = new ToolGuard(grant)
+export function guardHanding(run: Run, grant: ToolGrant, { give, special, isTheirs, manner }: Handing): Run {
+  const guard = new ToolGuard(grant, manner)
   function guarded(this: unknown, ...values: unknown[]): unknown {
     return guard.run((call) => {
       const handed = new Handed(call, special, isTheirs)

@@ -5,18 +5,7 @@ import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { AIMessage, HumanMessage } from '@langchain/core/messages'
 import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
-import {
-  Agent,
-  getCurrentSpan,
-  getCurrentTrace,
-  Runner,
-  setTraceProcessors,
-  setTracingDisabled,
-  tool as toolOfOpenAi,
-  Usage,
-  withCustomSpan,
-  type RunContext,
-} from '@openai/agents'
+import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
 import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
 import { Client } from 'langsmith'
 import { traceable } from 'langsmith/traceable'
@@ -252,8 +241,8 @@ describe('a run of OpenAI', () => {
     expect(await told(run)).not.toContain(key)
   })
 
-  // Open: what was approved is private to the context of the run, which reads it of the very object that it is given.
-  it.fails('is not told the key by an approval', async () => {
+  // What was approved is private to the context of the run.
+  it('is not told the key by an approval', async () => {
     const approve = (value: string, runContext: RunContext<Record<string, unknown>>): void => {
       const rawItem = { type: 'hosted_tool_call', id: value, name: value, providerData: { id: value, type: 'mcp_approval_request', server_label: value, name: value } }
       runContext.approveTool({ type: 'tool_approval_item', rawItem, agent: { name: 'agent' }, name: value } as never, { alwaysApprove: true })
@@ -552,8 +541,8 @@ describe('an instance does not hold', () => {
   })
 })
 
-/** These are open: each is to become an `it` when it is closed, or a line of what cannot be contained. */
-describe('is open:', () => {
+/** Each is a line of what cannot be contained, in docs/containment.md. */
+describe('cannot be contained:', () => {
   const wait = async (milliseconds: number): Promise<void> => new Promise((done) => void setTimeout(done, milliseconds))
 
   // A clean instance or error stays the very one, so that its private fields work, and the tool keeps a way to it.
@@ -601,29 +590,5 @@ describe('is open:', () => {
     })
     await search.invoke({ query: 'q' }, { context })
     expect(seen(context)).not.toContain(key)
-  })
-
-  // A span that the tool begins itself goes to the processors of the process.
-  it.fails('a span of the tool of its own', async () => {
-    const spans: string[] = []
-    const see = async (traced: { toJSON(): unknown }): Promise<void> => void spans.push(JSON.stringify(traced.toJSON()))
-    setTraceProcessors([{ onTraceStart: see, onTraceEnd: see, onSpanStart: see, onSpanEnd: see, shutdown: async () => undefined, forceFlush: async () => undefined }])
-    const execute = async (): Promise<string> => {
-      const value = await getSecret('KEY')
-      return withCustomSpan(async () => 'done', { data: { name: 'own', data: { value } } })
-    }
-    const plain = toolOfOpenAi({
-      name: 'search',
-      description: 'Searches.',
-      parameters: { type: 'object', properties: {}, required: [], additionalProperties: false } as never,
-      execute,
-    })
-    const outputs = [
-      { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: '{}' },
-      { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] },
-    ]
-    const model = { getResponse: async () => ({ usage: new Usage(), output: [outputs.shift()] }) }
-    await new Runner().run(new Agent({ name: 'agent', model: model as never, tools: [withOpenAi(plain, { secrets, allow: ['KEY'] }) as never] }), 'go')
-    expect(spans.join(' ')).not.toContain(key)
   })
 })

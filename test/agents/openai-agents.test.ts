@@ -1,10 +1,26 @@
 /** The Agents SDK of OpenAI beside the attacks: types, sets, contexts that hold clients, agents as tools, and the last line before the model. */
-import { Agent, codeInterpreterTool, Runner, RunState, setTracingDisabled, tool, Usage, type Model, type ModelResponse } from '@openai/agents'
+import {
+  Agent,
+  BatchTraceProcessor,
+  codeInterpreterTool,
+  OpenAITracingExporter,
+  Runner,
+  RunState,
+  setTraceProcessors,
+  setTracingDisabled,
+  tool,
+  Usage,
+  withCustomSpan,
+  type Model,
+  type ModelResponse,
+  type TracingExporter,
+} from '@openai/agents'
 import { beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
 import * as zod from 'zod'
 import { getSecret } from '../../src/agents/index.js'
-import { redactModelInput, withSecrets } from '../../src/agents/openai-agents/index.js'
+import { redactModelInput, redactTraces, withSecrets } from '../../src/agents/openai-agents/index.js'
 import { createSecrets } from '../../src/index.js'
+import { startCollector } from './containment/collector.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
 const marker = '[secret KEY]'
@@ -169,4 +185,52 @@ it('a last line before the model cleans what a tool that is not wrapped told', a
   expect(JSON.stringify(inputs)).toContain(`it is ${marker}`)
   expect(JSON.stringify(inputs)).toContain(`never say ${marker}`)
   expect(JSON.stringify(inputs)).not.toContain(key)
+})
+
+describe('traces', () => {
+  /** What a collector gets of a run in which a tool begins a span of its own, and writes the key there. */
+  async function collected(wrap: (exporter: OpenAITracingExporter) => TracingExporter): Promise<string> {
+    const seen: string[] = []
+    const collector = await startCollector(seen, 'traces')
+    const processor = new BatchTraceProcessor(wrap(new OpenAITracingExporter({ endpoint: `${collector.origin}/v1/traces/ingest`, apiKey: 'none' })))
+    setTracingDisabled(false)
+    setTraceProcessors([processor])
+    const spanning = makeSearch(async () => {
+      const value = await getSecret('KEY')
+      return await withCustomSpan(async () => 'done', { data: { name: 'own', data: { value } } })
+    })
+    const agent = new Agent({ name: 'agent', model: modelOf([], 'search'), tools: [withSecrets(spanning, { secrets, allow: ['KEY'] })] })
+    await new Runner({ traceMetadata: { app: `of ${key}` } }).run(agent, 'go')
+    await processor.forceFlush()
+    await processor.shutdown()
+    setTracingDisabled(true)
+    collector.close()
+    return seen.join('\n')
+  }
+
+  it('are clean as they are exported, spans of the tool too, and whole but for the key', async () => {
+    expect((await collected((exporter) => exporter)).split(key).length).toBe(3)
+    const told = await collected((exporter) => {
+      const wrapped = redactTraces({ secrets }, exporter)
+      expectTypeOf(wrapped).toEqualTypeOf(exporter)
+      expect(wrapped).toBeInstanceOf(OpenAITracingExporter)
+      return wrapped
+    })
+    expect(told).not.toContain(key)
+    expect(told).toContain(`"data":{"value":"${marker}"}`)
+    expect(told).toContain(`"metadata":{"app":"of ${marker}"}`)
+    expect(told).toMatch(/"trace_id":"trace_[\da-f]+"/)
+  })
+
+  it('are not exported once nothing is known any more; what is no exporter is refused', async () => {
+    const own = createSecrets({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
+    const items: unknown[] = []
+    const exporter = redactTraces({ secrets: own }, { export: async (given: object[]) => void items.push(...given) })
+    await exporter.export([{ name: key }])
+    expect(items).toMatchObject([{ name: '[secret KEY]' }])
+    await own.close()
+    await exporter.export([{ name: key }]).catch(() => undefined)
+    expect(items).toHaveLength(1)
+    expect(() => redactTraces({ secrets }, undefined as never)).toThrow(/exporter\.export/)
+  })
 })

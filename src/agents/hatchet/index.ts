@@ -3,7 +3,9 @@
  * is made of them.
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
+import type { Manner } from '../guarded-call.js'
 import type { Special } from '../handed.js'
 import { guardHanding, type Handing } from '../handing.js'
 import { copyWith } from '../shape.js'
@@ -32,7 +34,19 @@ export const withSecrets: WithSecrets = createWithSecrets({
 })
 
 function wrap(options: TaskOptions, grant: ToolGrant): object {
-  return copyWith(options, { fn: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow }) })
+  return copyWith(options, { fn: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow, manner }) })
+}
+
+/** A task that must not be tried again. */
+const manner: Manner = {
+  isControlFlow: controlFlow(async () => {
+    try {
+      const { NonRetryableError } = await import('@hatchet-dev/typescript-sdk')
+      return [NonRetryableError]
+    } catch {
+      return []
+    }
+  }),
 }
 
 const give: Handing['give'] = ([input, ...others], handed) => [copyOf(input), ...others.map((value) => handed.value(value))]

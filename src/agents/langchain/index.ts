@@ -3,6 +3,7 @@
  * it reads in its own scope; callbacks, writers, stores and messages that it is handed clean what goes through them.
  */
 import { createWithSecrets } from '../adapter.js'
+import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
@@ -61,16 +62,14 @@ function give([input, runManager, config]: readonly unknown[], call: GuardedCall
 
 const manner: Manner = {
   isData,
-  async isControlFlow(error) {
-    if (!(error instanceof Error)) return false
+  isControlFlow: controlFlow(async () => {
     try {
       const { GraphBubbleUp } = await import('@langchain/langgraph')
-      return error instanceof GraphBubbleUp
+      return [GraphBubbleUp]
     } catch {
-      // Without LangGraph there are none.
-      return false
+      return []
     }
-  },
+  }),
 }
 
 type RunWithConfig = (config: unknown, run: () => unknown) => unknown

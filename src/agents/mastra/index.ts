@@ -3,6 +3,8 @@
  * tool is handed beside its input (the request context, writers, spans, `suspend`, messages, Mastra itself) cleans what goes through it.
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { controlFlow } from '../control-flow.js'
+import type { Manner } from '../guarded-call.js'
 import { guardHanding } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
@@ -47,13 +49,25 @@ function wrap(tool: Tool, grant: ToolGrant): object {
 }
 
 function guarded(tool: Tool, execute: Run, grant: ToolGrant): Run {
-  const guard = new ToolGuard(grant)
+  const guard = new ToolGuard(grant, manner)
   return async (...values) => {
     // What of Mastra's is called within the tool without a context finds the span by itself.
     storage ??= spanStorage()
     const within = await storage
     return guard.run((call) => withGiven(call, marker in tool, values, (given) => within(spanOf(given), () => Reflect.apply(execute, tool, given))))
   }
+}
+
+/** By which a run of an agent is stopped. */
+const manner: Manner = {
+  isControlFlow: controlFlow(async () => {
+    try {
+      const { TripWire } = await import('@mastra/core/agent')
+      return [TripWire]
+    } catch {
+      return []
+    }
+  }),
 }
 
 const spanOf = (given: readonly unknown[]): object | undefined => {

@@ -11,6 +11,9 @@ import type { Secrets } from '../../seam.js'
 import { copyWith } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
+import { watchApprovals } from './approvals.js'
+
+export { redactTraces } from './traces.js'
 
 type Run = (...values: never[]) => unknown
 
@@ -89,6 +92,7 @@ const giveTogether: Give = (values, call) => {
 }
 
 const give: Give = ([runContext, ...others], call) => {
+  watchApprovals(call, runContext)
   // Its usage and its input are serialized with it, and a tool may give it another context.
   for (const shared of [runContext, (runContext as { context?: unknown } | undefined)?.context, (runContext as { usage?: unknown } | undefined)?.usage])
     call.after(watchShared(call, shared))

@@ -2,7 +2,9 @@
  * Trigger.dev: errors of a run are told before any middleware hears of them. So the functions of a task are wrapped, before the task is made of them.
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
+import type { Manner } from '../guarded-call.js'
 import type { Handed } from '../handed.js'
 import { copyWith, likeFunction } from '../shape.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
@@ -27,6 +29,18 @@ export const withSecrets: WithSecrets = createWithSecrets({
   wrap: (options, grant) => wrap(options as TaskOptions, grant),
 })
 
+/** A run that ends for good, ends with what this says, or is tried again on a larger machine. */
+const manner: Manner = {
+  isControlFlow: controlFlow(async () => {
+    try {
+      const { AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError } = await import('@trigger.dev/sdk')
+      return [AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError]
+    } catch {
+      return []
+    }
+  }),
+}
+
 const hooks = [
   'run',
   'init',
@@ -46,7 +60,7 @@ const hooks = [
 
 function wrap(options: TaskOptions, grant: ToolGrant): object {
   const wrapped = copyWith(options, {}) as Record<string, unknown>
-  const guard = new ToolGuard(grant)
+  const guard = new ToolGuard(grant, manner)
   for (const hook of hooks) {
     const run = wrapped[hook]
     if (typeof run === 'function')

@@ -1,0 +1,31 @@
+/** What is approved or rejected is private to the context of a run, which every call of it gets as it is, and stands in the state of the run. So what a tool approves is clean before. */
+import { here } from '../../seam.js'
+import type { GuardedCall } from '../guarded-call.js'
+import { copyWith } from '../shape.js'
+
+type Decide = (this: unknown, item: unknown, options?: unknown) => unknown
+
+const watched = new WeakSet<object>()
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+/** Once for each context: what is approved outside of tools stays as it is. */
+export function watchApprovals(call: GuardedCall, runContext: unknown): void {
+  if (!isObject(runContext) || watched.has(runContext)) return
+  watched.add(runContext)
+  for (const key of ['approveTool', 'rejectTool'] as const) {
+    const decide: unknown = Reflect.get(runContext, key)
+    if (typeof decide !== 'function') continue
+    const clean: Decide = function (item, options) {
+      return Reflect.apply(decide as Decide, this, here() === null ? [item, options] : [cleanItem(call, item), call.data(options)])
+    }
+    // On itself, where a frozen one has none, and nobody sees it.
+    Reflect.defineProperty(runContext, key, { value: clean, writable: true, configurable: true, enumerable: false })
+  }
+}
+
+/** But for its agent, by which it is found. */
+function cleanItem(call: GuardedCall, item: unknown): unknown {
+  if (!isObject(item)) return call.data(item)
+  const members = Object.keys(item).filter((key) => key !== 'agent')
+  return copyWith(item, Object.fromEntries(members.map((key) => [key, call.data(Reflect.get(item, key))])))
+}
