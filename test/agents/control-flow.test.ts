@@ -24,7 +24,7 @@ type Call = (run: Run) => Promise<unknown>
 const langchain: Call = async (run) => withLangChain(tool(run, { name: 'search', description: 'Searches.', schema: { type: 'object', properties: {} } }), options).invoke({})
 const hatchet: Call = async (run) => withHatchet({ name: 'search', fn: async (_input: object) => run() }, options).fn({})
 const trigger: Call = async (run) => withTrigger({ id: 'search', run: async (_payload: object) => run() }, options).run({})
-const mastra: Call = async (run) => withMastra(createTool({ id: 'search', description: 'Searches.', execute: run }), options).execute!({} as never, {})
+const mastra: Call = async (run) => withMastra(createTool({ id: 'search', description: 'Searches.', execute: run }), options).execute!({}, {} as never)
 
 const made: readonly (readonly [what: string, call: Call, make: (value: string) => Error, holds: (thrown: never) => unknown])[] = [
   ['GraphInterrupt of LangGraph', langchain, (value) => new GraphInterrupt([{ id: 'i', value }]), ({ interrupts }: GraphInterrupt) => interrupts],
