@@ -1,7 +1,7 @@
 /** What of a caller's headers goes out. */
 import type { Carrier } from '../seam.js'
 import { OwnHeaders } from './globals.js'
-import { credentials, hosts, isStripped, methods, placeholder } from './names.js'
+import { hyphenated, isCredential, isHost, isMethod, isStripped, placeholder } from './names.js'
 import type { Placement } from './policy.js'
 import { refusal } from './refusal.js'
 import { withoutCredentials } from './target.js'
@@ -11,13 +11,13 @@ import { withoutCredentials } from './target.js'
  * @throws SecretError `denied` for credentials of the caller's own, another host, or another method.
  */
 export function cleanHeaders(carrier: Carrier, given: Headers, inject: Placement): Headers {
-  const injected = 'header' in inject ? inject.header.toLowerCase() : undefined
+  const injected = 'header' in inject ? hyphenated(inject.header) : undefined
   const kept = new OwnHeaders()
   for (const [name, value] of given) {
     if (carriesPlaceholder(value) || isStripped(name)) continue
-    if (credentials.has(name) || name === injected) throw refusal(carrier, 'credentials', `the request has a header "${name}" of its own`, withoutCredentials)
-    if (hosts.has(name)) throw refusal(carrier, 'host', `the header "${name}" names another host or path`, 'Leave it out: the host is that of the URL')
-    if (methods.has(name)) throw refusal(carrier, 'method', `the header "${name}" stands for another method`, 'Send the request with the method that is meant')
+    if (isCredential(name) || hyphenated(name) === injected) throw refusal(carrier, 'credentials', `the request has a header "${name}" of its own`, withoutCredentials)
+    if (isHost(name)) throw refusal(carrier, 'host', `the header "${name}" names another host or path`, 'Leave it out: the host is that of the URL')
+    if (isMethod(name)) throw refusal(carrier, 'method', `the header "${name}" stands for another method`, 'Send the request with the method that is meant')
     kept.append(name, value)
   }
   if (!kept.has('accept')) kept.set('accept', '*/*')

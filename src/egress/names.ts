@@ -3,20 +3,29 @@
 /** What a client that insists on a key is given: https://datatracker.ietf.org/doc/html/rfc6750 allows its characters in a token. */
 export const placeholder: string = 'keyward-placeholder-which-is-no-key'
 
+/** As servers behind CGI, WSGI and Rack read it, which tell no `_` from a `-`: https://datatracker.ietf.org/doc/html/rfc3875#section-4.1.18 */
+export const hyphenated = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+
 /** Whose request it is: for a secret of ours, ours. */
-export const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'cookie2', 'proxy-authorization'])
+const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'cookie2', 'proxy-authorization'])
 
 /** Where servers and what stands before them look for another host or path than those that were checked. */
-export const hosts: ReadonlySet<string> = new Set([
+const hosts: ReadonlySet<string> = new Set([
   ...['host', 'forwarded', 'x-forwarded-host', 'x-forwarded-server', 'x-forwarded-prefix', 'x-host', 'x-http-host-override', 'x-original-host'],
-  ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url'],
+  ...['x-forwarded-uri', 'x-forwarded-path', 'x-envoy-original-path', 'x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url'],
 ])
 
 /** The same for the method. */
-export const methods: ReadonlySet<string> = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-method'])
+const methods: ReadonlySet<string> = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-method', 'x-forwarded-method', 'x-original-method'])
 
 /** Parameters of a URL that are read as a method: Rack and Laravel, the APIs of Google. */
-export const methodParameters: ReadonlySet<string> = new Set(['_method', '$httpmethod', ...methods])
+const methodParameters: ReadonlySet<string> = new Set(['_method', '$httpmethod', ...methods])
+
+/** PHP makes `_` of what stands for something else in a name there, leaves blanks before it out, and drops what follows a zero byte: https://www.php.net/manual/language.variables.external.php */
+export function isMethodParameter(name: string): boolean {
+  const [given = ''] = name.toLowerCase().split('\0')
+  return methodParameters.has(given) || methodParameters.has(given.replace(/^ +/, '').replaceAll(/[ .[]/g, '_'))
+}
 
 /** Of the connection, which is ours, or asking for less than the whole of an answer, in which a secret could be cut in two. */
 const ours: ReadonlySet<string> = new Set([
@@ -25,10 +34,15 @@ const ours: ReadonlySet<string> = new Set([
 ])
 
 /** Left out of what a caller gives. */
-export const isStripped = (name: string): boolean => ours.has(name)
+export const isStripped = (name: string): boolean => ours.has(hyphenated(name))
+
+/** Refused in what a caller gives. */
+export const isCredential = (name: string): boolean => credentials.has(hyphenated(name))
+export const isHost = (name: string): boolean => hosts.has(hyphenated(name))
+export const isMethod = (name: string): boolean => methods.has(hyphenated(name))
 
 /** Never to be set by what `inject` says. */
-export const isOurs = (name: string): boolean => ours.has(name.toLowerCase()) || hosts.has(name.toLowerCase()) || methods.has(name.toLowerCase())
+export const isOurs = (name: string): boolean => isStripped(name) || isHost(name) || isMethod(name)
 
 /** Headers of an answer that say how it came, and are not true of what is handed over. */
 export const ofTransport: ReadonlySet<string> = new Set([

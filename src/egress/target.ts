@@ -1,7 +1,7 @@
 /** Is this where the secret may go? Of the URL as it was written, and as it is sent. */
 import { isLoopback } from '../errors/check-url.js'
 import type { Carrier } from '../seam.js'
-import { methodParameters } from './names.js'
+import { isMethodParameter } from './names.js'
 import { allowsPath, type Policy } from './policy.js'
 import { refusal } from './refusal.js'
 
@@ -66,8 +66,7 @@ export function checkTarget(carrier: Carrier, policy: Policy, { url, method, all
   if (!allowsPath(policy, url.pathname))
     throw refusal(carrier, 'path', `the path is none of those that are allowed (${policy.paths?.join(', ')})`, 'Add it to `paths` in the config, if the secret may go there')
   for (const [name] of parametersOf(url))
-    if (methodParameters.has(name.toLowerCase()))
-      throw refusal(carrier, 'method', 'a parameter of the URL stands for another method', 'Send the request with the method that is meant')
+    if (isMethodParameter(name)) throw refusal(carrier, 'method', 'a parameter of the URL stands for another method', 'Send the request with the method that is meant')
 }
 
 export const rewrite = 'Write the URL as it is meant: each segment once, encoded once'
