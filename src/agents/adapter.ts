@@ -3,10 +3,13 @@ import { checkList, checkObject, checkTable, suggest } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { NamePattern } from '../register.js'
 import type { Secrets } from '../seam.js'
+import { refuseOthers } from './frameworks.js'
 import type { ToolGrant } from './tool-guard.js'
 
 /** Of one framework. */
 export interface Adapter {
+  /** Of the package, by which it is imported. */
+  readonly subpath: string
   /** What is wrapped, for errors: "a tool of LangChain". */
   readonly what: string
   isTool(value: unknown): value is object
@@ -28,33 +31,83 @@ export interface WithSecrets {
 
 export function createWithSecrets(adapter: Adapter): WithSecrets {
   const withSecrets = (given: unknown, options: unknown): object => {
-    const { secrets, allow } = checkObject(options, 'options', ['secrets', 'allow']) as { secrets: Secrets<never>; allow: unknown }
-    if (adapter.isTool(given)) {
-      if (!Array.isArray(allow)) throw invalidConfig('options.allow', 'is no list', `for one tool the names that it may read, such as ['OPENAI_API_KEY']`)
-      return adapter.wrap(given, { secrets, tool: adapter.nameOf(given) ?? 'tool', allow: allow as string[] })
-    }
-    return wrapSet(adapter, given, secrets, allow)
+    const { secrets, allow } = optionsOf(given, options)
+    refuseOthers(given, adapter.subpath, 'the first value')
+    if (!adapter.isTool(given)) return wrapSet(adapter, given, secrets, allow)
+    if (!Array.isArray(allow)) throw invalidConfig('options.allow', 'is no list', `for one tool the names that it may read, such as ['OPENAI_API_KEY']`)
+    return adapter.wrap(given, { secrets, tool: adapter.nameOf(given) ?? 'tool', allow: allow as string[] })
   }
   return withSecrets
 }
 
+const usage = 'withSecrets(tools, { secrets, allow })'
+
+function optionsOf(given: unknown, options: unknown): { readonly secrets: Secrets<never>; readonly allow: unknown } {
+  if (options === undefined) throw invalidConfig('the second value', 'is missing', usage)
+  if (isObject(given) && 'secrets' in given && 'allow' in given) throw invalidConfig('the first value', 'is what belongs behind the tools', usage)
+  const { secrets, allow } = checkObject(options, 'options', ['secrets', 'allow'])
+  if (allow === undefined)
+    throw invalidConfig('options.allow', 'is missing', 'what may be read: for one tool a list of names, for several an object with a list for each; an empty one grants nothing')
+  return { secrets: secrets as Secrets<never>, allow }
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+interface Entry {
+  readonly key: string
+  readonly tool: object
+  /** What the tool calls itself. */
+  readonly own: string | undefined
+}
+
 function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allow: unknown): object {
   const expected = `${adapter.what}, a list of such tools, or an object with one under each name`
-  if (typeof given !== 'object' || given === null) throw invalidConfig('the first value', 'is no tool', expected)
-  const table = Array.isArray(allow) ? undefined : checkTable(allow, 'options.allow')
-  if (table === undefined) throw invalidConfig('options.allow', 'is a list, and what is wrapped is no tool', `${expected}; for a set an object with a list of names for each tool`)
-  const isList = Array.isArray(given)
-  const entries = Object.entries(given).map(([key, tool]: [string, unknown]) => {
-    if (!adapter.isTool(tool)) throw invalidConfig(isList ? `tools[${key}]` : `tools.${key}`, 'is no tool', adapter.what)
-    return { key, tool, name: isList ? (adapter.nameOf(tool) ?? key) : key }
-  })
-  const names = entries.map(({ name }) => name)
+  if (!isObject(given)) throw invalidConfig('the first value', 'is no tool', expected)
+  if (Array.isArray(allow)) throw misread(adapter, given, expected)
+  const table = checkTable(allow, 'options.allow')
+  const entries = Object.entries(given).map(([key, tool]: [string, unknown]) => entryOf(adapter, key, tool, Array.isArray(given)))
+  const namesOf = Array.isArray(given) ? namesInList(adapter, entries, table) : namesInObject(entries)
+  const known = entries.flatMap(namesOf)
   for (const name of Object.keys(table))
-    if (!names.includes(name))
-      throw invalidConfig(`options.allow.${name}`, 'is no tool of this set', `${suggest(name, names)}one of ${names.map((known) => `"${known}"`).join(', ')}`)
-  const wrapped = entries.map(({ key, tool, name }) => {
-    const names = Object.hasOwn(table, name) ? checkList(table[name], `options.allow.${name}`) : []
-    return [key, adapter.wrap(tool, { secrets, tool: adapter.nameOf(tool) ?? name, allow: names as string[] })] as const
+    if (!known.includes(name)) throw invalidConfig(`options.allow.${name}`, 'is no tool of this set', `${suggest(name, known)}one of ${known.map((one) => `"${one}"`).join(', ')}`)
+  const wrapped = entries.map((entry) => {
+    const name = namesOf(entry).find((one) => Object.hasOwn(table, one))
+    const names = name === undefined ? [] : checkList(table[name], `options.allow.${name}`)
+    return [entry.key, adapter.wrap(entry.tool, { secrets, tool: entry.own ?? entry.key, allow: names as string[] })] as const
   })
-  return isList ? wrapped.map(([, tool]) => tool) : Object.fromEntries(wrapped)
+  return Array.isArray(given) ? wrapped.map(([, tool]) => tool) : Object.fromEntries(wrapped)
+}
+
+/** A list grants to one tool, and this is none: which of the two was meant otherwise? */
+function misread(adapter: Adapter, given: object, expected: string): Error {
+  const members: readonly unknown[] = Object.values(given)
+  const isSet = members.length > 0 && members.every((member) => adapter.isTool(member))
+  return isSet
+    ? invalidConfig('options.allow', 'is a list, and what is wrapped is a set of tools', 'an object with a list of names for each tool')
+    : invalidConfig('the first value', 'is no tool', expected)
+}
+
+function entryOf(adapter: Adapter, key: string, tool: unknown, isList: boolean): Entry {
+  const where = isList ? `tools[${key}]` : `tools.${key}`
+  refuseOthers(tool, adapter.subpath, where)
+  if (!adapter.isTool(tool)) throw invalidConfig(where, 'is no tool', adapter.what)
+  return { key, tool, own: adapter.nameOf(tool) }
+}
+
+/** By the key, or by what the tool calls itself, as denials do: unless another tool has that for its key. */
+function namesInObject(entries: readonly Entry[]): (entry: Entry) => readonly string[] {
+  const keys = entries.map(({ key }) => key)
+  return ({ key, own }) => (own === undefined || keys.includes(own) ? [key] : [key, own])
+}
+
+function namesInList(adapter: Adapter, entries: readonly Entry[], table: Readonly<Record<string, unknown>>): (entry: Entry) => readonly string[] {
+  const seen = new Set<string>()
+  for (const { key, own } of entries) {
+    if (own === undefined)
+      throw invalidConfig(`tools[${key}]`, 'has no name of its own, by which `allow` could name it', `an object with one under each name, each ${adapter.what}`)
+    if (seen.has(own) && Object.hasOwn(table, own))
+      throw invalidConfig(`tools[${key}]`, `has the name of another tool of the list, and \`allow\` grants to "${own}"`, 'another name for one of the two')
+    seen.add(own)
+  }
+  return ({ own }) => [own!]
 }

@@ -12,6 +12,7 @@ export { serveStdio } from './stdio.js'
 
 /** Wraps a definition `{ name, description, schema, execute }`, or a list or object of them: the same definitions, guarded. */
 export const withSecrets = createWithSecrets({
+  subpath: 'keyward/graft',
   what: 'a definition { name, description, schema, execute }',
   isTool: (value): value is GraftTool =>
     typeof value === 'object' && value !== null && typeof (value as GraftTool).execute === 'function' && typeof (value as GraftTool).name === 'string',

@@ -289,11 +289,12 @@ describe("outsideTools: 'deny'", () => {
 describe('a tool that is prepared', () => {
   it('needs a view, and of this copy of the package', async () => {
     const { secrets } = createRoot()
-    for (const other of [{}, undefined, null, 'x', { ...secrets }, Object.create(secrets)])
+    for (const other of [{}, null, 'x', { ...secrets }, Object.create(secrets)])
       expect(await errorOf(() => prepareTool(other as never, { tool: 'x', allow: [] }))).toMatchObject({
         code: 'invalid-config',
         message: expect.stringContaining('npm ls keyward'),
       })
+    expect(await errorOf(() => prepareTool(undefined as never, { tool: 'x', allow: [] }))).toMatchObject({ code: 'invalid-config', message: expect.stringContaining('is missing') })
   })
 
   it('needs a name and a grant that hold', async () => {

@@ -26,6 +26,7 @@ const members = ['execute', 'inputSchema', 'parameters', 'args'] as const
  * in errors and the audit. A tool without `execute`, which somebody else runs, stays what it is but for its other functions.
  */
 export const withSecrets: WithSecrets = createWithSecrets({
+  subpath: 'keyward/ai-sdk',
   what: 'a tool of the AI SDK, made with tool() or dynamicTool()',
   isTool: (value): value is object =>
     typeof value === 'object' &&

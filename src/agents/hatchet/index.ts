@@ -23,6 +23,7 @@ interface TaskOptions {
  * and `onSuccess`), or a list or object of such options: the same options, of the same type, with guarded functions.
  */
 export const withSecrets: WithSecrets = createWithSecrets({
+  subpath: 'keyward/hatchet',
   what: "the options of a task of Hatchet, { name, fn }, before they are given to hatchet.task() or a workflow's task()",
   isTool: (value): value is TaskOptions => {
     if (typeof value !== 'object' || value === null) return false

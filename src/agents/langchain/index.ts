@@ -24,6 +24,7 @@ interface StructuredTool {
 
 /** Wraps a tool of LangChain (`tool()`, `DynamicTool`, `StructuredTool`), or a list or object of them: the same tools, of the same types, guarded. */
 export const withSecrets = createWithSecrets({
+  subpath: 'keyward/langchain',
   what: 'a tool of LangChain, made with tool() or of a class that extends StructuredTool',
   isTool: (value): value is StructuredTool =>
     typeof value === 'object' && value !== null && typeof (value as StructuredTool)._call === 'function' && typeof (value as StructuredTool).name === 'string',

@@ -27,6 +27,7 @@ interface Tool {
  * A tool without `execute`, which a client runs, stays what it is but for its other functions.
  */
 export const withSecrets: WithSecrets = createWithSecrets({
+  subpath: 'keyward/mastra',
   what: 'a tool of Mastra, made with createTool(), or a step, made with createStep()',
   isTool: (value): value is Tool =>
     typeof value === 'object' && value !== null && typeof (value as Tool).id === 'string' && (typeof (value as Tool).execute === 'function' || marker in value),

@@ -38,6 +38,7 @@ interface Guardrail {
  * `webSearchTool`) stays what it is. Of the others that run code of the app (`shellTool`, `computerTool`) wrap the function with `guard()`.
  */
 export const withSecrets: WithSecrets = createWithSecrets({
+  subpath: 'keyward/openai-agents',
   what: 'a function tool of the Agents SDK, made with tool() or agent.asTool()',
   isTool: (value): value is FunctionTool => {
     if (typeof value !== 'object' || value === null) return false

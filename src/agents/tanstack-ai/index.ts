@@ -24,6 +24,7 @@ interface Tool {
  * not `execute_typescript`. A tool that a client runs stays what it is.
  */
 export const withSecrets: WithSecrets = createWithSecrets({
+  subpath: 'keyward/tanstack-ai',
   what: 'a tool of TanStack AI, made with toolDefinition(…).server(…)',
   isTool: (value): value is Tool => {
     if (typeof value !== 'object' || value === null) return false

@@ -22,6 +22,7 @@ interface TaskOptions {
  * the same options, of the same type, with guarded functions: `run` and all hooks.
  */
 export const withSecrets: WithSecrets = createWithSecrets({
+  subpath: 'keyward/trigger',
   what: 'the options of a task of Trigger.dev, { id, run }, before they are given to task(), schemaTask() or schedules.task()',
   isTool: (value): value is TaskOptions =>
     typeof value === 'object' && value !== null && typeof (value as Partial<TaskOptions>).id === 'string' && typeof (value as Partial<TaskOptions>).run === 'function',
