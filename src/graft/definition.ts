@@ -23,7 +23,8 @@ export interface GraftTool<Input = never> extends GraftDefinition {
 /** A tool as MCP, the AI SDK, LangChain or an API of a model has it; what it does under whichever of these names. */
 export interface OtherDefinition {
   readonly name?: string
-  readonly description?: string | undefined
+  /** One that is made for each call, as the AI SDK has it, is left out: Graft tells a model what a tool is once. */
+  readonly description?: string | ((...values: never[]) => string | PromiseLike<string>) | undefined
   /** A schema in JSON, or one that tells its JSON, as those of zod do. */
   readonly inputSchema?: unknown
   readonly schema?: unknown
@@ -44,7 +45,15 @@ const isObject = (value: unknown): value is Values => (typeof value === 'object'
 const schemaKeys = ['inputSchema', 'schema', 'parameters'] as const
 const isDefinition = (value: Values): boolean => schemaKeys.some((key) => isObject(value[key])) || typeof value['execute'] === 'function' || typeof value['invoke'] === 'function'
 
-type ToGraft<Definition> = GraftDefinition & (Definition extends { execute: infer Execute } ? { readonly execute: Execute } : unknown)
+/** What is made for the options of another framework is given the context of Graft in their place. */
+type Runs<Run> = Run extends (input: never, context: ToolContext) => unknown
+  ? Run
+  : Run extends (...values: never[]) => infer Result
+    ? (input: Readonly<Record<string, unknown>>, context: ToolContext) => Result
+    : Run
+
+type ToGraft<Definition> = GraftDefinition &
+  (Definition extends { execute: infer Run } ? { readonly execute: Runs<Run> } : Definition extends { invoke: infer Run } ? { readonly execute: Runs<Run> } : unknown)
 
 /**
  * A tool of MCP, the AI SDK or LangChain as Graft has it, or a list of them, or an object with one under each name.

@@ -56,8 +56,11 @@ export class ToolCleaner {
     return new RedactedStream(redactor, this.#told, 'end')
   }
 
+  /** In the audit, and on stderr where there is none. */
   warn(warning: string): void {
-    this.#view.root.warn(warning, undefined)
+    const { root } = this.#view
+    root.warn(warning, undefined)
+    if (root.audit === undefined) globalThis.process?.emitWarning?.(`keyward: ${warning}`)
   }
 
   get #core(): Core {

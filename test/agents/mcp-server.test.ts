@@ -56,6 +56,20 @@ describe('a low-level server', () => {
     expect(events.filter(({ type }) => type === 'warning')).toEqual([expect.objectContaining({ warning: expect.stringContaining('"nothing"') as string })])
   })
 
+  it('is warned of what names nothing by the process, where there is no audit; what can name nothing is refused', async () => {
+    const warnings: string[] = []
+    const hear = ({ message }: Error): void => void warnings.push(message)
+    process.on('warning', hear)
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: 'x' } } })
+    const server = withSecrets(new McpServer1({ name: 's', version: '1' }), { secrets: own, allow: { serach: ['KEY'] } })
+    const [, theirs] = Memory1.createLinkedPair()
+    await server.connect(theirs)
+    await expect.poll(() => warnings).toEqual([expect.stringContaining('options.allow has "serach"')])
+    process.off('warning', hear)
+    for (const key of ['prompts:review', 'resources:readme', 'tool:search'])
+      expect(() => withSecrets(new McpServer1({ name: 's', version: '1' }), { secrets: own, allow: { [key]: [] } })).toThrow(`options.allow.${key} names nothing`)
+  })
+
   it('of v2 likewise', async () => {
     const server = withSecrets(new Server2({ name: 's', version: '1' }, { capabilities: { tools: {} } }), { secrets, allow: { reads: ['KEY'] } })
     server.setRequestHandler('tools/call', async ({ params }) => {

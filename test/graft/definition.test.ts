@@ -21,10 +21,10 @@ describe('toGraft', () => {
   })
 
   it('takes tools of the AI SDK under their names, with schemas in JSON and of zod', () => {
-    const tools = toGraft({
+    const tools: readonly GraftTool[] = toGraft({
       a: aiSdk({ description: 'A.', inputSchema: jsonSchema(schema as never), execute: () => 'a' }),
       b: aiSdk({ description: 'B.', inputSchema: zodSchema, execute: () => 'b' }),
-    } as never) as unknown as GraftTool[]
+    })
     expect(tools.map(({ name }) => name)).toEqual(['a', 'b'])
     expect(tools[0]!.schema).toEqual(schema)
     expect(tools[1]!.schema).toMatchObject(schema)
@@ -33,12 +33,10 @@ describe('toGraft', () => {
   })
 
   it('takes tools of LangChain, and calls them', async () => {
-    const found = toGraft(
-      langchain(async ({ query }: { query: string }) => `found ${query}`, { name: 'find', description: 'Finds.', schema: zodSchema }) as never,
-    ) as unknown as GraftTool
+    const found: GraftTool = toGraft(langchain(async ({ query }: { query: string }) => `found ${query}`, { name: 'find', description: 'Finds.', schema: zodSchema }))
     expect(found).toMatchObject({ name: 'find', description: 'Finds.', schema })
     expect(await found.execute({ query: 'q' } as never, context)).toBe('found q')
-    const inJson = toGraft(langchain(() => 'x', { name: 'x', description: 'X.', schema: { ...schema, properties: {} } as never }) as never)
+    const inJson = toGraft(langchain(() => 'x', { name: 'x', description: 'X.', schema: { ...schema, properties: {} } as never }))
     expect(inJson).toMatchObject({ name: 'x', schema: { type: 'object' } })
   })
 

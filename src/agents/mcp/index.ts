@@ -2,7 +2,7 @@
  * Servers of the Model Context Protocol, of both versions of the SDK: each tool, resource and prompt runs in a scope of its own, and what the server sends to its client is
  * clean. Also the environment of a server that a client starts.
  */
-import { checkList, checkObject, checkTable } from '../../errors/check.js'
+import { checkList, checkObject, checkTable, printable } from '../../errors/check.js'
 import { invalidConfig } from '../../errors/secret-error.js'
 import type { NamePattern } from '../../register.js'
 import type { Secrets } from '../../seam.js'
@@ -23,7 +23,7 @@ export interface ServerOptions<Name extends string> {
 
 /**
  * Guards an `McpServer` or `Server`, and returns the same one. What it registers before, after or anew is guarded; a key of `allow` that names nothing when the server
- * connects is a `warning` in the audit.
+ * connects is a `warning` in the audit, or of the process where there is no audit.
  * @throws SecretError `invalid-config` for options that are not understood, and for what is no server.
  */
 export function withSecrets<Server extends object, Name extends string>(server: Server, options: ServerOptions<Name>): Server {
@@ -31,6 +31,13 @@ export function withSecrets<Server extends object, Name extends string>(server: 
   if (Array.isArray(allow))
     throw invalidConfig('options.allow', 'is a list, and a server has several tools', 'an object with a list of names for each; for one callback use guard() of keyward/agents')
   const granted = Object.entries(checkTable(allow, 'options.allow')).map(([key, names]) => [key, checkList(names, `options.allow.${key}`) as readonly string[]] as const)
+  for (const [key] of granted)
+    if (/^(?!(?:prompt|resource):)[^:]*:/.test(key))
+      throw invalidConfig(
+        `options.allow.${printable(key)}`,
+        'names nothing',
+        'the name of a tool, which has no colon, "prompt:" and that of a prompt, or "resource:" and that of a resource',
+      )
   const { lowLevel, registry } = partsOf(server)
   if (guarded.has(lowLevel))
     throw invalidConfig('the first value', 'is a server that is guarded already', 'one call of withSecrets for each server, with all of its tools in `allow`')
