@@ -9,20 +9,17 @@ import type { Secrets } from '../../src/index.js'
 
 declare const secrets: Secrets<'KEY'>
 declare const hatchet: HatchetClient
-interface Charge {
-  order: string
-}
 
 test('of Hatchet', () => {
-  const fn = async (input: Charge, context: Context<Charge>) => ({ order: input.order, run: context.workflowRunId() })
+  const fn = async (input: { order: string }, context: Context<{ order: string }>) => ({ order: input.order, run: context.workflowRunId() })
   const charge = hatchet.task(withSecrets({ name: 'charge', retries: 3, fn }, { secrets, allow: ['KEY'] }))
-  expectTypeOf(charge.run).parameter(0).toExtend<Charge | Charge[]>()
+  expectTypeOf(charge.run({ order: 'o' })).resolves.toEqualTypeOf<{ order: string; run: string }>()
 })
 
 test('of Trigger.dev', () => {
-  const run = async (payload: Charge, { ctx }: { ctx: RunContext }) => `${payload.order} ${ctx.run.id}`
+  const run = async (payload: { order: string }, { ctx }: { ctx: RunContext }) => `${payload.order} ${ctx.run.id}`
   const charge = task(withTrigger({ id: 'charge', run }, { secrets, allow: ['KEY'] }))
-  expectTypeOf(charge.trigger).parameter(0).toEqualTypeOf<Charge>()
+  expectTypeOf(charge.trigger).parameter(0).toEqualTypeOf<{ order: string }>()
   const schema = zod.object({ order: zod.string() })
   schemaTask(withTrigger({ id: 'parsed', schema, run: async (payload: zod.output<typeof schema>) => payload.order }, { secrets, allow: ['KEY'] }))
   schedules.task(withTrigger({ id: 'hourly', cron: '0 * * * *', run: async (payload: { timestamp: Date }) => payload.timestamp }, { secrets, allow: ['KEY'] }))
