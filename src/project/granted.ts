@@ -34,7 +34,7 @@ export async function readGranted(
   const reader: Secrets<string> | Scope<string> = agent === undefined ? project.secrets : project.secrets.agent(agent)
   const { names: wanted, matched, empty } = agent === undefined ? all(project) : ofAgent(project, agent)
   const names = wanted.filter((name) => !isServed(name))
-  const variables = variablesOf(names, isReserved)
+  const variables = variablesOf(names, 'the command', isReserved)
   const outcomes = await reader.getSecrets(names, { partial: true })
   const secrets: GrantedSecret[] = []
   const errors = []
