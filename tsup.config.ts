@@ -69,6 +69,8 @@ export default defineConfig({
     'providers/azure': 'providers/azure/index.ts',
     'providers/vault': 'providers/vault/index.ts',
   },
+  // Of itself tsup knows dependencies and peers, and this is an optional one without a range: with one npm installs keyward no more.
+  external: ['@hatchet-dev/typescript-sdk'],
   format: 'esm',
   target: 'node20',
   // One copy of each module for all entries: else `instanceof` fails, and each entry has a cache of its own.

@@ -6,7 +6,10 @@ import { getSecret } from 'keyward/agents'
 import { withSecrets } from 'keyward/mcp'
 import * as zod from 'zod'
 
-const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { SEARCH_KEY: 'not-a-real-search-key', STRIPE_KEY: 'not-a-real-stripe-key' } } })
+const root = createSecrets<string>({ provider: { name: 'memory', secrets: { SEARCH_KEY: 'not-a-real-search-key', STRIPE_KEY: 'not-a-real-stripe-key' } } })
+
+// The scope of this server, and not the root: whatever `allow` below says, nothing else is read.
+const secrets = root.scope({ agent: 'search-server', allow: ['SEARCH_KEY'] })
 
 // The same server. What it registers is guarded, now and later; `reads-more` is not listed, and so granted nothing.
 const server = withSecrets(new McpServer({ name: 'search', version: '1.0.0' }), { secrets, allow: { search: ['SEARCH_KEY'] } })

@@ -4,17 +4,18 @@ import { variableName } from './provider-names.js'
 
 /**
  * The variable of each name.
+ * @param program Who is handed them, for the error: 'the command'.
  * @param isReserved Is this a variable that the program needs, and no secret may stand in for?
  * @throws SecretError `invalid-config` where two names are one variable, or one is reserved.
  */
-export function variablesOf(names: readonly string[], isReserved: (variable: string) => boolean): ReadonlyMap<string, string> {
+export function variablesOf(names: readonly string[], program: string, isReserved: (variable: string) => boolean): ReadonlyMap<string, string> {
   const owners = new Map<string, string>()
   const variables = new Map<string, string>()
   for (const name of names) {
     const variable = variableName(name, 'run')
     const other = owners.get(variable)
     if (other !== undefined) throw invalidConfig(`The names "${other}" and "${name}"`, `are one variable, ${variable}`, 'names that stay apart when / and - become _')
-    if (isReserved(variable)) throw invalidConfig(`The name "${name}"`, `is the variable ${variable}, which the command needs as it is`, 'another name')
+    if (isReserved(variable)) throw invalidConfig(`The name "${name}"`, `is the variable ${variable}, which ${program} needs as it is`, 'another name')
     owners.set(variable, name)
     variables.set(name, variable)
   }

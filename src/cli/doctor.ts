@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { action } from './call.js'
 import { exitCodes } from './exit-codes.js'
+import { forShell } from './report.js'
 
 const marks = { ok: ['green', 'ok     '], warning: ['yellow', 'warning'], problem: ['red', 'problem'] } as const
 
@@ -15,10 +16,11 @@ export function addDoctor(program: Command): Command {
       action(async (call) => {
         const { output } = call
         const { examine } = await import('../project/doctor.js')
-        const findings = await output.waiting(
+        const found = await output.waiting(
           'Looking at everything',
           examine(call.directory ?? '.', () => call.open()),
         )
+        const findings = found.map(({ message, fix, ...rest }) => ({ ...rest, message: forShell(message), ...(fix === undefined ? {} : { fix: forShell(fix) }) }))
         const hasProblem = findings.some(({ level }) => level === 'problem')
         const lines = findings.map(({ level, about, subject, message, fix }) => {
           const [style, mark] = marks[level]

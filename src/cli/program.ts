@@ -37,7 +37,8 @@ export async function main(words: readonly string[], version: string): Promise<n
     if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
     const ownWords = words.slice(0, words.indexOf('--') >>> 0)
     const output = new Output({ isJson: ownWords.includes('--json'), isQuiet: false, hasColor: !ownWords.includes('--no-color') })
-    return report(error instanceof CommanderError ? asUsage(error) : error, output, ownWords.includes('--verbose'))
+    const verb = program.commands.find((command) => command.name() === ownWords.find((word) => program.commands.some((one) => one.name() === word)))
+    return report(error instanceof CommanderError ? asUsage(error, verb) : error, output, ownWords.includes('--verbose'))
   }
 }
 
@@ -63,7 +64,8 @@ function demandVerb(program: Command, verb: string | undefined): void {
   throw new CommandError('usage', `there is no such verb; ${meant === undefined ? '' : `did you mean "${meant}"? `}there are ${verbs.join(', ')}.`)
 }
 
-function asUsage({ message }: CommanderError): CommandError {
+/** @param verb Whose call it is, where that is known. */
+function asUsage({ code, message }: CommanderError, verb: Command | undefined): CommandError {
   // What stands behind `=` may be a value.
   const told = message
     .replace(/^error: /, '')
@@ -72,7 +74,9 @@ function asUsage({ message }: CommanderError): CommandError {
     // Of what is no word of ours nothing is known: it may be a value.
     .replace(/^(unknown (?:option|command)) '(?!--[a-z-]{1,24}'|-[a-zA-Z]'|[a-z][a-z-]{0,23}')[^']*'/, '$1, which is not repeated here')
     .replace(/\p{Cc}/gu, '?')
-  return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'} See \`keyward --help\`.`)
+  const called = verb === undefined ? 'keyward' : `keyward ${verb.name()}`
+  const form = verb !== undefined && code === 'commander.missingArgument' ? ` It is called as \`${called} ${verb.usage()}\`.` : ''
+  return new CommandError('usage', `${told}${/[.?)]$/.test(told) ? '' : '.'}${form} See \`${called} --help\`.`)
 }
 
 /** Whoever reads may have read enough, as in `keyward list | head`; a disk that is full is a failure. */

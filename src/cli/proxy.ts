@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { action, type Call } from './call.js'
 import { CommandError, exitCodes } from './exit-codes.js'
+import { startServing, warnOf } from './proxy-flags.js'
 
 interface Options {
   agent?: string
@@ -44,14 +45,14 @@ export function addProxy(program: Command): Command {
 async function serve(call: Call<Options>, agent: string): Promise<number> {
   const { output, options } = call
   const project = await call.open()
-  const { serveProject } = await import('../project/serve.js')
   const { name: names, port, host, allowLoopbackHttp } = options
   const given = Object.fromEntries(Object.entries({ names, port, host, allowLoopbackHttp }).filter(([, value]) => value !== undefined))
   // Before it is said that it listens: whoever hears of it may end it.
   const interrupted = untilInterrupted()
-  const { proxy, served, variables, others } = await serveProject(project, { ...given, agent })
+  const serving = await startServing(project, { ...given, agent })
+  const { proxy, served, variables } = serving
   for (const { name, origin, baseUrl } of served) output.note(`${name} at ${baseUrl}, for ${origin}`)
-  for (const { name, origin } of others) output.warn(`${name} is for ${origin} as well, and the variables of its SDK lead to another secret. Its own base URL is above.`)
+  warnOf(serving, output, ' Its own base URL is above.')
   const text = Object.entries(variables).map(([variable, value]) => `${variable}=${value}\n`)
   output.result({ ...call.source, agent, port: proxy.port, token: proxy.token, secrets: served, variables }, text.join(''))
   const isInterrupted = await Promise.race([interrupted.then(() => true), proxy.closed.then(() => false)])

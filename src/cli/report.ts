@@ -33,15 +33,26 @@ export function tell(error: unknown): Told {
   return { code: 'failed', message: `keyward: ${what}. \`--verbose\` shows where.` }
 }
 
-/** What an app can do is no help at a shell. */
-function forShell({ code, message }: SecretError): string {
-  if (code !== 'not-found') return message
-  return `${message.replace(/,? [Oo]r give `default`/, '').replace(/\.?$/, '.')} \`keyward list\` shows what there is, and \`keyward set NAME\` writes a secret.`
-}
+/** What only code can do, and what stands for it at a shell. */
+const ofCode: readonly (readonly [RegExp, string])[] = [
+  [/,? [Oo]r give `default`/, ''],
+  [/^keyward: agent is not declared/, 'keyward: `--agent` is not declared'],
+  [/the `environment` option/, '`--environment`'],
+  [/loadSecrets: environment\b/, '`--environment`'],
+  [/, or the config as \.mjs or \.json, or the `config` option of loadSecrets/, ', or the config as .mjs or .json'],
+  [
+    /, `--config` of the command or `directory` of loadSecrets where it is elsewhere( \([^)]*\)), or createSecrets\(\), which needs no config/,
+    ', or `--config` where it is elsewhere$1',
+  ],
+]
+
+/** A message in the words of a shell. */
+export const forShell = (text: string): string => ofCode.reduce((before, [said, instead]) => before.replace(said, instead), text)
 
 function tellSecretError(error: SecretError): Told {
   const { code, secret, provider, agent, deniedBy, reason, retryAfter, errors } = error
-  const message = forShell(error)
+  const help = code === 'not-found' ? ' `keyward list` shows what there is, and `keyward set NAME` writes a secret.' : ''
+  const message = help === '' ? forShell(error.message) : `${forShell(error.message).replace(/\.?$/, '.')}${help}`
   const known = Object.entries({ secret, provider, agent, deniedBy, reason, retryAfter }).filter(([, value]) => value !== undefined)
   return { code, message, ...Object.fromEntries(known), ...(errors === undefined ? {} : { errors: errors.map(tellSecretError) }) }
 }

@@ -4,11 +4,13 @@ import type { Project } from '../project/open.js'
 import type { Serving } from '../project/serve.js'
 import { action, type Call } from './call.js'
 import { CommandError } from './exit-codes.js'
+import { startServing, warnOf } from './proxy-flags.js'
 
 interface Options {
   agent?: string
   redact?: boolean
   proxy?: boolean
+  handOver?: readonly string[]
   allowLoopbackHttp?: boolean
   env?: readonly string[]
 }
@@ -34,7 +36,12 @@ export function addRun(program: Command): Command {
     .passThroughOptions()
     .option('--agent <agent>', 'hand over what the config grants this agent (default: every name that the config declares)')
     .option('--redact', 'replace the secrets in what the command writes, line by line')
-    .option('--proxy', 'serve the secrets that have `origins` in the config by a proxy, and hand over its address and token in their place')
+    .option('--proxy', "serve the agent's secrets by a proxy, and hand over its address and token in their place; each needs `origins` in the config")
+    .option(
+      '--hand-over <name>',
+      'with --proxy: hand over this secret, which has no `origins`, as it is; may be repeated',
+      (name: string, before: readonly string[] | undefined) => [...(before ?? []), name],
+    )
     .option('--allow-loopback-http', 'with --proxy: let http pass for origins that are this machine')
     .option('--env <name>', 'a variable of this environment to pass on; may be repeated', (name: string, before: readonly string[] | undefined) => [
       ...(before ?? []),
@@ -46,6 +53,7 @@ export function addRun(program: Command): Command {
 async function run(call: Call<Options>, ...command: string[]): Promise<number> {
   const { options, output } = call
   if (command[0] === '') throw new CommandError('usage', 'the command is empty.')
+  checkProxyFlags(options)
   const project = await call.open()
   const { runChild } = await import('../project/child.js')
   const { reader, secrets, environment, serving } = await handedOver(call, project)
@@ -65,7 +73,7 @@ async function run(call: Call<Options>, ...command: string[]): Promise<number> {
 async function handedOver(call: Call<Options>, project: Project): Promise<Granted & { readonly environment: Record<string, string>; readonly serving: Serving | undefined }> {
   const { options, output } = call
   const [{ readGranted }, { isReserved, minimalEnvironment }] = await Promise.all([import('../project/granted.js'), import('../project/child.js')])
-  const serving = options.proxy === true ? await serve(call, project) : undefined
+  const serving = options.proxy === true && options.agent !== undefined ? await serve(call, project, options.agent) : undefined
   const granted = await readGranted(
     project,
     options.agent,
@@ -94,12 +102,20 @@ async function conceal(project: Project, secrets: Granted['secrets'], { options,
     if (value.length < shortest) output.warn(`${name} is shorter than ${shortest} characters and is not replaced in what the command writes.`)
 }
 
+/** A flag that would do nothing is one that somebody relies on. */
+function checkProxyFlags({ proxy, agent, allowLoopbackHttp, handOver }: Options): void {
+  const idle = proxy === true ? undefined : allowLoopbackHttp === true ? '--allow-loopback-http' : handOver === undefined ? undefined : '--hand-over'
+  if (idle !== undefined) throw new CommandError('usage', `\`${idle}\` is of \`--proxy\`, which is not there: add it, or leave \`${idle}\` out.`)
+  if (proxy === true && agent === undefined) throw new CommandError('usage', 'there is no agent: `--agent NAME` says for whom `--proxy` serves.')
+}
+
 /** Until the command has ended: it ends with the secrets. */
-async function serve({ options, output }: Call<Options>, project: Project): Promise<Serving> {
-  const { serveProject } = await import('../project/serve.js')
-  const { agent, allowLoopbackHttp } = options
-  const serving = await serveProject(project, { agent, ...(allowLoopbackHttp === undefined ? {} : { allowLoopbackHttp }) })
-  for (const { name, origin } of serving.others) output.warn(`${name} is for ${origin} as well, and the variables of its SDK lead to another secret.`)
+async function serve({ options, output }: Call<Options>, project: Project, agent: string): Promise<Serving> {
+  const { checkHandedOver } = await import('../project/serve.js')
+  const { allowLoopbackHttp, handOver = [] } = options
+  checkHandedOver(project, agent, handOver)
+  const serving = await startServing(project, { agent, ...(allowLoopbackHttp === undefined ? {} : { allowLoopbackHttp }) })
+  warnOf(serving, output)
   return serving
 }
 

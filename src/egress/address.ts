@@ -116,7 +116,7 @@ export class AddressRules {
       this.#carrier,
       'private-address',
       this.#isForTests ? 'the host leads to another machine' : 'the host leads to an address that is not of the public internet',
-      'Check what the name resolves to from here; a test server on this machine needs `allowLoopbackHttp: true`, a service in your own network a `fetch` that may go there',
+      'Check what the name resolves to from here; a test server on this machine needs `allowLoopbackHttp: true` (of the command line `--allow-loopback-http`), a service in your own network `scopedFetch` with a `fetch` that may go there',
     )
   }
 }

@@ -33,6 +33,8 @@ export interface Policy {
   /** Undefined: all. */
   readonly paths: readonly string[] | undefined
   readonly inject: Placement
+  /** Who said what: the options of a fetch, which a proxy has none of, and the config. A refusal says by it what would have to change. */
+  readonly said: { readonly options: Given | undefined; readonly config: Given | undefined }
 }
 
 const bearer: Placement = { header: 'authorization', prefix: 'Bearer ' }
@@ -61,20 +63,22 @@ export function checkOptionPlace(value: unknown, path: string): Placement {
 }
 
 /**
+ * @param given The options of a fetch. Undefined for a proxy, which has none.
  * @throws SecretError `invalid-config` where options say more than the config does, or neither says where the secret may go.
  */
-export function narrowPolicy(given: Given, carrier: Carrier): Policy {
+export function narrowPolicy(given: Given | undefined, carrier: Carrier): Policy {
   const path = `secrets["${printable(carrier.name)}"]`
   const config = carrier.policy === undefined ? undefined : checkGiven(checkObject(carrier.policy, path, policyKeys), path)
-  const origins = narrowed(given.origins, config?.origins, 'origins', (origin, granted) => origin === granted)
+  const origins = narrowed(given?.origins, config?.origins, 'origins', (origin, granted) => origin === granted)
   if (origins === undefined)
     throw invalidConfig(
       'options.origins',
       'is missing, and the config names none for this secret',
       `exact origins, here or as \`origins\` of ${path}, such as 'https://api.example.com'`,
     )
-  const methods = narrowed(given.methods, config?.methods, 'methods', (method, granted) => method === granted) ?? ['GET']
-  return { origins, methods, paths: narrowed(given.paths, config?.paths, 'paths', isWithin), inject: placeOf(given.inject, config?.inject) }
+  const methods = narrowed(given?.methods, config?.methods, 'methods', (method, granted) => method === granted) ?? ['GET']
+  const paths = narrowed(given?.paths, config?.paths, 'paths', isWithin)
+  return { origins, methods, paths, inject: placeOf(given?.inject, config?.inject), said: { options: given, config } }
 }
 
 function narrowed(
@@ -111,6 +115,17 @@ function isWithin(path: string, granted: string): boolean {
 const normalized = (path: string): string => new URL(path, 'https://origin.invalid').pathname
 
 /** @param pathname Of a URL. */
-export function allowsPath({ paths }: Policy, pathname: string): boolean {
+export function allowsPath({ paths }: Pick<Policy, 'paths'>, pathname: string): boolean {
   return paths === undefined || paths.some((path) => isWithin(pathname, path))
+}
+
+/**
+ * Where what a list of the policy lacks would have to be added.
+ * @param isInConfig Does the config's own list have it already?
+ */
+export function whereToAdd({ said: { options, config } }: Policy, key: 'origins' | 'methods' | 'paths', isInConfig: (listed: readonly string[]) => boolean): string {
+  const [own, granted] = [options?.[key], config?.[key]]
+  if (options === undefined || (own === undefined && granted !== undefined)) return 'in the config'
+  if (own === undefined) return 'in the options or the config'
+  return granted === undefined || isInConfig(granted) ? 'in the options' : 'in the options and in the config, which options can only narrow'
 }

@@ -2,7 +2,7 @@
 import { isLoopback } from '../errors/check-url.js'
 import type { Carrier } from '../seam.js'
 import { isMethodParameter } from './names.js'
-import { allowsPath, type Policy } from './policy.js'
+import { allowsPath, whereToAdd, type Policy } from './policy.js'
 import { refusal } from './refusal.js'
 
 /** What is written in a way that two readers may read as two URLs. */
@@ -51,23 +51,42 @@ export function checkTarget(carrier: Carrier, policy: Policy, { url, method, all
   if (flaw !== undefined) throw refusal(carrier, flaw.reason, flaw.what, rewrite)
   if (url.username !== '' || url.password !== '') throw refusal(carrier, 'credentials', 'the URL has a user or a password', withoutCredentials)
   if (!policy.origins.includes(url.origin))
-    throw refusal(carrier, 'origin', `${shownOrigin(url)} is none of its origins (${policy.origins.join(', ')})`, 'Add it to `origins` in the config, if the secret may go there')
+    throw refusal(
+      carrier,
+      'origin',
+      `${shownOrigin(url)} is none of its origins (${policy.origins.join(', ')})`,
+      `Add it to \`origins\` ${whereToAdd(policy, 'origins', (origins) => origins.includes(url.origin))}, if the secret may go there`,
+    )
   // As some resolvers read it another name, and to those who compare names another one too.
   if (url.hostname.endsWith('.')) throw refusal(carrier, 'origin', 'the host ends in a dot', 'Write the host without it')
   if (url.protocol !== 'https:' && !(allowsHttp && isLoopback(url.hostname)))
-    throw refusal(carrier, 'origin', `${url.origin} is not https`, 'Use https, or for a test server on this machine `allowLoopbackHttp: true`')
+    throw refusal(
+      carrier,
+      'origin',
+      `${url.origin} is not https`,
+      policy.said.options === undefined
+        ? 'Use https, or for a server on this machine start the proxy with `--allow-loopback-http` (in code `allowLoopbackHttp: true`)'
+        : 'Use https, or for a test server on this machine `allowLoopbackHttp: true`',
+    )
   if (!policy.methods.includes(method))
     throw refusal(
       carrier,
       'method',
       `the method is none of those that are allowed (${policy.methods.join(', ')})`,
-      'Add it, in capitals, to `methods` in the options or the config; without `methods` there is GET alone',
+      `Add it, in capitals, to \`methods\` ${whereToAdd(policy, 'methods', (methods) => methods.includes(method))}${isUnsaid(policy) ? '; without `methods` there is GET alone' : ''}`,
     )
   if (!allowsPath(policy, url.pathname))
-    throw refusal(carrier, 'path', `the path is none of those that are allowed (${policy.paths?.join(', ')})`, 'Add it to `paths` in the config, if the secret may go there')
+    throw refusal(
+      carrier,
+      'path',
+      `the path is none of those that are allowed (${policy.paths?.join(', ')})`,
+      `Add it to \`paths\` ${whereToAdd(policy, 'paths', (paths) => allowsPath({ paths }, url.pathname))}, if the secret may go there`,
+    )
   for (const [name] of parametersOf(url))
     if (isMethodParameter(name)) throw refusal(carrier, 'method', 'a parameter of the URL stands for another method', 'Send the request with the method that is meant')
 }
+
+const isUnsaid = ({ said: { options, config } }: Policy): boolean => options?.methods === undefined && config?.methods === undefined
 
 export const rewrite = 'Write the URL as it is meant: each segment once, encoded once'
 export const withoutCredentials = 'Leave credentials out: those of the secret are added where `inject` says'

@@ -47,7 +47,7 @@ export function checkBoolean(value: unknown, option: string): boolean {
 /** An integer of at least `least`. */
 export function checkCount(value: unknown, option: string, least: number): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least)
-    throw invalidConfig(option, 'is not a whole number that is large enough', `a whole number of at least ${least}`)
+    throw invalidConfig(option, Number.isSafeInteger(value) ? 'is too small' : 'is not a whole number', `a whole number of at least ${least}`)
   return value
 }
 

@@ -32,9 +32,9 @@ export async function readGranted(
   isServed: (name: string) => boolean = () => false,
 ): Promise<Granted> {
   const reader: Secrets<string> | Scope<string> = agent === undefined ? project.secrets : project.secrets.agent(agent)
-  const { names: wanted, matched, empty } = agent === undefined ? all(project) : ofAgent(project, agent)
+  const { names: wanted, matched, empty } = agent === undefined ? all(project) : wantedBy(project, agent)
   const names = wanted.filter((name) => !isServed(name))
-  const variables = variablesOf(names, isReserved)
+  const variables = variablesOf(names, 'the command', isReserved)
   const outcomes = await reader.getSecrets(names, { partial: true })
   const secrets: GrantedSecret[] = []
   const errors = []
@@ -65,7 +65,8 @@ function all({ declared }: Project): Wanted {
   return { names: declared, matched: new Set(), empty: [] }
 }
 
-function ofAgent({ config, declared }: Project, agent: string): Wanted {
+/** What the config grants this agent, of what it declares. */
+export function wantedBy({ config, declared }: Project, agent: string): Wanted {
   const { allow = [], deny = [] } = config.agents?.[agent] ?? {}
   const [granted, denied] = [new NameSet(allow), new NameSet(deny)]
   const names = declared.filter((name) => granted.has(name) && (granted.exact.has(name) || !denied.has(name)))

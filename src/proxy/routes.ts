@@ -3,6 +3,7 @@ import type { Opened } from '../egress/prepare.js'
 import { narrowPolicy, type Policy } from '../egress/policy.js'
 import { pathFlaw } from '../egress/target.js'
 import { checkList, checkString, printable } from '../errors/check.js'
+import { isLoopback } from '../errors/check-url.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { carrierOf, grantedNames, type Carrier, type Secrets } from '../seam.js'
 
@@ -43,9 +44,10 @@ export class Routes {
 
 /**
  * @param names What was given as the option; undefined: all that have somewhere to go.
+ * @param allowsHttp May what is sent go to this machine?
  * @throws SecretError `invalid-config`
  */
-export function openRoutes(secrets: Secrets<never>, names: unknown): Routes {
+export function openRoutes(secrets: Secrets<never>, names: unknown, allowsHttp: boolean): Routes {
   const granted = grantedNames(secrets)
   const carriers = names === undefined ? granted.map((name) => carrierOf(secrets, name)).filter(hasOrigins) : named(secrets, granted, names)
   if (carriers.length === 0)
@@ -54,13 +56,17 @@ export function openRoutes(secrets: Secrets<never>, names: unknown): Routes {
       'is granted nothing that could be served: the config names no `origins` for any secret of it',
       "`origins` in the config, such as `secrets: { OPENAI_API_KEY: { origins: ['https://api.openai.com'] } }`",
     )
-  const served = carriers.flatMap((carrier) => servedOf(carrier, narrowPolicy({ origins: undefined, methods: undefined, paths: undefined, inject: undefined }, carrier)))
+  const served = carriers.flatMap((carrier) => servedOf(carrier, narrowPolicy(undefined, carrier)))
   checkApart(served)
+  if (!allowsHttp) checkReachable(served)
   return new Routes(served)
 }
 
 function named(secrets: Secrets<never>, granted: readonly string[], names: unknown): readonly Carrier[] {
-  return [...new Set(checkList(names, 'options.names').map((name, index) => checkString(name, `options.names[${index}]`)))].map((name, index) => {
+  const checked = checkList(names, 'options.names').map((name, index) => checkString(name, `options.names[${index}]`))
+  if (checked.length === 0)
+    throw invalidConfig('options.names', 'is empty, and so nothing would be served', 'at least one name; without `names` all that have `origins` are served')
+  const carriers = checked.map((name, index) => {
     const carrier = granted.includes(name) ? carrierOf(secrets, name) : undefined
     if (carrier === undefined || !hasOrigins(carrier))
       throw invalidConfig(
@@ -70,6 +76,7 @@ function named(secrets: Secrets<never>, granted: readonly string[], names: unkno
       )
     return carrier
   })
+  return carriers.filter(({ name }, index) => checked.indexOf(name) === index)
 }
 
 const hasOrigins = ({ policy }: Carrier): boolean => (policy as { origins?: readonly unknown[] } | undefined)?.origins !== undefined
@@ -99,8 +106,21 @@ function checkApart(served: readonly Served[]): void {
     for (const other of served.slice(index + 1))
       if (`${one.prefix}/`.startsWith(`${other.prefix}/`) || `${other.prefix}/`.startsWith(`${one.prefix}/`))
         throw invalidConfig(
-          'options.names',
-          `has ${printable(one.name)} and ${printable(other.name)}, and the path of one is the beginning of the other`,
-          'one of them, in a proxy of its own',
+          `the secrets ${printable(one.name)} and ${printable(other.name)}`,
+          'cannot be served together: the path of one is the beginning of the other',
+          '`names` with one of them, and a proxy of its own for the other',
         )
+}
+
+/** Where every request would be refused, who starts it is told, and not who asks. */
+function checkReachable(served: readonly Served[]): void {
+  for (const { name } of served) {
+    const origins = served.filter((one) => one.name === name).map(({ origin }) => origin)
+    if (origins.every((origin) => isLoopback(new URL(origin).hostname)))
+      throw invalidConfig(
+        'options.allowLoopbackHttp',
+        `is not set, and all origins of ${printable(name)} are this machine (${origins.join(', ')}): every request would be refused`,
+        'it, where a server on this machine is meant, or another origin in the config',
+      )
+  }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { capture } from '../egress/globals.js'
 import type { Way } from '../egress/prepare.js'
-import { checkBoolean, checkCount, checkObject } from '../errors/check.js'
+import { checkBoolean, checkObject } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { here, type Secrets } from '../seam.js'
 import { Errand } from './forward.js'
@@ -15,13 +15,16 @@ import { connect, isWebSocket, protocol } from './tunnel.js'
 export interface ProxyOptions {
   /** The scope of one agent. What it is granted, and the config has `origins` for, is served until it ends. */
   secrets: Secrets<never>
-  /** Serves these alone. Default: all that are granted and have `origins`. */
+  /** Serves these alone, at least one. Default: all that are granted and have `origins`. */
   names?: readonly string[]
-  /** Default: any that is free. */
+  /** A whole number up to 65535. Default: 0, any that is free. */
   port?: number
   /** An address of this machine: '127.0.0.1' (the default), '[::1]' or 'localhost'. */
   host?: string
-  /** Lets http, and https to addresses of this machine, pass for origins with `localhost`, `127.0.0.1` and `[::1]`: for test servers. Default false. */
+  /**
+   * Lets http, and https to addresses of this machine, pass for origins with `localhost`, `127.0.0.1` and `[::1]`: for test servers. Default false: a secret all of
+   * whose origins are such is then `invalid-config`.
+   */
   allowLoopbackHttp?: boolean
 }
 
@@ -50,16 +53,16 @@ const hosts: Readonly<Record<string, string>> = { '127.0.0.1': '127.0.0.1', loca
  * the config has for it, and sent to that policy's origins alone. What is answered is cleaned of every known value, and of the token.
  *
  * The token is a capability: whoever has it, on this machine, may do what the policy lets pass. See docs/proxy.md.
- * @throws SecretError `invalid-config`: an option that is not understood, the root in place of a scope, nothing to serve, a port that is taken.
+ * @throws SecretError `invalid-config`: an option that is not understood, the root in place of a scope, nothing to serve, nothing that
+ * could be reached, a port that is taken.
  */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   capture()
   const checked = checkObject(options, 'options', ['secrets', 'names', 'port', 'host', 'allowLoopbackHttp'])
   const host = checkHost(checked['host'])
-  const port = checked['port'] === undefined ? 0 : checkCount(checked['port'], 'options.port', 0)
-  if (port > 65_535) throw invalidConfig('options.port', 'is no port', 'a whole number up to 65535, or 0 for any that is free')
+  const port = checkPort(checked['port'])
   const allowsHttp = checked['allowLoopbackHttp'] === undefined ? false : checkBoolean(checked['allowLoopbackHttp'], 'options.allowLoopbackHttp')
-  const routes = openRoutes(checked['secrets'] as Secrets<never>, checked['names'])
+  const routes = openRoutes(checked['secrets'] as Secrets<never>, checked['names'], allowsHttp)
   const { carrier } = routes.served[0]!
   const ended = carrier.end
   if (ended !== undefined) throw ended
@@ -102,6 +105,12 @@ function handlersOf(plan: Way, routes: Routes, admit: (request: IncomingMessage)
       connect(socket, head, tunnel)
     },
   }
+}
+
+function checkPort(value: unknown): number {
+  if (value === undefined) return 0
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535) return value
+  throw invalidConfig('options.port', typeof value === 'number' ? 'is no port' : 'is not a number', 'a whole number up to 65535, or 0 for any that is free')
 }
 
 function checkHost(value: unknown): string {

@@ -52,6 +52,14 @@ describe('a wrapped tool', () => {
     expect(() => withSecrets(client, { secrets, allow: ['KEY'] })).toThrow(/execute/)
   })
 
+  it('of a set that a provider runs itself passes as it is, and needs no grant', () => {
+    // As `openai.tools.webSearch()` makes it.
+    const hosted = { type: 'provider', isProviderExecuted: true, id: 'openai.web_search', args: {}, inputSchema, outputSchema: inputSchema, supportsDeferredResults: false }
+    const { web } = withSecrets({ web: hosted, search }, { secrets, allow: { search: ['KEY'] } })
+    expect(Object.keys(web)).toEqual(Object.keys(hosted))
+    for (const [member, value] of Object.entries(hosted)) expect(web[member as keyof typeof web]).toBe(value)
+  })
+
   it('tells states: each is clean, and the last is whole', async () => {
     const telling = tool({
       inputSchema,

@@ -54,7 +54,7 @@ describe('minimalEnvironment', () => {
     const message = async (options: unknown) => (await errorOf(minimalEnvironment(options as never))).message
     expect(await message({ secrets, allow: ['github/*'] })).toMatch(/options\.allow\[0\] is the pattern "github\/\*"/)
     expect(await message({ secrets, allow: ['github/api-token', 'github/api_token'] })).toMatch(/are one variable, github_api_token/)
-    expect(await message({ secrets, allow: ['PATH'] })).toMatch(/is the variable PATH/)
+    expect(await message({ secrets, allow: ['PATH'] })).toMatch(/is the variable PATH, which the server needs as it is/)
     expect(await message({ secrets, allow: ['NUL'] })).toMatch(/NUL/)
     expect(await message({ secrets, allow: 'OTHER' })).toMatch(/options\.allow/)
     expect(await message({ secrets, allow: [], server: '' })).toMatch(/options\.server/)

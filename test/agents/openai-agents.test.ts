@@ -19,7 +19,7 @@ import { beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
 import * as zod from 'zod'
 import { getSecret } from '../../src/agents/index.js'
 import { redactModelInput, redactTraces, withSecrets } from '../../src/agents/openai-agents/index.js'
-import { createSecrets } from '../../src/index.js'
+import { createSecrets, isSecretError } from '../../src/index.js'
 import { startCollector } from './containment/collector.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
@@ -81,6 +81,44 @@ describe('a wrapped tool', () => {
     expect(() => withSecrets([{ name: 'a' }], { secrets, allow: {} })).toThrow(/tools\[0\]/)
     // @ts-expect-error a name that the view does not have
     withSecrets(search, { secrets, allow: ['KYE'] })
+  })
+
+  it('that is denied says so to the audit and to its own errorFunction, and the SDK to nobody', async () => {
+    const events: string[] = []
+    const told: unknown[] = []
+    const audited = createSecrets<'KEY' | 'OTHER'>({
+      provider: { name: 'memory', secrets: { KEY: key, OTHER: 'other-canary-97ab31cc02de' } },
+      audit: (event) => {
+        if (event.type === 'read' && event.outcome !== 'ok') events.push(`${event.agent}/${event.tool} ${event.name}: ${event.outcome}`)
+      },
+    })
+    const silent = makeSearch(async () => getSecret('OTHER'), 'silent')
+    const telling = tool({
+      name: 'telling',
+      description: 'Tells.',
+      parameters,
+      execute: async () => {
+        const value = await getSecret('KEY')
+        return getSecret('OTHER').catch((error: unknown) => {
+          throw Object.assign(error as Error, { leaked: value })
+        })
+      },
+      errorFunction: (_context, error) => {
+        told.push(isSecretError(error, 'denied'))
+        return `lacks a permission: ${(error as Error & { leaked?: string }).leaked}`
+      },
+    })
+    const tools = withSecrets([silent, telling], { secrets: audited.scope({ agent: 'a', allow: ['KEY', 'OTHER'] }), allow: { telling: ['KEY'] } })
+    const inputs: unknown[] = []
+    await new Runner().run(new Agent({ name: 'agent', model: modelOf(inputs, 'silent', 'telling'), tools }), 'go')
+    expect(told).toEqual([true])
+    expect(events).toEqual(['a/silent OTHER: denied', 'a/telling OTHER: denied'])
+    expect(JSON.stringify(inputs)).toContain('An error occurred while running the tool. Please try again.')
+    expect(JSON.stringify(inputs)).toContain(`lacks a permission: ${marker}`)
+    expect(JSON.stringify(inputs)).not.toContain(key)
+    const ending = tool({ name: 'ending', description: 'Ends.', parameters, execute: async () => getSecret('OTHER'), errorFunction: null })
+    const wrapped = withSecrets(ending, { secrets: audited, allow: ['KEY'] })
+    await expect(new Runner().run(new Agent({ name: 'agent', model: modelOf([], 'ending'), tools: [wrapped] }), 'go')).rejects.toThrow(/OTHER/)
   })
 
   it('may keep clients in the context of the run, and what is its own there; what it leaves there is clean', async () => {

@@ -71,6 +71,41 @@ describe('a wrong use', () => {
   })
 })
 
+describe('what a shell can do about it', () => {
+  it('is how a verb is called, where its argument is missing', async () => {
+    expect((await project.run(['run', '--agent', 'a'])).errors).toContain(
+      "missing required argument 'command'. It is called as `keyward run [options] -- <command...>`. See `keyward run --help`.",
+    )
+    expect((await project.run(['get'])).errors).toContain('It is called as `keyward get [options] <name>`. See `keyward get --help`.')
+    expect((await project.run(['get', 'A', '--nope'])).errors).toContain('See `keyward get --help`.')
+  })
+
+  it('is a flag, and not what only code can do', async () => {
+    const several = await command.project({ 'keyward.config.json': JSON.stringify({ environments: { one: { provider: 'env' }, two: { provider: 'env' } } }) })
+    const undecided = await several.run(['get', 'A'])
+    expect([undecided.exitCode, undecided.errors]).toEqual([6, expect.stringContaining('in KEYWARD_ENV, in `--environment` or in `environment` of the config')])
+    expect((await several.run(['get', 'A', '--environment', 'three'])).errors).toContain('that `--environment` says')
+    const none = await command.project({})
+    const missing = await none.run(['get', 'A'])
+    expect([missing.exitCode, missing.errors]).toEqual([6, expect.stringContaining('`--config` where it is elsewhere (the search stops at the first package.json or .git).')])
+    expect((await none.run(['doctor'])).output).toContain('or `--config` where it is elsewhere')
+  })
+
+  it('is another config or another Node, where a config is TypeScript', async () => {
+    const typed = await command.project({ 'keyward.config.ts': "export default { environments: { only: { provider: 'env' } } }" })
+    const { exitCode, errors } = await typed.run(['get', 'A'], { environment: { NODE_OPTIONS: '--no-experimental-strip-types' } })
+    expect([exitCode, errors]).toEqual([6, expect.stringContaining('expected Node >= 22.18, or the config as .mjs or .json.')])
+  })
+
+  it('is another Node, where this one is too old to load the command', async () => {
+    await project.write('old.cjs', "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })")
+    const settings = { environment: { NODE_OPTIONS: `--require=${project.directory}/old.cjs` } }
+    const message = 'keyward: Node 18.20.8 is too old; expected Node 20.19 or later, first on PATH.'
+    expect(await project.run(['list'], settings)).toMatchObject({ exitCode: 1, output: '', errors: `${message}\n` })
+    expect(JSON.parse((await project.run(['list', '--json'], settings)).output)).toEqual({ error: { code: 'failed', message }, exitCode: 1 })
+  })
+})
+
 describe('colors', () => {
   it.each<[string, string[], Record<string, string>, boolean]>([
     ['are there on a terminal', [], {}, true],

@@ -29,11 +29,15 @@ beforeAll(async () => {
         MODEL_KEY: { origins: ['https://api.openai.com', origin] },
         SEARCH_KEY: { origins: [origin] },
         CLAUDE: { origins: ['https://api.anthropic.com'] },
+        'CLAUDE/files': { origins: ['https://api.anthropic.com'] },
+        OTHER_KEY: {},
         SECOND: { origins: ['https://api.openai.com'] },
         PLAIN_KEY: {},
       },
       agents: {
         researcher: { allow: ['MODEL_KEY', 'SEARCH_KEY', 'PLAIN_KEY'] },
+        forgetful: { allow: ['*'] },
+        apart: { allow: ['CLAUDE', 'CLAUDE/files'] },
         reader: { allow: ['PLAIN_KEY'] },
         short: { allow: ['SEARCH_KEY'], expiresIn: '2s' },
         several: { allow: ['MODEL_KEY', 'SECOND', 'CLAUDE'] },
@@ -103,7 +107,7 @@ describe('keyward proxy', () => {
   })
 
   it('prints variables as a shell reads them, and nothing else on stdout', async () => {
-    const { text, child, ended } = await start(['--agent', 'researcher', '--name', 'SEARCH_KEY', '--host', 'localhost', '--quiet'])
+    const { text, child, ended } = await start(['--agent', 'researcher', '--name', 'SEARCH_KEY', '--host', 'localhost', '--allow-loopback-http', '--quiet'])
     expect(text).toMatch(/^KEYWARD_PROXY_URL=http:\/\/localhost:\d+\nKEYWARD_PROXY_TOKEN=[\w-]{43}\n$/)
     child.kill('SIGTERM')
     expect(await ended).toEqual({ exitCode: 0, errors: '' })
@@ -121,7 +125,7 @@ describe('keyward proxy', () => {
   })
 
   it('ends with its scope, and says so', async () => {
-    const { ended } = await start(['--agent', 'short', '--json'])
+    const { ended } = await start(['--agent', 'short', '--allow-loopback-http', '--json'])
     const { exitCode, errors } = await ended
     expect([exitCode, errors]).toEqual([4, expect.stringContaining('the scope of the agent has ended')])
   })
@@ -139,20 +143,47 @@ describe('keyward proxy', () => {
   it.each<[string, readonly string[], number, RegExp]>([
     ['no agent', [], 2, /--agent NAME/],
     ['a port that is none', ['--agent', 'researcher', '--port', '80a'], 2, /--port/],
-    ['a port that is too large', ['--agent', 'researcher', '--port', '70000'], 6, /options\.port/],
-    ['another address', ['--agent', 'researcher', '--host', '0.0.0.0'], 6, /options\.host/],
-    ['an agent without anything to serve', ['--agent', 'reader'], 6, /granted nothing that could be served/],
-    ['a name that is not granted', ['--agent', 'researcher', '--name', 'CLAUDE'], 6, /options\.names\[0\] is not granted/],
+    ['a port that is too large', ['--agent', 'several', '--port', '70000'], 6, /keyward: `--port 70000` is no port/],
+    ['another address', ['--agent', 'several', '--host', '0.0.0.0'], 6, /keyward: `--host` is no address of this machine alone/],
+    ['an agent without anything to serve', ['--agent', 'reader'], 6, /keyward: agent reader \(`--agent`\) is granted nothing that could be served/],
+    ['a name that is not granted', ['--agent', 'researcher', '--name', 'CLAUDE'], 6, /keyward: `--name CLAUDE` is not granted/],
+    ['a name without origins', ['--agent', 'researcher', '--name', 'MODEL_KEY', '--name', 'PLAIN_KEY'], 6, /keyward: `--name PLAIN_KEY` has no `origins` in the config/],
+    ['a name that is none, which may be a value', ['--agent', 'researcher', '--name', 'canary-not-real'], 6, /keyward: a name behind `--name` is not granted/],
+    ['names of which one path is the beginning of the other', ['--agent', 'apart'], 6, /expected `--name` of `keyward proxy` with one of them/],
+    [
+      'what nothing could reach',
+      ['--agent', 'short'],
+      6,
+      /keyward: `--allow-loopback-http` is not set, and all origins of SEARCH_KEY are this machine \(http:\/\/127\.0\.0\.1:\d+\)/,
+    ],
   ])('refuses %s', async (_what, words, exitCode, message) => {
     const ended = await project.run(['proxy', ...words])
     expect([ended.exitCode, ended.output]).toEqual([exitCode, ''])
     expect(ended.errors).toMatch(message)
+    for (const text of ['options.', 'canary-not-real']) expect(ended.errors).not.toContain(text)
+  })
+
+  it('refuses a port that is in use, and names it', async () => {
+    const { port } = server.address() as AddressInfo
+    const { exitCode, errors } = await project.run(['proxy', '--agent', 'several', '--port', String(port)])
+    expect([exitCode, errors]).toEqual([6, expect.stringContaining(`keyward: \`--port ${port}\` is in use by another program`)])
+  })
+
+  it('says at once to which of several origins nothing will pass, and says so to who asks', async () => {
+    const { document, child, ended } = await start(['--agent', 'researcher', '--name', 'MODEL_KEY', '--json'])
+    const [, local] = document.secrets
+    const response = await fetch(local?.baseUrl ?? '', { headers: { 'x-api-key': document.token } })
+    expect([response.status, await response.text()]).toEqual([403, expect.stringContaining('start the proxy with `--allow-loopback-http`')])
+    child.kill('SIGTERM')
+    expect((await ended).errors).toContain(`${origin} of MODEL_KEY is this machine, and every request to it is refused without \`--allow-loopback-http\`.`)
   })
 })
 
 describe('keyward run --proxy', () => {
-  it('hands over the address and the token in place of the secrets that are served, and the others as ever', async () => {
-    const { output, exitCode } = await project.run(['run', '--proxy', '--agent', 'researcher', '--', 'node', 'show.mjs'])
+  const handing = ['--allow-loopback-http', '--hand-over', 'PLAIN_KEY'] as const
+
+  it('hands over the address and the token in place of the secrets that are served, and what was named as it is', async () => {
+    const { output, exitCode } = await project.run(['run', '--proxy', ...handing, '--agent', 'researcher', '--', 'node', 'show.mjs'])
     expect(exitCode).toBe(0)
     const environment = JSON.parse(output) as Record<string, string>
     const { KEYWARD_PROXY_URL: url, KEYWARD_PROXY_TOKEN: token } = environment
@@ -165,7 +196,7 @@ describe('keyward run --proxy', () => {
     const { output, errors, exitCode } = await project.run([
       'run',
       '--proxy',
-      '--allow-loopback-http',
+      ...handing,
       '--json',
       '--agent',
       'researcher',
@@ -184,17 +215,48 @@ describe('keyward run --proxy', () => {
   })
 
   it('replaces the token in what the command writes as well', async () => {
-    const { output } = await project.run(['run', '--proxy', '--redact', '--agent', 'researcher', '--', 'sh', '-c', 'echo "token $KEYWARD_PROXY_TOKEN key $PLAIN_KEY"'])
+    const { output } = await project.run(['run', '--proxy', ...handing, '--redact', '--agent', 'researcher', '--', 'sh', '-c', 'echo "token $KEYWARD_PROXY_TOKEN key $PLAIN_KEY"'])
     expect(output).toBe('token [secret] key [secret PLAIN_KEY]\n')
   })
 
-  it('without an agent serves all that the config declares', async () => {
-    const { output } = await project.run(['run', '--proxy', '--', 'sh', '-c', 'echo $ANTHROPIC_BASE_URL'])
-    expect(output).toMatch(/\/CLAUDE\n$/)
+  it.each<[string, readonly string[], number, RegExp]>([
+    [
+      'a secret whose origins may be forgotten',
+      ['--proxy', '--agent', 'researcher'],
+      6,
+      /the secret PLAIN_KEY of agent researcher cannot be served.* or `--hand-over PLAIN_KEY` where the command is to hold it\.\n/,
+    ],
+    [
+      'each of several, by pattern too',
+      ['--proxy', '--agent', 'forgetful'],
+      6,
+      /the secrets OTHER_KEY, PLAIN_KEY of agent forgetful cannot be served.*`--hand-over OTHER_KEY` `--hand-over PLAIN_KEY` where the command is to hold them\.\n/,
+    ],
+    ['those alone that were not named', ['--proxy', '--agent', 'forgetful', '--hand-over', 'OTHER_KEY'], 6, /the secret PLAIN_KEY of agent/],
+    ['to hand over what is served', ['--proxy', '--agent', 'several', '--hand-over', 'SECOND'], 6, /`--hand-over SECOND` names a secret that has `origins`/],
+    ['to hand over what is not granted', ['--proxy', '--agent', 'several', '--hand-over', 'PLAIN_KEY'], 6, /`--hand-over PLAIN_KEY` is none that agent several is granted/],
+    ['to hand over what is no name, which may be a value', ['--proxy', '--agent', 'several', '--hand-over', 'canary-not-real'], 6, /a name behind `--hand-over` is none/],
+    ['an agent with nothing to serve', ['--proxy', '--agent', 'reader', '--hand-over', 'PLAIN_KEY'], 6, /agent reader \(`--agent`\) is granted nothing that could be served/],
+    ['an agent that is none', ['--proxy', '--agent', 'nobody', '--hand-over', 'PLAIN_KEY'], 6, /keyward: `--agent` is not declared in the config; expected one of researcher/],
+    ['what nothing could reach', ['--proxy', '--agent', 'short'], 6, /`--allow-loopback-http` is not set, and all origins of SEARCH_KEY are this machine/],
+    ['no agent', ['--proxy'], 2, /`--agent NAME` says for whom `--proxy` serves/],
+    ['a flag that does nothing without --proxy', ['--agent', 'reader', '--allow-loopback-http'], 2, /`--allow-loopback-http` is of `--proxy`, which is not there/],
+    ['the other flag that does nothing without --proxy', ['--agent', 'reader', '--hand-over', 'PLAIN_KEY'], 2, /`--hand-over` is of `--proxy`, which is not there/],
+  ])('refuses %s', async (_what, words, exitCode, message) => {
+    const ended = await project.run(['run', ...words, '--', 'node', 'show.mjs'])
+    expect([ended.exitCode, ended.output]).toEqual([exitCode, ''])
+    expect(ended.errors).toMatch(message)
+    for (const text of ['options.', 'canary-not-real', ...Object.values(values)]) expect(ended.errors).not.toContain(text)
   })
 
-  it('says where there is nothing to serve', async () => {
-    const { exitCode, errors } = await project.run(['run', '--proxy', '--agent', 'reader', '--', 'node', 'show.mjs'])
-    expect([exitCode, errors]).toEqual([6, expect.stringContaining('granted nothing that could be served')])
+  it('says to which of several origins nothing will pass', async () => {
+    const config = JSON.stringify({
+      secrets: { MODEL_KEY: { origins: ['https://api.openai.com', 'http://localhost:9'] } },
+      agents: { a: { allow: ['MODEL_KEY'] } },
+      environments: { only: { provider: 'dotenv' } },
+    })
+    const own = await command.project({ 'keyward.config.json': config, '.env': 'MODEL_KEY=model-not-a-real-key\n' })
+    const { exitCode, errors } = await own.run(['run', '--proxy', '--agent', 'a', '--', 'true'])
+    expect([exitCode, errors]).toEqual([0, expect.stringContaining('http://localhost:9 of MODEL_KEY is this machine')])
   })
 })

@@ -113,6 +113,30 @@ describe('options narrow what the config says', () => {
   })
 })
 
+describe('a refusal says where what is missing has to be added', () => {
+  const policy = { origins: [origin, other], methods: ['GET', 'POST'], paths: ['/v1/*'] } as const
+  const [inOptions, inConfig, inBoth] = ['in the options', 'in the config', 'in the options and in the config, which options can only narrow']
+
+  it.each<[string, SecretPolicy | undefined, Record<string, unknown>, string, string]>([
+    ['the options, where they alone are too narrow', policy, { origins: [origin] }, `${other}/v1/a`, `Add it to \`origins\` ${inOptions}, if`],
+    ['the options, where they alone say it', undefined, { origins: [origin] }, `${other}/v1/a`, `Add it to \`origins\` ${inOptions}, if`],
+    ['the config, where it alone says it', policy, {}, 'https://third.example.com/v1/a', `Add it to \`origins\` ${inConfig}, if`],
+    ['both, where neither has it', policy, { origins: [origin] }, 'https://third.example.com/v1/a', `Add it to \`origins\` ${inBoth}, if`],
+    ['the options, for a path', policy, { paths: ['/v1/a'] }, `${origin}/v1/b`, `Add it to \`paths\` ${inOptions}, if`],
+    ['the config, for a path', policy, {}, `${origin}/v2`, `Add it to \`paths\` ${inConfig}, if`],
+    ['both, for a path', policy, { paths: ['/v1/a'] }, `${origin}/v2`, `Add it to \`paths\` ${inBoth}, if`],
+    ['the options, for a method', policy, { methods: ['POST'] }, `${origin}/v1/a`, `Add it, in capitals, to \`methods\` ${inOptions}.`],
+  ])('%s', async (_what, config, options, url, fix) => {
+    const fetch = scopedFetch('KEY', { secrets: rootWith(config), ...options })
+    expect((await errorOf(fetch(url))).message).toContain(fix)
+  })
+
+  it('either, for a method of which neither says anything', async () => {
+    const fetch = scopedFetch('KEY', { secrets: rootWith({ origins: [origin] }) })
+    expect((await errorOf(fetch(origin, { method: 'POST' }))).message).toContain('to `methods` in the options or the config; without `methods` there is GET alone.')
+  })
+})
+
 describe('without `secrets`, the config is that of the tool', () => {
   const grant = { tool: 'search', allow: ['KEY'] }
 

@@ -49,9 +49,14 @@ const table: Readonly<Record<string, Row>> = {
   'a secret that is not there': { opening: { policies: { GONE: { origins: ['http://127.0.0.1:9'] } } }, path: '/GONE/', told: { status: 500, code: 'not-found' } },
   'a secret that no header can hold': { opening: { values: { KEY: 'two\nlines-of-a-value' } }, told: { status: 500, code: 'invalid-value', reason: 'header' } },
   'a server that is not there': { opening: { policies: { KEY: { origins: ['http://127.0.0.1:9'] } } }, told: { status: 502, code: 'unavailable', reason: 'ECONNREFUSED' } },
-  'http, where that was not allowed': { opening: { options: { allowLoopbackHttp: false } }, told: denied('origin') },
+  'http, where that was not allowed': {
+    path: '/KEY@127.0.0.1:9/',
+    opening: { policies: { KEY: { origins: ['https://api.example.com', 'http://127.0.0.1:9'] } }, options: { allowLoopbackHttp: false } },
+    told: denied('origin'),
+  },
   'an address of this machine behind https': {
-    opening: { policies: { KEY: { origins: ['https://127.0.0.1:9'] } }, options: { allowLoopbackHttp: false } },
+    path: '/KEY@127.0.0.1:9/',
+    opening: { policies: { KEY: { origins: ['https://api.example.com', 'https://127.0.0.1:9'] } }, options: { allowLoopbackHttp: false } },
     told: denied('private-address', 502),
   },
 }
@@ -87,6 +92,19 @@ describe('a client that has the token is told of', () => {
     }
   })
 
+  it('what to do about it, in words of the proxy: its flag, and the config, since it has no options of a policy', async () => {
+    const { ask } = await openProxy('https://api.example.com', {
+      policies: { KEY: { origins: ['https://api.example.com', 'http://127.0.0.1:9'], paths: ['/v1/*'] } },
+      options: { allowLoopbackHttp: false },
+    })
+    const told = async (path: string, method = 'GET'): Promise<string> => ((await (await ask(path, { method })).json()) as { error: { message: string } }).error.message
+    expect(await told('/KEY@127.0.0.1:9/v1/a')).toMatch(
+      /http:\/\/127\.0\.0\.1:9 is not https\. .*start the proxy with `--allow-loopback-http` \(in code `allowLoopbackHttp: true`\)/,
+    )
+    expect(await told('/KEY/v1/a', 'POST')).toContain('Add it, in capitals, to `methods` in the config; without `methods` there is GET alone.')
+    expect(await told('/KEY/v2')).toContain('Add it to `paths` in the config, if the secret may go there.')
+  })
+
   it('a backend that throttles, with how long it asks to wait', async () => {
     const backend = createBackend({}, { get: () => Promise.reject(new SecretError({ code: 'throttled', retryAfter: 4_200 })) })
     const secrets = createSecrets<string>({
@@ -112,9 +130,15 @@ describe('a client that has the token is told of', () => {
 describe('startProxy refuses', () => {
   const secrets = createSecrets<string>({
     provider: createBackend({}).provider,
-    secrets: { KEY: { origins: ['https://api.example.com'] }, 'KEY/a': { origins: ['https://api.example.com'] }, BARE: {}, 'a\\b': { origins: ['https://api.example.com'] } },
+    secrets: {
+      KEY: { origins: ['https://api.example.com'] },
+      'KEY/a': { origins: ['https://api.example.com'] },
+      BARE: {},
+      'a\\b': { origins: ['https://api.example.com'] },
+      LOCAL: { origins: ['http://localhost:9', 'https://127.0.0.1:9'] },
+    },
   })
-  const scope = secrets.scope({ agent: 'a', allow: ['KEY', 'KEY/a', 'BARE', 'a\\b'] })
+  const scope = secrets.scope({ agent: 'a', allow: ['KEY', 'KEY/a', 'BARE', 'LOCAL', 'a\\b'] })
   const narrow = secrets.scope({ agent: 'a', allow: ['KEY', 'BARE'] })
 
   it.each<[string, unknown, RegExp]>([
@@ -129,11 +153,19 @@ describe('startProxy refuses', () => {
     ['a host that is no text', { secrets: narrow, host: ['127.0.0.1'] }, /options\.host/],
     ['a host of the prototype', { secrets: narrow, host: 'constructor' }, /options\.host/],
     ['a port that is too large', { secrets: narrow, port: 65_536 }, /options\.port is no port/],
-    ['a port that is a text', { secrets: narrow, port: '80' }, /options\.port/],
+    ['a port that is a text', { secrets: narrow, port: '80' }, /options\.port is not a number; expected a whole number up to 65535/],
+    ['a port that is no whole number', { secrets: narrow, port: 80.5 }, /options\.port is no port/],
+    ['a port below 0', { secrets: narrow, port: -1 }, /options\.port is no port/],
     ['names that are no list', { secrets: narrow, names: 'KEY' }, /options\.names is not a list/],
-    ['no names', { secrets: narrow, names: [] }, /granted nothing that could be served/],
+    ['no names', { secrets: narrow, names: [] }, /options\.names is empty, and so nothing would be served; expected at least one name/],
     ['a name that is not granted', { secrets: narrow, names: ['OTHER'] }, /options\.names\[0\] is not granted/],
     ['a name that has nowhere to go', { secrets: narrow, names: ['KEY', 'BARE'] }, /options\.names\[1\] has no `origins`/],
+    ['a name that has nowhere to go, behind one that is there twice', { secrets: narrow, names: ['KEY', 'KEY', 'BARE'] }, /options\.names\[2\] has no `origins`/],
+    [
+      'a secret for this machine alone, to which nothing may pass',
+      { secrets: scope, names: ['LOCAL'] },
+      /options\.allowLoopbackHttp is not set, and all origins of LOCAL are this machine \(http:\/\/localhost:9, https:\/\/127\.0\.0\.1:9\): every request would be refused/,
+    ],
     ['names that one path could mean', { secrets: scope, names: ['KEY', 'KEY/a'] }, /the path of one is the beginning of the other/],
     ['a name that no path can have', { secrets: scope, names: ['a\\b'] }, /cannot stand in the path/],
     ['a scope with nothing to serve', { secrets: secrets.scope({ allow: ['BARE'] }) }, /granted nothing that could be served.*`origins`/],

@@ -35,7 +35,7 @@ export async function minimalEnvironment<Name extends string>(options: Environme
   } = checkObject(options, 'options', ['secrets', 'allow', 'server']) as { secrets: Secrets<string>; allow: unknown; server?: unknown }
   const names = [...new Set(checkList(allow, 'options.allow').map((name, index) => checkName(name, `options.allow[${index}]`)))]
   const open = prepareTool(secrets, { tool: checkString(server, 'options.server'), allow: names })
-  const variables = variablesOf(names, (variable) => safe.includes(process.platform === 'win32' ? variable.toUpperCase() : variable))
+  const variables = variablesOf(names, 'the server', (variable) => safe.includes(process.platform === 'win32' ? variable.toUpperCase() : variable))
   const { place, end } = open()
   try {
     const values = await runAt(place, () => secrets.getSecrets(names))

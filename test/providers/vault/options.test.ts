@@ -44,7 +44,8 @@ describe('an option that is none', () => {
     ['vault.agents.policy is the same for all agents', { agents: { tokenRole: 'agents', policy: 'keyward' } }],
     ['vault.agents.policy holds "{agnet}"', { agents: { tokenRole: 'agents', policy: 'keyward-{agnet}' } }],
     ['vault.agents.ttl is a bare number', { agents: { tokenRole: 'agents', ttl: 60 } }],
-    ['vault.agents.uses is not a whole number', { agents: { tokenRole: 'agents', uses: 0 } }],
+    ['vault.agents.uses is too small; expected a whole number of at least 1', { agents: { tokenRole: 'agents', uses: 0 } }],
+    ['vault.agents.uses is not a whole number', { agents: { tokenRole: 'agents', uses: '3' } }],
     ['vault.client has no `request`', { client: {} }],
   ])('%s', (told, options) => {
     const run = (): unknown => vault(options)
