@@ -62,6 +62,7 @@ export class Route {
       setHost: false,
       timeout: silence,
       insecureHTTPParser: false,
+      maxHeaderSize: 16_384,
     }
   }
 
@@ -89,7 +90,10 @@ export class Route {
 
   begin({ url, method, headers }: Outgoing, framing: Readonly<Record<string, string>>): http.ClientRequest {
     const path = `${url.pathname}${url.search}`
-    return requests[this.#protocol]({ ...this.#options, method, path, headers: { host: url.host, ...Object.fromEntries(headers), ...framing } })
+    const request = requests[this.#protocol]({ ...this.#options, method, path, headers: { host: url.host, ...Object.fromEntries(headers), ...framing } })
+    // Their bytes bound them: what Node leaves out past a number of its own may say how the answer is written.
+    request.maxHeadersCount = 0
+    return request
   }
 }
 
