@@ -8,7 +8,7 @@ import { asUtf8, charsetOf, isText, Recoder } from './charset.js'
 import { codingsOf } from './coding.js'
 import type { Flight } from './flight.js'
 import { OwnHeaders, OwnResponse, OwnStream } from './globals.js'
-import { ofTransport } from './names.js'
+import { namedByConnection, ofTransport } from './names.js'
 import { failure, refusal } from './refusal.js'
 
 /** https://fetch.spec.whatwg.org/#redirect-status */
@@ -147,10 +147,11 @@ function flushAtOf(contentType: string): 'event' | 'line' | 'end' {
 export function cleanAnswerHeaders(carrier: Carrier, given: Incoming['headers'], secret: string, recoded: (contentType: string) => string = (value) => value): Headers {
   const headers = new OwnHeaders()
   const hidden = secret.toLowerCase()
+  const named = namedByConnection(given)
   for (const [name, value] of given) {
     const lower = name.toLowerCase()
     // A marker is no name of a header.
-    if (ofTransport.has(lower) || !isToken(name) || carrier.redact(name) !== name || (hidden !== '' && lower.includes(hidden))) continue
+    if (ofTransport.has(lower) || named.has(lower) || !isToken(name) || carrier.redact(name) !== name || (hidden !== '' && lower.includes(hidden))) continue
     headers.append(name, cleanText(carrier, lower === 'content-type' ? recoded(value) : value))
   }
   return headers

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Placement } from '../egress/policy.js'
 import { pairsOf } from '../egress/answer.js'
+import { namedByConnection } from '../egress/names.js'
 import type { Token } from './token.js'
 
 /** A request of who has the token, without it. */
@@ -93,15 +94,10 @@ export class Gate {
       path: this.#token.isAmong([first]) ? path.slice(first.length + 1) || '/' : path,
       // What the client wrote stays as it is, where nothing had to go.
       search: kept.length === parameters.length ? search : kept.length === 0 ? '' : `?${kept.join('&')}`,
-      headers: headers.filter(([name, value]) => !named.has(name.toLowerCase()) && !this.#token.isIn(value) && !this.#token.isIn(name)),
+      // The host is that of the policy.
+      headers: headers.filter(([name, value]) => name.toLowerCase() !== 'host' && !named.has(name.toLowerCase()) && !this.#token.isIn(value) && !this.#token.isIn(name)),
     }
   }
-}
-
-/** Of this connection alone: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.6.1-4. The host is that of the policy. */
-function namedByConnection(headers: Admitted['headers']): ReadonlySet<string> {
-  const names = headers.flatMap(([name, value]) => (name.toLowerCase() === 'connection' ? value.toLowerCase().split(',') : []))
-  return new Set(['host', ...names.map((name) => name.trim())])
 }
 
 /** In origin form, in characters that a URL has, and nothing that another reader could take for a host. */
