@@ -7,6 +7,7 @@ import { OwnStream } from './globals.js'
 import { inject, type Outgoing } from './inject.js'
 import type { Policy } from './policy.js'
 import type { Checked, Way } from './prepare.js'
+import { failure } from './refusal.js'
 import { takeBody } from './request.js'
 import { answer, cleanAnswerHeaders } from './scrub.js'
 import { Route, send, sendUpgrade, type Upgraded } from './send.js'
@@ -38,7 +39,7 @@ export async function exchangeUpgrade(flight: Flight, way: Way, checked: Checked
   const { route, outgoing } = await open(flight, { ...way, own: undefined }, checked)
   return withSecret<Response | Tunnel>(flight, way, checked.policy, outgoing, async (sent, secret) => {
     const incoming = await sendUpgrade(flight, route!, sent, protocol)
-    return { incoming, accept: () => ('socket' in incoming ? tunnelOf(flight, incoming, secret) : answer(flight, incoming, outgoing.url, secret)) }
+    return { incoming, accept: () => ('socket' in incoming ? tunnelOf(flight, incoming, outgoing.url, secret, protocol) : answer(flight, incoming, outgoing.url, secret)) }
   })
 }
 
@@ -95,7 +96,12 @@ async function withSecret<Result>(
   return settled.result
 }
 
-function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, secret: string): Tunnel {
+function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, { origin }: URL, secret: string, protocol: string): Tunnel {
+  const spoken = headers.filter(([name]) => name.toLowerCase() === 'upgrade').map(([, value]) => value.toLowerCase())
+  if (spoken.length !== 1 || spoken[0] !== protocol) {
+    socket.destroy()
+    throw failure(flight.carrier, origin, 'ERR_INVALID_PROTOCOL')
+  }
   flight.cancels({ cancel: () => socket.destroy() })
   return { headers: cleanAnswerHeaders(flight.carrier, headers, secret), socket, head, signal: flight.signal, land: () => flight.land() }
 }

@@ -18,6 +18,30 @@ export function responseOn(request: IncomingMessage, socket: Duplex): ServerResp
   return response
 }
 
+/** Bytes of a client that are kept for what its handshake leads to. */
+const longestHead = 65_536
+
+/**
+ * Reads on while a handshake is under way, since who leaves is seen by nobody who does not read.
+ * @param head What came with the handshake.
+ * @returns What hands over all that came.
+ */
+export function readAhead(socket: Duplex, head: Uint8Array): () => Uint8Array {
+  const chunks = [head]
+  let length = head.length
+  const take = (chunk: Uint8Array): void => {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length >= longestHead) socket.pause()
+  }
+  const leave = (): void => void socket.destroy()
+  socket.on('data', take).once('end', leave)
+  return () => {
+    socket.pause().off('data', take).off('end', leave)
+    return Buffer.concat(chunks)
+  }
+}
+
 /** Connects both sides until one of them, or the view, ends. */
 export function connect(socket: Duplex, head: Uint8Array, tunnel: Tunnel): void {
   const { socket: other, signal } = tunnel
