@@ -8,7 +8,6 @@ import { inject, type Outgoing } from './inject.js'
 import type { Policy } from './policy.js'
 import type { Checked, Way } from './prepare.js'
 import { failure } from './refusal.js'
-import { takeBody } from './request.js'
 import { answer, cleanAnswerHeaders } from './scrub.js'
 import { Route, send, sendUpgrade, type Upgraded } from './send.js'
 
@@ -51,7 +50,7 @@ async function open(flight: Flight, way: Way, { taken, policy: _, ...checked }: 
   const route = way.own === undefined ? new Route(new AddressRules(carrier, url, way.allowsHttp), url, way.allowsHttp) : undefined
   // What grants refuse is refused by the read, without a look-up.
   const isRefused = carrier.isRefused
-  const body = isRefused ? undefined : await takeBody(flight, taken)
+  const body = isRefused ? undefined : await taken.body(flight)
   if (!isRefused && route !== undefined) await flight.until(route.open())
   return { route, outgoing: { ...checked, body } }
 }

@@ -5,18 +5,18 @@ export class Flight {
   readonly carrier: Carrier
   readonly #stop = new AbortController()
   // The runtime lets go of a request whose signal follows another one: kept for as long as this is.
-  readonly #request: Pick<Request, 'signal'>
+  readonly #caller: { readonly signal: AbortSignal }
   readonly #forget: () => void
-  readonly #abort = (): void => this.#end(this.#request.signal.reason)
+  readonly #abort = (): void => this.#end(this.#caller.signal.reason)
   // Not listeners of the signal: to add and remove one takes longer than most of what is waited for.
   readonly #waiting = new Set<(reason: unknown) => void>()
 
-  constructor(carrier: Carrier, request: Pick<Request, 'signal'>) {
+  constructor(carrier: Carrier, caller: { readonly signal: AbortSignal }) {
     this.carrier = carrier
-    this.#request = request
+    this.#caller = caller
     this.#forget = carrier.whenEnded(() => this.#end(carrier.end))
-    if (request.signal.aborted) this.#abort()
-    else request.signal.addEventListener('abort', this.#abort, { once: true })
+    if (caller.signal.aborted) this.#abort()
+    else caller.signal.addEventListener('abort', this.#abort, { once: true })
   }
 
   /** Aborts when the call is over before its end, with the reason that its caller is told. */
@@ -72,7 +72,7 @@ export class Flight {
   /** Is over: nothing ends it any more. */
   land(): void {
     this.#forget()
-    this.#request.signal.removeEventListener('abort', this.#abort)
+    this.#caller.signal.removeEventListener('abort', this.#abort)
   }
 
   /** Nobody waits for the rest. */
