@@ -1,12 +1,13 @@
-/** What a second round of attacks on the proxy found. */
-import { createServer as createRaw, type AddressInfo, type Socket } from 'node:net'
+/** What a client, or an origin, may do to keep what is not theirs to keep: a connection, a request, a header that nobody looked at. */
+import { connect, createServer as createRaw, type AddressInfo, type Socket } from 'node:net'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { refusedBytes } from '../../src/proxy/refusals.js'
 import { key, listen, serve, whenDone } from '../egress/serve.js'
 import { lines, openProxy, say } from './opened.js'
 
-const megabyte = 1_048_576
+/** Bytes of an upload that no buffer of a system holds. */
+const size = 64 * 1_048_576
 const after = (milliseconds: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, milliseconds))
 const isOpen = (socket: Socket): boolean => !socket.destroyed
 
@@ -27,7 +28,6 @@ async function serveRaw(run: (socket: Socket) => void): Promise<{ readonly origi
 }
 
 describe('an answer that comes before its request was taken', () => {
-  const size = 64 * megabyte
   const upload = (port: number, token: string): Buffer =>
     Buffer.concat([Buffer.from(lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${port}`, `x-api-key: ${token}`, `Content-Length: ${size}`)), Buffer.alloc(size)])
 
@@ -68,6 +68,66 @@ describe('an answer whose body nobody wants', () => {
     await after(500)
     expect([...server.sockets].filter(isOpen)).toEqual([])
   })
+})
+
+it.each([205, 401])('an answer whose body nobody wants and that does not end (%s) is given up after a second', async (status) => {
+  let asked = 0
+  const server = await serveRaw((socket) => {
+    asked += 1
+    if (asked > 1) return void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+    socket.write(`HTTP/1.1 ${status} Anything\r\ntransfer-encoding: chunked\r\n\r\n`)
+    const timer = setInterval(() => (socket.destroyed ? clearInterval(timer) : socket.write('1\r\na\r\n')), 20)
+  })
+  const { ask } = await openProxy(server.origin)
+  const response = await ask('/KEY/')
+  expect([response.status, await response.text()]).toEqual(status === 401 ? [200, 'ok'] : [205, ''])
+  await expect.poll(() => [...server.sockets].filter(isOpen).length - asked + 1, { timeout: 2_000 }).toBeLessThanOrEqual(0)
+})
+
+describe('a client that leaves', () => {
+  it('while its upload is held up by an origin that does not read is seen', { timeout: 20_000 }, async () => {
+    const server = await listen((request) => void request.pause())
+    const { proxy } = await openProxy(server.origin)
+    const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined)
+    socket.write(
+      Buffer.concat([Buffer.from(lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`, `Content-Length: ${size}`)), Buffer.alloc(size)]),
+    )
+    await expect.poll(() => server.sockets.size, { timeout: 5_000 }).toBe(1)
+    await after(1_500)
+    socket.destroy()
+    // Twice what it takes to look.
+    await after(8_000)
+    const began = Date.now()
+    await proxy.close()
+    expect(Date.now() - began).toBeLessThan(2_000)
+  })
+
+  it('is not taken for one that waits: what is held up goes on when it is taken', { timeout: 20_000 }, async () => {
+    const server = await listen((request, response) => {
+      let length = 0
+      request.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => response.end(String(length)))
+      request.pause()
+      setTimeout(() => request.resume(), 5_000)
+    })
+    const { proxy } = await openProxy(server.origin)
+    const sent = lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`, `Content-Length: ${size}`)
+    const said = await say(proxy.port, Buffer.concat([Buffer.from(sent), Buffer.alloc(size)]), { quiet: 7_000 })
+    expect(said).toMatch(/^(?:HTTP\/1\.1 100 Continue\r\n\r\n)+HTTP\/1\.1 200 OK\r\n/)
+    expect(said).toContain(String(size))
+  })
+})
+
+it('answers that only announce another one are not waited for without end', async () => {
+  const server = await serveRaw((socket) => void socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1_000)))
+  const { ask } = await openProxy(server.origin)
+  expect((await ask('/KEY/')).status).toBe(502)
+  await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+})
+
+it('a few of them are passed over', async () => {
+  const server = await serveRaw((socket) => void socket.write(`${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok`))
+  const { ask } = await openProxy(server.origin)
+  expect(await (await ask('/KEY/')).text()).toBe('ok')
 })
 
 describe('headers that stand behind a thousand others', () => {
@@ -124,6 +184,25 @@ describe('a handshake of WebSocket', () => {
     const { proxy } = await openProxy(server.origin)
     expect(await say(proxy.port, handshake(proxy.port, proxy.token), { quiet: 200 })).toBe('')
     await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+  })
+
+  it('is read on: what its client says before it was answered is not lost', async () => {
+    const server = await serveRaw((socket) => {
+      setTimeout(() => {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n')
+        socket.on('data', (chunk) => socket.write(`[${chunk.length}]`))
+      }, 300)
+    })
+    const { proxy } = await openProxy(server.origin)
+    const socket = connect(proxy.port, '127.0.0.1')
+    whenDone(async () => void socket.destroy())
+    let said = ''
+    socket.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    socket.write(`${handshake(proxy.port, proxy.token)}first`)
+    await after(100)
+    socket.write(Buffer.alloc(200_000))
+    const total = (): number => [...said.matchAll(/\[(\d+)\]/g)].reduce((sum, [, length]) => sum + Number(length), 0)
+    await expect.poll(total, { timeout: 3_000 }).toBe(200_005)
   })
 
   it('that is answered with another protocol is not said to be WebSocket', async () => {
