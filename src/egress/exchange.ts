@@ -8,13 +8,14 @@ import { inject, type Outgoing } from './inject.js'
 import type { Policy } from './policy.js'
 import type { Checked, Way } from './prepare.js'
 import { failure } from './refusal.js'
-import { answer, cleanAnswerHeaders } from './scrub.js'
+import { responseOf } from './response.js'
+import { answer, cleanAnswerHeaders, type Answer } from './scrub.js'
 import { Route, send, sendUpgrade, type Upgraded } from './send.js'
 
 /** What speaks another protocol from here on. */
 export interface Tunnel {
   /** Of the answer that said so, cleaned. What follows is not. */
-  readonly headers: Headers
+  readonly headers: Answer['headers']
   readonly socket: Duplex
   /** What came with that answer. */
   readonly head: Uint8Array
@@ -24,7 +25,7 @@ export interface Tunnel {
   land(): void
 }
 
-export async function exchange(flight: Flight, way: Way, checked: Checked): Promise<Response> {
+export async function exchange(flight: Flight, way: Way, checked: Checked): Promise<Answer> {
   const { route, outgoing } = await open(flight, way, checked)
   const transmit = (sent: Outgoing): Promise<Incoming> => (route === undefined ? sendBy(way.own!, way.place, flight, sent) : send(flight, route, sent))
   return withSecret(flight, way, checked.policy, outgoing, async (sent, secret) => {
@@ -33,10 +34,15 @@ export async function exchange(flight: Flight, way: Way, checked: Checked): Prom
   })
 }
 
+/** The same as `fetch` answers. */
+export async function exchangeFetch(flight: Flight, way: Way, checked: Checked): Promise<Response> {
+  return responseOf(flight, await exchange(flight, way, checked), checked.url)
+}
+
 /** The same for a request that asks for another protocol, by a connection of ours. A server that does not want to change answers as ever. */
-export async function exchangeUpgrade(flight: Flight, way: Way, checked: Checked, protocol: string): Promise<Response | Tunnel> {
+export async function exchangeUpgrade(flight: Flight, way: Way, checked: Checked, protocol: string): Promise<Answer | Tunnel> {
   const { route, outgoing } = await open(flight, { ...way, own: undefined }, checked)
-  return withSecret<Response | Tunnel>(flight, way, checked.policy, outgoing, async (sent, secret) => {
+  return withSecret<Answer | Tunnel>(flight, way, checked.policy, outgoing, async (sent, secret) => {
     const incoming = await sendUpgrade(flight, route!, sent, protocol)
     return { incoming, accept: () => ('socket' in incoming ? tunnelOf(flight, incoming, outgoing.url, secret, protocol) : answer(flight, incoming, outgoing.url, secret)) }
   })

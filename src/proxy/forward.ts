@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { exchange, exchangeUpgrade, type Tunnel } from '../egress/exchange.js'
 import { withChecked, type Way } from '../egress/prepare.js'
 import { takeSent, type Taken } from '../egress/request.js'
+import type { Answer, CleanBody } from '../egress/scrub.js'
 import { ClientBody } from './body.js'
 import type { Admitted } from './gate.js'
 import { passedOn } from './headers.js'
@@ -76,18 +77,28 @@ export class Errand {
     })
   }
 
-  async #write({ status, statusText, headers, body }: Response): Promise<void> {
+  async #write({ status, statusText, headers, body }: Answer): Promise<void> {
+    try {
+      this.#response.writeHead(status, statusText, [...passedOn(headers)].flat())
+      if (body !== undefined) await this.#writeBody(body)
+      this.#response.end()
+    } catch (error) {
+      body?.cancel()
+      throw error
+    }
+  }
+
+  async #writeBody(body: CleanBody): Promise<void> {
     const response = this.#response
-    response.writeHead(status, statusText, passedOn(headers).flat())
-    if (body === null) return void response.end()
     // What comes at once is written at once: a short answer is one call of the system.
     const { socket } = response
     socket?.cork()
     setImmediate(() => socket?.uncork())
     response.flushHeaders()
-    const reader = body.getReader()
-    for (let next = await reader.read(); !next.done; next = await reader.read()) if (!response.write(next.value)) await drained(response)
-    response.end()
+    while (!body.isOver) {
+      const piece = await body.next()
+      if (piece.length > 0 && !response.write(piece)) await drained(response)
+    }
   }
 }
 

@@ -59,7 +59,7 @@ export function connect(socket: Duplex, head: Uint8Array, tunnel: Tunnel): void 
     other.destroy()
     return destroy()
   }
-  const lines = passedOn(tunnel.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const lines = [...passedOn(tunnel.headers)].map(([name, value]) => `${name}: ${value}\r\n`)
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n${lines.join('')}\r\n`, 'latin1')
   if (tunnel.head.length > 0) socket.write(tunnel.head)
   if (head.length > 0) other.write(head)
