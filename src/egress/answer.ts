@@ -57,7 +57,7 @@ export function incomingOf({ carrier }: Flight, message: IncomingMessage, method
 
 /** Headers as Node has them, names and values in turn. */
 export function pairsOf(raw: readonly string[]): readonly (readonly [string, string])[] {
-  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as const] : []))
+  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[2 * index]!, raw[2 * index + 1]!] as const)
 }
 
 /** @param open When it is first read: what was compressed says how by its first byte, which may be long in coming. */

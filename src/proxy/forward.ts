@@ -69,7 +69,7 @@ export class Errand {
     const { search, headers } = this.#admitted
     return takeSent(carrier, `${origin}${rest}${search}`, {
       method: this.#request.method ?? '',
-      headers: headers.map(([name, value]) => [name.toLowerCase(), value] as const),
+      headers,
       signal: this.#left.signal,
       hasBody: body?.isEmpty === false,
       body: async (flight) => body?.take(flight),
