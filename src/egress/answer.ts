@@ -63,19 +63,54 @@ export function pairsOf(raw: readonly string[]): readonly (readonly [string, str
 /** @param open When it is first read: what was compressed says how by its first byte, which may be long in coming. */
 function sourceOf(carrier: Carrier, message: IncomingMessage, open: () => Promise<Readable>): Source {
   let stream: Readable | undefined
-  let iterator: AsyncIterator<Uint8Array> | undefined
+  let chunks: Chunks | undefined
   return {
     async read() {
       stream ??= await open()
-      iterator ??= stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
-      const { done, value } = await iterator.next()
-      return done === true ? undefined : value
+      chunks ??= new Chunks(stream)
+      return chunks.next()
     },
     cancel() {
       message.destroy()
       stream?.destroy()
     },
     discard: () => passOver(carrier, message),
+  }
+}
+
+/** Chunks as they are asked for: the iterator of a stream does the same, and takes as long as to clean them. */
+class Chunks {
+  readonly #stream: Readable
+  #failure: Error | undefined
+  #wake: () => void = () => undefined
+
+  constructor(stream: Readable) {
+    this.#stream = stream
+    const wake = (): void => this.#wake()
+    stream
+      .on('readable', wake)
+      .on('end', wake)
+      .on('close', wake)
+      .on('error', (error) => {
+        this.#failure ??= error
+        wake()
+      })
+  }
+
+  /** Undefined at the end. */
+  async next(): Promise<Uint8Array | undefined> {
+    const stream = this.#stream
+    for (;;) {
+      const chunk = stream.destroyed ? null : (stream.read() as Uint8Array | null)
+      if (chunk !== null) return chunk
+      if (stream.readableEnded) return undefined
+      const failure = this.#failure ?? stream.errored
+      if (failure !== null) throw failure
+      if (stream.destroyed) throw Object.assign(new Error('closed'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
   }
 }
 

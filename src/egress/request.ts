@@ -64,7 +64,7 @@ function checkWritten(carrier: Carrier, text: string): void {
 
 function withoutFragment(text: string): URL {
   const url = new URL(text)
-  url.hash = ''
+  if (text.includes('#')) url.hash = ''
   return url
 }
 

@@ -172,7 +172,10 @@ export function cleanAnswerHeaders(carrier: Carrier, given: Incoming['headers'],
 
 /** Each character stands for a byte, which may be one of UTF-8. What a marker has more than that is not shown. */
 function cleanText(carrier: Carrier, text: string): string {
+  // As text it is the same bytes.
+  if (/^[\t\x20-\x7e]*$/.test(text)) return asHeader(carrier.redact(text))
   const bytes = Buffer.from(text, 'latin1')
-  const clean = carrier.redact(Buffer.from(carrier.redactBytes(bytes)).toString('latin1'))
-  return clean.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '_')
+  return asHeader(carrier.redact(Buffer.from(carrier.redactBytes(bytes)).toString('latin1')))
 }
+
+const asHeader = (text: string): string => text.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '_')
