@@ -47,11 +47,11 @@ export class Flight {
       promise.then(
         (value) => {
           forget()
-          resolve(value)
+          return resolve(value)
         },
         (error: unknown) => {
           forget()
-          reject(error as Error)
+          reject(error)
         },
       )
     })

@@ -164,7 +164,7 @@ function attempt<Result extends Incoming | Upgraded>(
     }
     const forget = flight.whenOver((reason) => {
       request.destroy()
-      reject(reason as Error)
+      reject(reason)
     })
     const fail = (error: unknown): void => {
       forget()
