@@ -27,6 +27,9 @@ async function serveRaw(run: (socket: Socket) => void): Promise<{ readonly origi
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets }
 }
 
+const upload = (port: number, token: string): Buffer =>
+  Buffer.concat([Buffer.from(lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${port}`, `x-api-key: ${token}`, `Content-Length: ${size}`)), Buffer.alloc(size)])
+
 /** Begins an answer that does not end. */
 function trickle(socket: Socket, status: number): void {
   socket.write(`HTTP/1.1 ${status} Anything\r\ntransfer-encoding: chunked\r\n\r\n`)
@@ -34,9 +37,6 @@ function trickle(socket: Socket, status: number): void {
 }
 
 describe('an answer that comes before its request was taken', () => {
-  const upload = (port: number, token: string): Buffer =>
-    Buffer.concat([Buffer.from(lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${port}`, `x-api-key: ${token}`, `Content-Length: ${size}`)), Buffer.alloc(size)])
-
   it('does not keep the next request on its connection waiting', { timeout: 20_000 }, async () => {
     const server = await listen((request, response) => {
       const isUpload = request.method === 'POST'
@@ -61,10 +61,7 @@ describe('an answer that comes before its request was taken', () => {
 
 describe('an answer whose body nobody wants', () => {
   it.each([205, 401])('and that does not end (%s) is given up with the scope', async (status) => {
-    const server = await serveRaw((socket) => {
-      socket.write(`HTTP/1.1 ${status} Anything\r\ntransfer-encoding: chunked\r\n\r\n`)
-      const timer = setInterval(() => (socket.destroyed ? clearInterval(timer) : socket.write('1\r\na\r\n')), 20)
-    })
+    const server = await serveRaw((socket) => trickle(socket, status))
     const { ask, proxy, scope } = await openProxy(server.origin)
     const response = await ask('/KEY/')
     expect(response.status).toBe(status)
@@ -94,9 +91,7 @@ describe('a client that leaves', () => {
     const server = await listen((request) => void request.pause())
     const { proxy } = await openProxy(server.origin)
     const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined)
-    socket.write(
-      Buffer.concat([Buffer.from(lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`, `Content-Length: ${size}`)), Buffer.alloc(size)]),
-    )
+    socket.write(upload(proxy.port, proxy.token))
     await expect.poll(() => server.sockets.size, { timeout: 5_000 }).toBe(1)
     await after(1_500)
     socket.destroy()
@@ -115,8 +110,7 @@ describe('a client that leaves', () => {
       setTimeout(() => request.resume(), 5_000)
     })
     const { proxy } = await openProxy(server.origin)
-    const sent = lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`, `Content-Length: ${size}`)
-    const said = await say(proxy.port, Buffer.concat([Buffer.from(sent), Buffer.alloc(size)]), { quiet: 7_000 })
+    const said = await say(proxy.port, upload(proxy.port, proxy.token), { quiet: 7_000 })
     expect(said).toMatch(/^(?:HTTP\/1\.1 100 Continue\r\n\r\n)+HTTP\/1\.1 200 OK\r\n/)
     expect(said).toContain(String(size))
   })
