@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { invalidConfig } from '../errors/secret-error.js'
 import { codeOf } from '../errors/system-error.js'
-import { here, runAt, type Place } from '../seam.js'
+import { here, runAt, type Carrier, type Place } from '../seam.js'
 import { decode } from './coding.js'
 import type { Flight } from './flight.js'
 import { OwnHeaders, OwnStream } from './globals.js'
@@ -33,53 +33,101 @@ export interface Incoming {
   decoded(applied: readonly string[]): Source
 }
 
-/** Bytes of an answer that is read although nobody wants it: less than a new connection costs. */
+/** Bytes of an answer that is read although nobody wants it, and milliseconds in which: less than a new connection costs. */
 const shortAnswer = 65_536
+const shortWhile = 1_000
 
 /** https://fetch.spec.whatwg.org/#null-body-status */
 const withoutBody: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
 
-export function incomingOf(message: IncomingMessage, method: string): Incoming {
+export function incomingOf({ carrier }: Flight, message: IncomingMessage, method: string): Incoming {
   const { statusCode = 0, statusMessage = '', rawHeaders } = message
   const isEmpty = method === 'HEAD' || withoutBody.has(statusCode)
-  // Its end frees the connection.
-  if (isEmpty) message.resume()
+  if (isEmpty) passOver(carrier, message)
   return {
     status: statusCode,
     statusText: statusMessage,
     type: 'basic',
     headers: pairsOf(rawHeaders),
     isRedirected: false,
-    source: isEmpty ? undefined : sourceOf(message, async () => message),
-    decoded: (applied) => sourceOf(message, () => decode(message, applied)),
+    source: isEmpty ? undefined : sourceOf(carrier, message, async () => message),
+    decoded: (applied) => sourceOf(carrier, message, () => decode(message, applied)),
   }
 }
 
 /** Headers as Node has them, names and values in turn. */
 export function pairsOf(raw: readonly string[]): readonly (readonly [string, string])[] {
-  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as const] : []))
+  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[2 * index]!, raw[2 * index + 1]!] as const)
 }
 
 /** @param open When it is first read: what was compressed says how by its first byte, which may be long in coming. */
-function sourceOf(message: IncomingMessage, open: () => Promise<Readable>): Source {
+function sourceOf(carrier: Carrier, message: IncomingMessage, open: () => Promise<Readable>): Source {
   let stream: Readable | undefined
-  let iterator: AsyncIterator<Uint8Array> | undefined
+  let chunks: Chunks | undefined
   return {
     async read() {
       stream ??= await open()
-      iterator ??= stream[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
-      const { done, value } = await iterator.next()
-      return done === true ? undefined : value
+      chunks ??= new Chunks(stream)
+      return chunks.next()
     },
     cancel() {
       message.destroy()
       stream?.destroy()
     },
-    discard() {
-      let left = shortAnswer
-      message.on('data', (chunk: Buffer) => (left -= chunk.length) < 0 && message.destroy())
-    },
+    discard: () => passOver(carrier, message),
   }
+}
+
+/** Chunks as they are asked for: the iterator of a stream does the same, and takes as long as to clean them. */
+class Chunks {
+  readonly #stream: Readable
+  #failure: Error | undefined
+  #wake: () => void = () => undefined
+
+  constructor(stream: Readable) {
+    this.#stream = stream
+    const wake = (): void => this.#wake()
+    stream
+      .on('readable', wake)
+      .on('end', wake)
+      .on('close', wake)
+      .on('error', (error) => {
+        this.#failure ??= error
+        wake()
+      })
+  }
+
+  /** Undefined at the end. */
+  async next(): Promise<Uint8Array | undefined> {
+    const stream = this.#stream
+    for (;;) {
+      const chunk = stream.destroyed ? null : (stream.read() as Uint8Array | null)
+      if (chunk !== null) return chunk
+      if (stream.readableEnded) return undefined
+      const failure = this.#failure ?? stream.errored
+      if (failure !== null) throw failure
+      if (stream.destroyed) throw Object.assign(new Error('closed'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+}
+
+/** Reads what nobody wants, since its end frees the connection. What is long in coming, or comes when the view has ended, costs that connection: no call waits for it. */
+function passOver(carrier: Carrier, message: IncomingMessage): void {
+  const giveUp = (): void => void message.destroy()
+  const late = setTimeout(giveUp, shortWhile)
+  late.unref()
+  const forget = carrier.whenEnded(giveUp)
+  let left = shortAnswer
+  message
+    .on('data', (chunk: Buffer) => (left -= chunk.length) < 0 && giveUp())
+    .on('error', () => undefined)
+    .once('close', () => {
+      clearTimeout(late)
+      forget()
+    })
 }
 
 /** By the app's own fetch, which says where it connects to. It is asked for an answer that is not compressed: whether one was decoded nobody could tell. */

@@ -7,14 +7,15 @@ import { OwnStream } from './globals.js'
 import { inject, type Outgoing } from './inject.js'
 import type { Policy } from './policy.js'
 import type { Checked, Way } from './prepare.js'
-import { takeBody } from './request.js'
-import { answer, cleanAnswerHeaders } from './scrub.js'
+import { failure } from './refusal.js'
+import { responseOf } from './response.js'
+import { answer, cleanAnswerHeaders, type Answer } from './scrub.js'
 import { Route, send, sendUpgrade, type Upgraded } from './send.js'
 
 /** What speaks another protocol from here on. */
 export interface Tunnel {
   /** Of the answer that said so, cleaned. What follows is not. */
-  readonly headers: Headers
+  readonly headers: Answer['headers']
   readonly socket: Duplex
   /** What came with that answer. */
   readonly head: Uint8Array
@@ -24,7 +25,7 @@ export interface Tunnel {
   land(): void
 }
 
-export async function exchange(flight: Flight, way: Way, checked: Checked): Promise<Response> {
+export async function exchange(flight: Flight, way: Way, checked: Checked): Promise<Answer> {
   const { route, outgoing } = await open(flight, way, checked)
   const transmit = (sent: Outgoing): Promise<Incoming> => (route === undefined ? sendBy(way.own!, way.place, flight, sent) : send(flight, route, sent))
   return withSecret(flight, way, checked.policy, outgoing, async (sent, secret) => {
@@ -33,12 +34,17 @@ export async function exchange(flight: Flight, way: Way, checked: Checked): Prom
   })
 }
 
+/** The same as `fetch` answers. */
+export async function exchangeFetch(flight: Flight, way: Way, checked: Checked): Promise<Response> {
+  return responseOf(flight, await exchange(flight, way, checked), checked.url)
+}
+
 /** The same for a request that asks for another protocol, by a connection of ours. A server that does not want to change answers as ever. */
-export async function exchangeUpgrade(flight: Flight, way: Way, checked: Checked, protocol: string): Promise<Response | Tunnel> {
+export async function exchangeUpgrade(flight: Flight, way: Way, checked: Checked, protocol: string): Promise<Answer | Tunnel> {
   const { route, outgoing } = await open(flight, { ...way, own: undefined }, checked)
-  return withSecret<Response | Tunnel>(flight, way, checked.policy, outgoing, async (sent, secret) => {
+  return withSecret<Answer | Tunnel>(flight, way, checked.policy, outgoing, async (sent, secret) => {
     const incoming = await sendUpgrade(flight, route!, sent, protocol)
-    return { incoming, accept: () => ('socket' in incoming ? tunnelOf(flight, incoming, secret) : answer(flight, incoming, outgoing.url, secret)) }
+    return { incoming, accept: () => ('socket' in incoming ? tunnelOf(flight, incoming, outgoing.url, secret, protocol) : answer(flight, incoming, outgoing.url, secret)) }
   })
 }
 
@@ -50,7 +56,7 @@ async function open(flight: Flight, way: Way, { taken, policy: _, ...checked }: 
   const route = way.own === undefined ? new Route(new AddressRules(carrier, url, way.allowsHttp), url, way.allowsHttp) : undefined
   // What grants refuse is refused by the read, without a look-up.
   const isRefused = carrier.isRefused
-  const body = isRefused ? undefined : await takeBody(flight, taken)
+  const body = isRefused ? undefined : await taken.body(flight)
   if (!isRefused && route !== undefined) await flight.until(route.open())
   return { route, outgoing: { ...checked, body } }
 }
@@ -95,7 +101,12 @@ async function withSecret<Result>(
   return settled.result
 }
 
-function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, secret: string): Tunnel {
+function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, { origin }: URL, secret: string, protocol: string): Tunnel {
+  const spoken = headers.filter(([name]) => name.toLowerCase() === 'upgrade').map(([, value]) => value.toLowerCase())
+  if (spoken.length !== 1 || spoken[0] !== protocol) {
+    socket.destroy()
+    throw failure(flight.carrier, origin, 'ERR_INVALID_PROTOCOL')
+  }
   flight.cancels({ cancel: () => socket.destroy() })
   return { headers: cleanAnswerHeaders(flight.carrier, headers, secret), socket, head, signal: flight.signal, land: () => flight.land() }
 }

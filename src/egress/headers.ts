@@ -10,7 +10,7 @@ import { withoutCredentials } from './target.js'
  * A copy without what is ours to say, and without whatever carries the placeholder.
  * @throws SecretError `denied` for credentials of the caller's own, another host, or another method.
  */
-export function cleanHeaders(carrier: Carrier, given: Headers, inject: Placement): Headers {
+export function cleanHeaders(carrier: Carrier, given: Iterable<readonly [string, string]>, inject: Placement): Headers {
   const injected = 'header' in inject ? hyphenated(inject.header) : undefined
   const kept = new OwnHeaders()
   for (const [name, value] of given) {

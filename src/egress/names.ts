@@ -48,3 +48,10 @@ export const isOurs = (name: string): boolean => isStripped(name) || isHost(name
 export const ofTransport: ReadonlySet<string> = new Set([
   ...['content-length', 'content-encoding', 'transfer-encoding', 'connection', 'keep-alive', 'proxy-connection', 'upgrade', 'te', 'trailer'],
 ])
+
+/** Headers of one connection alone, in small letters: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.6.1-4. */
+export function namedByConnection(headers: readonly (readonly [string, string])[]): ReadonlySet<string> {
+  const named = new Set<string>()
+  for (const [name, value] of headers) if (name.length === 10 && name.toLowerCase() === 'connection') for (const other of value.toLowerCase().split(',')) named.add(other.trim())
+  return named
+}

@@ -107,16 +107,24 @@ function isSame(own: Placement, granted: Placement): boolean {
 
 /** Is all that this path allows allowed by the other one as well? `/v1/*` is all below `/v1/`, and not `/v1` itself. */
 function isWithin(path: string, granted: string): boolean {
-  const [own, other] = [normalized(path), normalized(granted)]
-  return own === other || (other.endsWith('/*') && own.startsWith(other.slice(0, -1)))
+  return isBelow(normalized(path), normalized(granted))
 }
+
+/** The same for what is spelt as URLs do. */
+const isBelow = (path: string, granted: string): boolean => path === granted || (granted.endsWith('/*') && path.startsWith(granted.slice(0, -1)))
 
 /** As a URL spells it. */
 const normalized = (path: string): string => new URL(path, 'https://origin.invalid').pathname
 
+/** As URLs spell them, by the list that was given: to make a URL takes as long as half of the checks. */
+const spelt = new WeakMap<readonly string[], readonly string[]>()
+
 /** @param pathname Of a URL. */
 export function allowsPath({ paths }: Pick<Policy, 'paths'>, pathname: string): boolean {
-  return paths === undefined || paths.some((path) => isWithin(pathname, path))
+  if (paths === undefined) return true
+  let granted = spelt.get(paths)
+  if (granted === undefined) spelt.set(paths, (granted = paths.map(normalized)))
+  return granted.some((path) => isBelow(pathname, path))
 }
 
 /**

@@ -34,20 +34,17 @@ export async function withChecked<Result>(
   taken: Taken,
   run: (flight: Flight, checked: Checked) => Promise<Result>,
 ): Promise<Result> {
-  const { request } = taken
-  const { method } = request
-  const given = new URL(request.url)
-  given.hash = ''
-  checkTarget(carrier, policy, { url: given, method, allowsHttp })
-  const headers = cleanHeaders(carrier, request.headers, policy.inject)
-  const url = clearQuery(carrier, given, policy.inject)
-  const flight = new Flight(carrier, request)
+  const { method } = taken
+  checkTarget(carrier, policy, { url: taken.url, method, allowsHttp })
+  const headers = cleanHeaders(carrier, taken.headers, policy.inject)
+  const url = clearQuery(carrier, taken.url, policy.inject)
+  const flight = new Flight(carrier, taken)
   try {
     return await run(flight, { taken, policy, url, method, headers })
   } catch (error) {
     flight.land()
     // Nobody will ask for the rest of it; one that is being read is seen to where it is.
-    void request.body?.cancel(error).catch(() => undefined)
+    taken.cancel(error)
     throw error
   }
 }

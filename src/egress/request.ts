@@ -1,4 +1,4 @@
-/** One `Request` of what a caller gave: what it says is checked, and sent. */
+/** What is asked for: a `Request` of what a caller gave, or what a client of the proxy sent. What it says is checked, and sent. */
 import type { Carrier } from '../seam.js'
 import type { Flight } from './flight.js'
 import { OwnRequest, OwnStream } from './globals.js'
@@ -7,25 +7,65 @@ import { rewrite, withoutCredentials, writtenFlaw } from './target.js'
 
 export type Body = Uint8Array | ReadableStream<Uint8Array> | undefined
 
+/** What is asked for, whoever asks. */
 export interface Taken {
-  readonly request: Request
-  /** Who gave the body: a stream is sent as it comes; what came in a Request may be either. */
-  readonly body: 'stream' | 'data' | 'unknown'
+  /** Without a fragment. */
+  readonly url: URL
+  readonly method: string
+  /** With names in small letters. */
+  readonly headers: Iterable<readonly [string, string]>
+  readonly signal: AbortSignal
+  /** The body as it is sent: bytes can be sent again. To be asked once. */
+  body(flight: Flight): Promise<Body>
+  /** Nobody will ask for the rest of it. */
+  cancel(reason: unknown): void
 }
 
 /** Bytes of a body of unknown kind that are waited for, so that it is sent with its length, and can be sent again. */
-const readAhead = 1_048_576
+export const readAhead = 1_048_576
 
 /** @throws SecretError `denied` for what no request can be made of, or a URL that can be read in two ways. */
 export function takeRequest(carrier: Carrier, input: unknown, init: RequestInit | undefined): Taken {
   // A text is made of it once: an object may answer differently the next time.
   const given = input instanceof OwnRequest ? input : textOf(carrier, input)
-  if (typeof given === 'string') {
-    const flaw = writtenFlaw(given)
-    if (flaw !== undefined) throw refusal(carrier, flaw.reason, flaw.what, flaw.reason === 'url' ? rewrite : withoutCredentials)
-  }
+  if (typeof given === 'string') checkWritten(carrier, given)
   const request = construct(carrier, given, init)
-  return { request, body: init?.body === undefined || init.body === null ? 'unknown' : isStream(init.body) ? 'stream' : 'data' }
+  const { method, headers, signal } = request
+  // Who gave the body: a stream is sent as it comes; what came in a Request may be either.
+  const kind = init?.body === undefined || init.body === null ? 'unknown' : isStream(init.body) ? 'stream' : 'data'
+  return {
+    url: withoutFragment(request.url),
+    method,
+    headers,
+    signal,
+    body: (flight) => takeBody(flight, request, kind),
+    cancel: (reason) => void request.body?.cancel(reason).catch(() => undefined),
+  }
+}
+
+/**
+ * The same of what came without a `Request`, which takes longer to make than all that is asked of it here.
+ * @throws SecretError `denied`, for what no `Request` could be made of too.
+ */
+export function takeSent(carrier: Carrier, text: string, sent: Omit<Taken, 'url'> & { readonly hasBody: boolean }): Taken {
+  checkWritten(carrier, text)
+  if (forbidden.has(sent.method) || (sent.hasBody && withoutBody.has(sent.method)) || !URL.canParse(text)) throw notRequest(carrier)
+  return { ...sent, url: withoutFragment(text) }
+}
+
+/** https://fetch.spec.whatwg.org/#forbidden-method */
+const forbidden: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'])
+const withoutBody: ReadonlySet<string> = new Set(['GET', 'HEAD'])
+
+function checkWritten(carrier: Carrier, text: string): void {
+  const flaw = writtenFlaw(text)
+  if (flaw !== undefined) throw refusal(carrier, flaw.reason, flaw.what, flaw.reason === 'url' ? rewrite : withoutCredentials)
+}
+
+function withoutFragment(text: string): URL {
+  const url = new URL(text)
+  if (text.includes('#')) url.hash = ''
+  return url
 }
 
 function textOf(carrier: Carrier, input: unknown): string {
@@ -57,12 +97,11 @@ function isStream(body: unknown): boolean {
   return typeof body === 'object' && body !== null && (body instanceof OwnStream || Symbol.asyncIterator in body)
 }
 
-/** The body as it is sent. Bytes can be sent again. */
-export async function takeBody(flight: Flight, { request, body }: Taken): Promise<Body> {
+async function takeBody(flight: Flight, request: Request, kind: 'stream' | 'data' | 'unknown'): Promise<Body> {
   const stream = request.body as ReadableStream<Uint8Array> | null
   if (stream === null) return undefined
-  if (body === 'stream') return stream
-  if (body === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
+  if (kind === 'stream') return stream
+  if (kind === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
   return wholeOrStream(flight, stream)
 }
 

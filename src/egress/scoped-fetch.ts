@@ -49,8 +49,8 @@ export function scopedFetch(name: SecretName, options: ScopedFetchOptions = {}):
   return async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
     const opened = open()
     return withChecked(plan, opened, takeRequest(opened.carrier, input, init), async (flight, checked) => {
-      const { exchange } = await flight.until(plan.loading)
-      return exchange(flight, plan, checked)
+      const { exchangeFetch } = await flight.until(plan.loading)
+      return exchangeFetch(flight, plan, checked)
     })
   }
 }

@@ -7,28 +7,37 @@ import type { Incoming, Source } from './answer.js'
 import { asUtf8, charsetOf, isText, Recoder } from './charset.js'
 import { codingsOf } from './coding.js'
 import type { Flight } from './flight.js'
-import { OwnHeaders, OwnResponse, OwnStream } from './globals.js'
-import { ofTransport } from './names.js'
+import { namedByConnection, ofTransport } from './names.js'
 import { failure, refusal } from './refusal.js'
 
 /** https://fetch.spec.whatwg.org/#redirect-status */
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
+/** What a caller gets, before it is a `Response`. */
+export interface Answer {
+  readonly status: number
+  readonly statusText: string
+  readonly type: Response['type']
+  /** In small letters, several of one name as they came. */
+  readonly headers: readonly (readonly [string, string])[]
+  /** Undefined where there is none. Whoever does not read it to its end cancels it. */
+  readonly body: CleanBody | undefined
+}
+
 /**
  * @param url Without the secret.
  * @param secret Since a header's name is told in small letters, and redaction knows none but the value's own.
  */
-export function answer(flight: Flight, incoming: Incoming, url: URL, secret: string): Response {
+export function answer(flight: Flight, incoming: Incoming, url: URL, secret: string): Answer {
   const { carrier } = flight
   try {
     flight.look()
     refuse(carrier, incoming, url)
     const contentType = headerOf(incoming, 'content-type')
-    const body = incoming.source === undefined ? null : bodyOf(flight, incoming, url, contentType)
-    if (body === null) flight.land()
-    const headers = cleanAnswerHeaders(carrier, incoming.headers, secret, body === null ? (value) => value : (value) => asUtf8(value))
-    const response = new OwnResponse(body, { status: incoming.status, statusText: cleanText(carrier, incoming.statusText), headers })
-    return told(response, { url: carrier.redact(`${url.origin}${url.pathname}${url.search}`), type: incoming.type })
+    const body = incoming.source === undefined ? undefined : bodyOf(flight, incoming, url, contentType)
+    if (body === undefined) flight.land()
+    const headers = cleanAnswerHeaders(carrier, incoming.headers, secret, body === undefined ? (value) => value : (value) => asUtf8(value))
+    return { status: incoming.status, statusText: cleanText(carrier, incoming.statusText), type: incoming.type, headers, body }
   } catch (error) {
     incoming.source?.cancel()
     throw error
@@ -49,7 +58,7 @@ const headerOf = ({ headers }: Incoming, name: string): string =>
     .map(([, value]) => value)
     .join(', ')
 
-function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType: string): ReadableStream<Uint8Array> {
+function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType: string): CleanBody {
   const { carrier } = flight
   const applied = codingsOf(headerOf(incoming, 'content-encoding'))
   if (applied === undefined)
@@ -59,58 +68,65 @@ function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType: strin
     throw refusal(carrier, 'charset', `${url.origin} answered with text in a charset that is not known here`, 'Have it answer in UTF-8')
   const source = incoming.decoded(applied)
   flight.cancels(source)
-  return new CleanBody(flight, source, url.origin, contentType, charset?.known).stream
+  return new CleanBody(flight, source, url.origin, contentType, charset?.known)
 }
 
 /** Reads no more than is asked for. */
-class CleanBody {
-  readonly stream: ReadableStream<Uint8Array>
-  readonly #flight: Flight
+export class CleanBody {
+  readonly flight: Flight
   readonly #source: Source
   readonly #origin: string
   readonly #stage: ReturnType<Carrier['redactStage']>
   /** Undefined for what is no text. */
   readonly #recoder: Recoder | undefined
+  #isOver = false
 
   constructor(flight: Flight, source: Source, origin: string, contentType: string, charset: string | undefined) {
-    this.#flight = flight
+    this.flight = flight
     this.#source = source
     this.#origin = origin
     this.#stage = flight.carrier.redactStage(flushAtOf(contentType))
     this.#recoder = charset === undefined && !isText(contentType) ? undefined : new Recoder(charset)
-    this.stream = new OwnStream<Uint8Array>({ pull: (controller) => this.#pull(controller), cancel: () => this.#cancel() }, { highWaterMark: 0 })
-    forgotten.register(this.stream, flight)
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  /** Was all of it told? */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /**
+   * What can be told next; empty at the end, where nothing was left.
+   * @throws SecretError `unavailable` where it breaks off; what ended the flight.
+   */
+  async next(): Promise<Uint8Array> {
     try {
       for (;;) {
-        this.#flight.look()
-        const chunk = await this.#flight.until(this.#source.read())
-        this.#flight.look()
+        this.flight.look()
+        const chunk = await this.flight.until(this.#source.read())
+        this.flight.look()
         const pieces = chunk === undefined ? this.#end() : this.#clean(chunk)
-        const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
-        // As one, so that nothing waits in the stream when the view ends.
-        if (length > 0) controller.enqueue(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, length))
         if (chunk === undefined) {
-          this.#flight.land()
-          controller.close()
+          this.#isOver = true
+          this.flight.land()
         }
-        if (chunk === undefined || length > 0) return
+        const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+        // As one, so that nothing waits in a stream when the view ends.
+        if (chunk === undefined || length > 0) return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, length)
       }
     } catch (error) {
-      this.#cancel()
+      this.cancel()
       throw this.#told(error)
     }
   }
 
-  #cancel(): void {
-    this.#flight.land()
+  /** Nobody wants the rest. */
+  cancel(): void {
+    this.flight.land()
     this.#source.cancel()
   }
 
   #told(error: unknown): unknown {
-    const { signal, carrier } = this.#flight
+    const { signal, carrier } = this.flight
     if (signal.aborted) return signal.reason
     return isSecretError(error) ? error : failure(carrier, this.#origin, codeOf(error))
   }
@@ -134,9 +150,6 @@ class CleanBody {
   }
 }
 
-/** Whoever drops an answer that was not read to its end leaves its connection to this. */
-const forgotten = new FinalizationRegistry<Flight>((flight) => flight.giveUp())
-
 /** After what a reader of such a stream must not wait. */
 function flushAtOf(contentType: string): 'event' | 'line' | 'end' {
   if (/^\s*text\/event-stream\b/i.test(contentType)) return 'event'
@@ -144,28 +157,25 @@ function flushAtOf(contentType: string): 'event' | 'line' | 'end' {
 }
 
 /** @param recoded What the content type is of what is handed over. */
-export function cleanAnswerHeaders(carrier: Carrier, given: Incoming['headers'], secret: string, recoded: (contentType: string) => string = (value) => value): Headers {
-  const headers = new OwnHeaders()
+export function cleanAnswerHeaders(carrier: Carrier, given: Incoming['headers'], secret: string, recoded: (contentType: string) => string = (value) => value): Answer['headers'] {
+  const headers: (readonly [string, string])[] = []
   const hidden = secret.toLowerCase()
+  const named = namedByConnection(given)
   for (const [name, value] of given) {
     const lower = name.toLowerCase()
     // A marker is no name of a header.
-    if (ofTransport.has(lower) || !isToken(name) || carrier.redact(name) !== name || (hidden !== '' && lower.includes(hidden))) continue
-    headers.append(name, cleanText(carrier, lower === 'content-type' ? recoded(value) : value))
+    if (ofTransport.has(lower) || named.has(lower) || !isToken(name) || carrier.redact(name) !== name || (hidden !== '' && lower.includes(hidden))) continue
+    headers.push([lower, cleanText(carrier, lower === 'content-type' ? recoded(value) : value)])
   }
   return headers
 }
 
 /** Each character stands for a byte, which may be one of UTF-8. What a marker has more than that is not shown. */
 function cleanText(carrier: Carrier, text: string): string {
+  // As text it is the same bytes.
+  if (/^[\t\x20-\x7e]*$/.test(text)) return asHeader(carrier.redact(text))
   const bytes = Buffer.from(text, 'latin1')
-  const clean = carrier.redact(Buffer.from(carrier.redactBytes(bytes)).toString('latin1'))
-  return clean.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '_')
+  return asHeader(carrier.redact(Buffer.from(carrier.redactBytes(bytes)).toString('latin1')))
 }
 
-/** A copy of it says the same. */
-function told(response: Response, said: { readonly url: string; readonly type: Response['type'] }): Response {
-  const clone = (): Response => told(OwnResponse.prototype.clone.call(response), said)
-  for (const [key, value] of Object.entries({ ...said, redirected: false })) Object.defineProperty(response, key, { value, configurable: true })
-  return Object.defineProperty(response, 'clone', { value: clone, configurable: true, writable: true })
-}
+const asHeader = (text: string): string => text.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, '_')

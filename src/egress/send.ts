@@ -23,6 +23,9 @@ const idle = 30_000
 /** For how long what a name led to is believed, in milliseconds. */
 const lookUpLasts = 10_000
 
+/** Answers with a status below 200 before the one that counts: a server that works for long may say so every few seconds. */
+const mostInterim = 256
+
 /** After so many milliseconds without a byte in either direction a request is given up, as `fetch` of Node does. A caller's signal may do so sooner. */
 const silence = 300_000
 
@@ -62,6 +65,7 @@ export class Route {
       setHost: false,
       timeout: silence,
       insecureHTTPParser: false,
+      maxHeaderSize: 16_384,
     }
   }
 
@@ -89,7 +93,10 @@ export class Route {
 
   begin({ url, method, headers }: Outgoing, framing: Readonly<Record<string, string>>): http.ClientRequest {
     const path = `${url.pathname}${url.search}`
-    return requests[this.#protocol]({ ...this.#options, method, path, headers: { host: url.host, ...Object.fromEntries(headers), ...framing } })
+    const request = requests[this.#protocol]({ ...this.#options, method, path, headers: { host: url.host, ...Object.fromEntries(headers), ...framing } })
+    // Their bytes bound them: what Node leaves out past a number of its own may say how the answer is written.
+    request.maxHeadersCount = 0
+    return request
   }
 }
 
@@ -155,35 +162,50 @@ function attempt<Result extends Incoming | Upgraded>(
       // Node's own error may quote a header.
       return reject(failure(carrier, origin, codeOf(error)))
     }
-    const abort = (): void => {
+    const forget = flight.whenOver((reason) => {
       request.destroy()
-      reject(signal.reason as Error)
-    }
+      reject(reason)
+    })
     const fail = (error: unknown): void => {
-      signal.removeEventListener('abort', abort)
+      forget()
       const isStale = request.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(codeOf(error)) && !(outgoing.body instanceof OwnStream) && idempotent.has(outgoing.method)
       reject(signal.aborted ? (signal.reason as Error) : isStale ? new StaleConnection() : asFailure(flight, origin, error))
     }
-    signal.addEventListener('abort', abort, { once: true })
     request.on('error', fail)
     // Such as an answer that changes the protocol, which nobody asked for.
     let answered: http.IncomingMessage | undefined
     request.on('close', () => answered === undefined && fail(undefined))
     // While something waits to be read it is not the other side that is silent.
-    request.on('timeout', () => (answered?.readableLength ?? 0) > 0 || request.destroy(Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })))
+    request.on('timeout', () => (answered?.readableLength ?? 0) > 0 || request.destroy(silent()))
+    boundInterim(request)
     request.on('response', (response) => {
       answered = response
-      signal.removeEventListener('abort', abort)
-      resolve(incomingOf(response, outgoing.method))
+      forget()
+      // Of a request that was answered before it was sent nobody wants the rest, and nothing else would end its connection.
+      response.once('end', () => request.writableFinished || request.destroy())
+      resolve(incomingOf(flight, response, outgoing.method))
     })
     listen?.(request, (upgraded) => {
-      signal.removeEventListener('abort', abort)
+      forget()
       resolve(upgraded as Result)
     })
     write(flight, request, outgoing.body).catch((error: unknown) => {
       reject(error)
       request.destroy()
     })
+  })
+}
+
+const silent = (): Error => Object.assign(new Error('silent'), { code: 'ETIMEDOUT' })
+
+/** Answers that announce another one are passed over, and each is a sign of life: so they have a bound, in number and, once the request was sent, in time. */
+function boundInterim(request: http.ClientRequest): void {
+  let count = 0
+  let since: number | undefined
+  request.on('information', () => {
+    count += 1
+    if (request.writableFinished) since ??= performance.now()
+    if (count > mostInterim || (since !== undefined && performance.now() - since > silence)) request.destroy(silent())
   })
 }
 

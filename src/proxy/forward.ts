@@ -1,9 +1,10 @@
 /** Sends on what was admitted, and hands back what is answered. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { exchange, exchangeUpgrade, type Tunnel } from '../egress/exchange.js'
-import { OwnStream } from '../egress/globals.js'
 import { withChecked, type Way } from '../egress/prepare.js'
-import { takeRequest, type Taken } from '../egress/request.js'
+import { takeSent, type Taken } from '../egress/request.js'
+import type { Answer, CleanBody } from '../egress/scrub.js'
+import { ClientBody } from './body.js'
 import type { Admitted } from './gate.js'
 import { passedOn } from './headers.js'
 import { tell, toldOf } from './refusals.js'
@@ -29,19 +30,17 @@ export class Errand {
 
   /** Never rejects. */
   async run(): Promise<void> {
+    const body = new ClientBody(this.#response)
     await this.#told(async (served, rest) => {
-      await this.#write(
-        await withChecked(this.#plan, served, this.#taken(served, rest, bodyOf(this.#request, this.#response)), (flight, checked) => exchange(flight, this.#plan, checked)),
-      )
+      await this.#write(await withChecked(this.#plan, served, this.#taken(served, rest, body), (flight, checked) => exchange(flight, this.#plan, checked)))
     })
+    body.drop()
   }
 
   /** Asks for another protocol. Undefined where that was not granted, and its client was told so. */
   async upgrade(protocol: string): Promise<Tunnel | undefined> {
     return await this.#told(async (served, rest) => {
-      const outcome = await withChecked(this.#plan, served, { request: this.#taken(served, rest, undefined).request, body: 'data' }, (flight, checked) =>
-        exchangeUpgrade(flight, this.#plan, checked, protocol),
-      )
+      const outcome = await withChecked(this.#plan, served, this.#taken(served, rest, undefined), (flight, checked) => exchangeUpgrade(flight, this.#plan, checked, protocol))
       if ('socket' in outcome) return outcome
       await this.#write(outcome)
       return undefined
@@ -66,47 +65,41 @@ export class Errand {
     }
   }
 
-  #taken({ carrier, origin }: Served, rest: string, body: ReadableStream<Uint8Array> | undefined): Taken {
+  #taken({ carrier, origin }: Served, rest: string, body: ClientBody | undefined): Taken {
     const { search, headers } = this.#admitted
-    const given = { method: this.#request.method ?? '', headers: headers.map(([name, value]): [string, string] => [name, value]), signal: this.#left.signal }
-    // What is not too long is waited for, and may be sent again.
-    return { ...takeRequest(carrier, `${origin}${rest}${search}`, body === undefined ? given : { ...given, body, duplex: 'half' }), body: 'unknown' }
+    return takeSent(carrier, `${origin}${rest}${search}`, {
+      method: this.#request.method ?? '',
+      headers,
+      signal: this.#left.signal,
+      hasBody: body?.isEmpty === false,
+      body: async (flight) => body?.take(flight),
+      cancel: () => body?.drop(),
+    })
   }
 
-  async #write({ status, statusText, headers, body }: Response): Promise<void> {
+  async #write({ status, statusText, headers, body }: Answer): Promise<void> {
+    try {
+      this.#response.writeHead(status, statusText, [...passedOn(headers)].flat())
+      if (body !== undefined) await this.#writeBody(body)
+      this.#response.end()
+    } catch (error) {
+      body?.cancel()
+      throw error
+    }
+  }
+
+  async #writeBody(body: CleanBody): Promise<void> {
     const response = this.#response
-    response.writeHead(status, statusText, passedOn(headers).flat())
-    if (body === null) return void response.end()
     // What comes at once is written at once: a short answer is one call of the system.
     const { socket } = response
     socket?.cork()
     setImmediate(() => socket?.uncork())
     response.flushHeaders()
-    const reader = body.getReader()
-    for (let next = await reader.read(); !next.done; next = await reader.read()) if (!response.write(next.value)) await drained(response)
-    response.end()
+    while (!body.isOver) {
+      const piece = await body.next()
+      if (piece.length > 0 && !response.write(piece)) await drained(response)
+    }
   }
-}
-
-/** Undefined where there is none. A client that waits for leave to send gets it when the body is first asked for, which is after every check. */
-function bodyOf(request: IncomingMessage, response: ServerResponse): ReadableStream<Uint8Array> | undefined {
-  const { 'transfer-encoding': coding, 'content-length': length = '0', expect } = request.headers
-  if (coding === undefined && Number(length) === 0) return undefined
-  let chunks: AsyncIterator<Uint8Array> | undefined
-  return new OwnStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if (chunks === undefined && expect !== undefined) response.writeContinue()
-        // The connection is still to be answered on, whoever stops reading.
-        chunks ??= request.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>
-        const { done, value } = await chunks.next()
-        if (done === true) controller.close()
-        else controller.enqueue(value)
-      },
-      cancel: () => void request.resume(),
-    },
-    { highWaterMark: 0 },
-  )
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -48,6 +48,8 @@ export class Listener {
     const server = createServer(settings)
     this.#server = server
     server.timeout = silence
+    // Their bytes bound them: what Node leaves out past a number of its own, the gate would not see.
+    server.maxHeadersCount = 0
     const handle = (_request: IncomingMessage, response: ServerResponse): void => {
       this.#runs(response)
       void handlers.request(response)

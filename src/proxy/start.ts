@@ -10,7 +10,7 @@ import { Listener, type Handlers } from './listener.js'
 import { refuse, tell } from './refusals.js'
 import { openRoutes, type Routes } from './routes.js'
 import { Token } from './token.js'
-import { connect, isWebSocket, protocol } from './tunnel.js'
+import { connect, isWebSocket, protocol, readAhead } from './tunnel.js'
 
 export interface ProxyOptions {
   /** The scope of one agent. What it is granted, and the config has `origins` for, is served until it ends. */
@@ -99,10 +99,11 @@ function handlersOf(plan: Way, routes: Routes, admit: (request: IncomingMessage)
       if (admitted === undefined) return refuse(response)
       if (!isWebSocket(response.req))
         return tell(response, { status: 501, code: 'unsupported', reason: 'upgrade', message: 'keyward: the proxy changes to no protocol but WebSocket. Ask in HTTP/1.1.' })
+      const before = readAhead(socket, head)
       const tunnel = await new Errand(plan, routes, admitted, response).upgrade(protocol)
       if (tunnel === undefined) return
       response.detachSocket(socket as Parameters<typeof response.detachSocket>[0])
-      connect(socket, head, tunnel)
+      connect(socket, before(), tunnel)
     },
   }
 }

@@ -18,6 +18,30 @@ export function responseOn(request: IncomingMessage, socket: Duplex): ServerResp
   return response
 }
 
+/** Bytes of a client that are kept for what its handshake leads to. */
+const longestHead = 65_536
+
+/**
+ * Reads on while a handshake is under way, since who leaves is seen by nobody who does not read.
+ * @param head What came with the handshake.
+ * @returns What hands over all that came.
+ */
+export function readAhead(socket: Duplex, head: Uint8Array): () => Uint8Array {
+  const chunks = [head]
+  let length = head.length
+  const take = (chunk: Uint8Array): void => {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length >= longestHead) socket.pause()
+  }
+  const leave = (): void => void socket.destroy()
+  socket.on('data', take).once('end', leave)
+  return () => {
+    socket.pause().off('data', take).off('end', leave)
+    return Buffer.concat(chunks)
+  }
+}
+
 /** Connects both sides until one of them, or the view, ends. */
 export function connect(socket: Duplex, head: Uint8Array, tunnel: Tunnel): void {
   const { socket: other, signal } = tunnel
@@ -35,7 +59,7 @@ export function connect(socket: Duplex, head: Uint8Array, tunnel: Tunnel): void 
     other.destroy()
     return destroy()
   }
-  const lines = passedOn(tunnel.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const lines = [...passedOn(tunnel.headers)].map(([name, value]) => `${name}: ${value}\r\n`)
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n${lines.join('')}\r\n`, 'latin1')
   if (tunnel.head.length > 0) socket.write(tunnel.head)
   if (head.length > 0) other.write(head)

@@ -23,6 +23,9 @@ export interface Handle {
 /** Handles kept before those of versions that are gone are looked for. */
 const handlesBeforePruning = 64
 
+// To import what is loaded takes as long as a read that is cached.
+let loaded: typeof import('./use.js') | undefined
+
 export class Reader {
   readonly core: Core
   readonly scope: ScopeState
@@ -107,8 +110,8 @@ export class Reader {
   }
 
   async use(name: unknown, use: unknown, options: unknown): Promise<unknown> {
-    const { useSecret } = await import('./use.js')
-    return useSecret(this, name, use, options)
+    loaded ??= await import('./use.js')
+    return loaded.useSecret(this, name, use, options)
   }
 
   async describe(name: unknown, options: unknown): Promise<unknown> {

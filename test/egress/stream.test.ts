@@ -1,4 +1,4 @@
-import { createServer as createTcpServer, type Socket } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import * as zlib from 'node:zlib'
@@ -268,6 +268,14 @@ describe('a request that streams', () => {
     await until(() => isCancelled)
   })
 
+  it('is cancelled then on a connection that is kept too, which ends', async () => {
+    const server = await listen((_request, response) => void response.writeHead(413).end('too large'))
+    let isCancelled = false
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(new Uint8Array(10)), cancel: () => void (isCancelled = true) })
+    expect(await (await open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' })).text()).toBe('too large')
+    await until(() => isCancelled && [...server.sockets].every(({ destroyed }) => destroyed))
+  })
+
   it('chunks have to be bytes', async () => {
     const server = await listen(() => undefined)
     const body = new ReadableStream({
@@ -284,6 +292,23 @@ describe('a request that streams', () => {
     const response = await open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' })
     expect([response.status, await response.text()]).toEqual([413, 'too large'])
   })
+})
+
+it('an answer is looked through by all of its headers, however many they are', async () => {
+  const body = zlib.gzipSync(`it is ${key}`)
+  const server = createTcpServer((socket) => {
+    const padding = 'a:\r\n'.repeat(1_100)
+    socket
+      .on('error', () => undefined)
+      .once('data', () => {
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n${padding}content-encoding: gzip\r\ncontent-length: ${body.length}\r\n\r\n`)
+        socket.end(body)
+      })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  whenDone(async () => void server.close())
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  expect(await (await open(origin).fetch(origin)).text()).toBe('it is [secret KEY]')
 })
 
 describe('a body that is data', () => {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { startProxy } from '../../src/proxy/index.js'
+import { toldOf } from '../../src/proxy/refusals.js'
 import { createSecrets, SecretError } from '../../src/index.js'
 import { createBackend, errorOf } from '../access/backend.js'
 import { key, serve, whenDone } from '../egress/serve.js'
@@ -118,6 +119,12 @@ describe('a client that has the token is told of', () => {
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '5'])
   })
 
+  it('what is no error of keyward, without what that says', () => {
+    const told = toldOf(new Error(`invalid header value "Bearer ${key}"`, { cause: key }))
+    expect(told).toEqual({ status: 500, code: 'failed', message: expect.stringMatching(/^keyward: .*\.$/) as string })
+    expect(JSON.stringify(told)).not.toContain(key)
+  })
+
   it('a refusal of a large body, on a connection that goes on', async () => {
     const server = await serve()
     const { ask } = await openProxy(server.origin)
@@ -175,7 +182,7 @@ describe('startProxy refuses', () => {
     expect([error.code, error.message]).toEqual(['invalid-config', expect.stringMatching(message)])
   })
 
-  it('a port that is taken, and a scope that has ended', async () => {
+  it('a port that is taken, and a scope that has ended, or ends meanwhile', async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
     whenDone(async () => taken.close())
@@ -184,6 +191,10 @@ describe('startProxy refuses', () => {
     const over = secrets.scope({ agent: 'a', allow: ['KEY'] })
     await over.revoke()
     expect(await errorOf(startProxy({ secrets: over }))).toMatchObject({ code: 'denied', reason: 'revoked' })
+    const ending = secrets.scope({ agent: 'a', allow: ['KEY'] })
+    const starting = errorOf(startProxy({ secrets: ending }))
+    await ending.revoke()
+    expect(await starting).toMatchObject({ code: 'denied', reason: 'revoked' })
   })
 
   it.each(['127.0.0.1', 'localhost', '[::1]', '::1'])('and listens on %s, under that name alone', async (host) => {

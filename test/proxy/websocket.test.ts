@@ -109,7 +109,9 @@ describe('WebSocket', () => {
     ['a name that is not there', '/NOTHING/v1', undefined, /^HTTP\/1\.1 404 /],
   ])('is refused for %s', async (_what, path, opening, answer) => {
     const { server, proxy } = await openWebSocket(opening)
-    expect(await say(proxy.port, handshake(proxy.port, proxy.token, path))).toMatch(answer)
+    const said = await say(proxy.port, handshake(proxy.port, proxy.token, path))
+    expect(said).toMatch(answer)
+    expect(said).toMatch(/\r\nconnection: close\r\n/i)
     expect(server.seen).toEqual([])
   })
 
@@ -157,6 +159,34 @@ describe('WebSocket', () => {
     await other.proxy.close()
     expect(Date.now() - began).toBeLessThan(2_000)
     await expect.poll(() => [second.socket.destroyed, other.server.sockets[0]?.destroyed]).toEqual([true, true])
+  })
+
+  it('that is granted while the proxy is being closed ends at once', async () => {
+    const server = createServer()
+    const sockets: Duplex[] = []
+    let grant: (() => void) | undefined
+    server.on('upgrade', (_request, socket: Duplex) => {
+      sockets.push(
+        socket
+          .on('error', () => undefined)
+          .on('end', () => socket.end())
+          .resume(),
+      )
+      grant = () => void socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    whenDone(async () => server.close())
+    whenDone(async () => sockets.forEach((socket) => socket.destroy()))
+    const { proxy } = await openProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const said = say(proxy.port, handshake(proxy.port, proxy.token), { quiet: 3_000 })
+    await expect.poll(() => grant).toBeDefined()
+    const began = Date.now()
+    const closing = proxy.close()
+    grant?.()
+    await closing
+    expect(Date.now() - began).toBeLessThan(2_000)
+    expect(await said).toMatch(/^HTTP\/1\.1 101 [^]*hello$/)
+    await expect.poll(() => sockets[0]?.destroyed).toBe(true)
   })
 
   it('takes no more than its other side reads', async () => {

@@ -1,0 +1,121 @@
+/** What a client sends behind its headers: read when it is asked for, which is after every check. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Flight } from '../egress/flight.js'
+import { OwnStream } from '../egress/globals.js'
+import { readAhead, type Body } from '../egress/request.js'
+
+/** What becomes of it as it comes. */
+interface Taker {
+  take(chunk: Uint8Array): void
+  end(): void
+  fail(error: unknown): void
+}
+
+const nobody: Taker = { take: () => undefined, end: () => undefined, fail: () => undefined }
+
+/** Milliseconds between two looks at whether a client is still there whose upload nobody takes. */
+const look = 2_000
+
+export class ClientBody {
+  readonly isEmpty: boolean
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  #taker = nobody
+  #looking: ReturnType<typeof setInterval> | undefined
+
+  constructor(response: ServerResponse) {
+    const { req: request } = response
+    const { 'transfer-encoding': coding, 'content-length': length = '0' } = request.headers
+    this.#request = request
+    this.#response = response
+    this.isEmpty = coding === undefined && Number(length) === 0
+  }
+
+  /** What is not too long is waited for, and may be sent again. To be asked once. */
+  async take(flight: Flight): Promise<Body> {
+    if (this.isEmpty) return undefined
+    const request = this.#request
+    // A client that waits for leave to send gets it now.
+    if (request.headers.expect !== undefined) this.#response.writeContinue()
+    const chunks: Uint8Array[] = []
+    const isWhole = await flight.until(this.#gather(chunks))
+    return isWhole ? (chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)) : this.#stream(chunks)
+  }
+
+  /** Nobody wants the rest, or all of it: it is passed over, since the next request of the connection stands behind it. */
+  drop(): void {
+    if (this.isEmpty) return
+    clearInterval(this.#looking)
+    this.#taker = nobody
+    this.#request.resume()
+  }
+
+  #gather(chunks: Uint8Array[]): Promise<boolean> {
+    const request = this.#request
+    let length = 0
+    return new Promise((resolve, reject) => {
+      this.#taker = {
+        take(chunk) {
+          chunks.push(chunk)
+          length += chunk.length
+          if (length <= readAhead) return
+          request.pause()
+          resolve(false)
+        },
+        end: () => resolve(true),
+        fail: reject,
+      }
+      request
+        .on('data', (chunk: Uint8Array) => this.#taker.take(chunk))
+        .on('end', () => this.#taker.end())
+        .on('error', (error) => this.#taker.fail(error))
+    })
+  }
+
+  /** As it is asked for. */
+  #stream(first: readonly Uint8Array[]): ReadableStream<Uint8Array> {
+    const request = this.#request
+    let asked = 0
+    let isAsked = false
+    this.#lookAfter(() => (isAsked ? undefined : asked))
+    return new OwnStream<Uint8Array>(
+      {
+        start: (controller) => {
+          for (const chunk of first) controller.enqueue(chunk)
+          this.#taker = {
+            take(chunk) {
+              isAsked = false
+              request.pause()
+              controller.enqueue(chunk)
+            },
+            end: () => controller.close(),
+            fail: (error) => controller.error(error),
+          }
+        },
+        pull() {
+          asked += 1
+          isAsked = true
+          request.resume()
+        },
+        cancel: () => this.drop(),
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  /**
+   * What is held up is not read, and so nobody hears that its client has left. It is told to go on, which every client passes over: where there is none any
+   * more, the connection breaks.
+   * @param heldAt Undefined where it is read; else the same for as long as it is held up.
+   */
+  #lookAfter(heldAt: () => number | undefined): void {
+    const response = this.#response
+    let before: number | undefined
+    this.#looking = setInterval(() => {
+      const at = heldAt()
+      if (at !== undefined && at === before && !response.headersSent) response.writeContinue()
+      before = at
+    }, look)
+    this.#looking.unref()
+  }
+}
