@@ -7,6 +7,7 @@ import { checkCount, checkList, checkObject, checkString } from '../errors/check
 import { invalidConfig } from '../errors/secret-error.js'
 import { surviveFaults } from './crash.js'
 import { failed, invalidRequest, parseError, Session, type Answer } from './protocol.js'
+import type { Bound } from './result.js'
 import { commonKeys, longestLine, Serving, type ServeOptions, type Tools } from './serve.js'
 
 export interface HttpOptions extends ServeOptions {
@@ -31,6 +32,8 @@ export interface HttpServing extends AsyncDisposable {
 }
 
 const path = '/mcp'
+/** An answer may have any length; of what has no end nothing is told. */
+const ofPieces: Bound = { longest: 16 * longestLine, what: 'one that comes in pieces' }
 const loopback = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 
 /**
@@ -39,7 +42,7 @@ const loopback = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
  */
 export async function serveHttp(tools: Tools, options: HttpOptions): Promise<HttpServing> {
   const given = checkObject(options, 'options', [...commonKeys, 'token', 'host', 'port', 'hosts', 'maxBody'])
-  const serving = new Serving(tools, given)
+  const serving = new Serving(tools, given, ofPieces)
   const { host = '127.0.0.1', port = 0, hosts = [], maxBody = longestLine } = given
   const listened = checkString(host, 'options.host')
   const names = checkList(hosts, 'options.hosts').map((name, index) => checkString(name, `options.hosts[${index}]`).toLowerCase())

@@ -16,7 +16,9 @@ const version = '2024-11-05'
 export const [parseError, invalidRequest, methodNotFound, invalidParameters, internalError] = [-32_700, -32_600, -32_601, -32_602, -32_603] as const
 
 const isObject = (value: unknown): value is Values => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isId = (value: unknown): value is string | number => typeof value === 'string' || Number.isSafeInteger(value)
+/** Characters of an id, which stands in each answer: a longer one would make every answer longer than a line. */
+const longestId = 256
+const isId = (value: unknown): value is string | number => (typeof value === 'string' ? value.length <= longestId : Number.isSafeInteger(value))
 
 export const failed = (id: Id, code: number, message: string): Answer => ({ jsonrpc: '2.0', id, error: { code, message } })
 
@@ -33,6 +35,8 @@ export class Session {
   readonly #signal: AbortSignal
   /** Calls that can be given up. */
   readonly #open = new Map<Id, AbortController>()
+  /** How many answers each id is still to be told: no two should have the same, but nobody sees to it. */
+  readonly #owed = new Map<Id, number>()
 
   /** @param signal Aborts when nobody reads the answers any more. */
   constructor(server: Server, signal: AbortSignal) {
@@ -40,9 +44,16 @@ export class Session {
     this.#signal = signal
   }
 
-  /** Requests that have no answer yet. */
+  /** Requests whose answer nobody was told yet, also where there is one. */
   get pending(): readonly Id[] {
-    return [...this.#open.keys()]
+    return [...this.#owed].flatMap(([id, count]) => Array.from({ length: count }, () => id))
+  }
+
+  /** To be called when an answer was handed over, for `pending`. */
+  told(id: Id): void {
+    const left = (this.#owed.get(id) ?? 0) - 1
+    if (left > 0) this.#owed.set(id, left)
+    else this.#owed.delete(id)
   }
 
   /** What a text is answered with: one answer, a list of them, or none. Never rejects. */
@@ -66,10 +77,11 @@ export class Session {
     // An answer to what nobody asked.
     if (method === undefined && isId(id) && ('result' in message || 'error' in message)) return undefined
     const known = isId(id) ? id : null
+    if (known !== null) this.#owed.set(known, (this.#owed.get(known) ?? 0) + 1)
     if (jsonrpc !== '2.0' || typeof method !== 'string') return failed(known, invalidRequest, 'Invalid request: "jsonrpc" is "2.0", and "method" a text.')
     if (parameters !== undefined && (typeof parameters !== 'object' || parameters === null)) return failed(known, invalidRequest, 'Invalid request: "params" is an object.')
     if (id === undefined) return this.#told(method, parameters)
-    if (!isId(id)) return failed(null, invalidRequest, 'Invalid request: "id" is a text or a whole number.')
+    if (!isId(id)) return failed(null, invalidRequest, `Invalid request: "id" is a text of at most ${longestId} characters, or a whole number.`)
     return this.#asked(id, method, isObject(parameters) ? parameters : {})
   }
 
@@ -109,7 +121,9 @@ export class Session {
     this.#open.set(id, controller)
     try {
       const result = await this.#server.calls.run(tool, input ?? {}, controller.signal)
-      return result === undefined ? undefined : { jsonrpc: '2.0', id, result }
+      if (result !== undefined) return { jsonrpc: '2.0', id, result }
+      this.told(id)
+      return undefined
     } finally {
       this.#signal.removeEventListener('abort', abort)
       if (this.#open.get(id) === controller) this.#open.delete(id)
