@@ -43,6 +43,9 @@ const tools = withSecrets(
     define('floods', async function* () {
       for (;;) yield 'x'.repeat(1_000)
     }),
+    define('dribbles', async function* () {
+      for (;;) yield ''
+    }),
     define('ends', () => {
       process.stdout.end()
       return 'done'
@@ -58,5 +61,6 @@ const report = (): unknown => {
   return after(1).then(() => Promise.reject(new Error('nobody there to report to')))
 }
 
-await serveStdio(tools, { name: 'fixture', timeout: timeout as `${number}s`, ...(told === 'asynchronous' ? { onFault: report } : {}) })
+const reports: Readonly<Record<string, (error: unknown) => unknown>> = { asynchronous: report, later: () => void report() }
+await serveStdio(tools, { name: 'fixture', timeout: timeout as `${number}s`, ...(told === 'stderr' ? {} : { onFault: reports[told]! }) })
 await secrets.close()

@@ -1,4 +1,4 @@
-/** What a second round of attacks found on what serves tools to Graft. */
+/** Tools and clients that mean ill, or break at the worst moment: an agent is answered all the same, and whoever has no token learns nothing. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -81,9 +81,30 @@ it('a stream is read no further once its call is over', async () => {
   await expect.poll(() => transport.errors, { timeout: 1_500 }).toContain('returned')
 })
 
+it('pieces of nothing end as others do', async () => {
+  const { client } = await start('300ms')
+  expect(await toldBy(client.execute('dribbles', {}, 4_000))).toMatch(/did not answer within|a line of the protocol is at most/)
+})
+
+it('a process whose answers nobody reads ends, although it could still be asked', { timeout: 15_000 }, async () => {
+  const { transport, client } = await start()
+  transport.child.stdout.destroy()
+  const exited = once(transport.child, 'exit')
+  // It finds out when it writes.
+  void client.call('ping').catch(() => undefined)
+  expect(await exited).toEqual([0, null])
+})
+
 describe('a fault is told once', () => {
   it('where telling it fails as well', async () => {
     const { client } = await start('60s', 'asynchronous')
+    await toldBy(client.execute('crashes', {}))
+    await after(500)
+    expect(await client.execute('counts', {})).toBe('1')
+  })
+
+  it('where telling it fails later', async () => {
+    const { client } = await start('60s', 'later')
     await toldBy(client.execute('crashes', {}))
     await after(500)
     expect(await client.execute('counts', {})).toBe('1')
@@ -103,7 +124,11 @@ describe('a fault is told once', () => {
 
 describe('over HTTP', () => {
   const token = 'not-a-real-token-0123456789'
-  const tools = [{ name: 'echoes', description: '', schema: { type: 'object' }, execute: (input: unknown) => input }]
+  const tools = [{ name: 'gives', description: '', schema: { type: 'object' }, execute: ({ bytes }: { bytes: number }) => 'x'.repeat(bytes) }]
+
+  /** A request of whoever has the token, with one more header. */
+  const asked = (host: string, header: string, body = '{"jsonrpc":"2.0","id":1,"method":"ping"}'): string =>
+    `POST /mcp HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n${header}\r\n\r\n${body}`
 
   async function say(port: number, text: string): Promise<string> {
     const socket = connect(port, '127.0.0.1')
@@ -122,13 +147,41 @@ describe('over HTTP', () => {
     ['headers that are too long', (host) => `POST /mcp HTTP/1.1\r\nHost: ${host}\r\nx-a: ${'a'.repeat(20_000)}\r\n\r\n`],
     ['an expectation', (host) => `POST /mcp HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`],
     ['an expectation that nobody knows', (host) => `POST /mcp HTTP/1.1\r\nHost: ${host}\r\nExpect: anything\r\nContent-Length: 5\r\n\r\n`],
-    [
-      'two Hosts, and the token',
-      (host) => `POST /mcp HTTP/1.1\r\nHost: ${host}\r\nHost: evil.example\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`,
-    ],
+    ['CONNECT', (host) => `CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\n\r\n`],
+    ['no token', (host) => `POST /mcp HTTP/1.1\r\nHost: ${host}\r\n\r\n`],
+    ['two Hosts, and the token', (host) => asked(host, 'Host: evil.example')],
+    ['two tokens', (host) => asked(host, 'Authorization: Bearer another')],
+    ['the token, and an expectation that nobody knows', (host) => asked(host, 'Expect: anything')],
+    // Node 20 keeps a thousand headers, and drops the rest without a word.
+    ['the token, and an Origin behind more headers than are looked at', (host) => asked(host, `${'a:\r\n'.repeat(1_100)}Origin: http://evil.example`)],
   ])('a request with %s is refused as every other is', async (_what, text) => {
     await using serving = await serveHttp(tools, { token })
-    expect(await say(serving.port, text(`127.0.0.1:${serving.port}`))).toMatch(/^HTTP\/1\.1 401 /)
+    expect(await say(serving.port, text(`127.0.0.1:${serving.port}`))).toBe(
+      `HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: 72\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Refused."}}`,
+    )
+  })
+
+  it('who has the token may wait until the body is wanted', async () => {
+    await using serving = await serveHttp(tools, { token })
+    expect(await say(serving.port, asked(`127.0.0.1:${serving.port}`, 'Expect: 100-continue'))).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n[^]*"result":\{\}\}$/)
+  })
+
+  it('what is no HTTP behind a call is refused after that is answered', async () => {
+    await using serving = await serveHttp(tools, { token })
+    expect(await say(serving.port, `${asked(`127.0.0.1:${serving.port}`, 'x-a: b')}nonsense\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*"result":\{\}\}HTTP\/1\.1 401 /)
+  })
+
+  it('close() waits until a large answer was taken', async () => {
+    const serving = await serveHttp(tools, { token })
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'gives', arguments: { bytes: 8_000_000 } } })
+    const socket = connect(serving.port, '127.0.0.1')
+    socket.pause().write(asked(`127.0.0.1:${serving.port}`, 'x-a: b', body))
+    await after(300)
+    const closed = serving.close()
+    let taken = 0
+    socket.on('data', ({ length }) => (taken += length)).resume()
+    await Promise.all([closed, once(socket, 'close')])
+    expect(taken).toBeGreaterThan(8_000_000)
   })
 
   it('close() does not wait for a body that does not come', async () => {
