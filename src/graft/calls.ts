@@ -89,7 +89,7 @@ function messageOf(error: unknown): string {
 }
 
 /** As `Promise.withResolvers`, which Node 20 lacks. */
-function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+export function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
   let resolve: (value: Value) => void = () => undefined
   const promise = new Promise<Value>((settle) => {
     resolve = settle

@@ -4,8 +4,8 @@ import { setTimeout as after } from 'node:timers/promises'
 import { codeOf } from '../errors/system-error.js'
 
 const stdout = 1
-/** Milliseconds after which it is tried again where the pipe is full. */
-const pause = 2
+/** Milliseconds after which it is tried again where the pipe is full: at first, and where nobody reads for a while. */
+const [pause, longestPause] = [2, 50]
 /** What nobody wakes: a wait in which nothing else runs. */
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
@@ -42,7 +42,7 @@ export class Output {
   async #pump(): Promise<void> {
     this.#isPumping = true
     while (this.#queue.length > 0) {
-      await after(pause)
+      await after(Math.min(longestPause, Math.max(pause, (performance.now() - this.#taken) / 10)))
       this.#push()
     }
     this.#isPumping = false

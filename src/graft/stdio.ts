@@ -2,9 +2,11 @@
 import { constants } from 'node:os'
 import { checkObject } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
+import { withResolvers } from './calls.js'
 import { surviveFaults } from './crash.js'
-import { Lines, type Line } from './lines.js'
-import { failed, invalidRequest, Session, type Answer } from './protocol.js'
+import { Input } from './input.js'
+import type { Line } from './lines.js'
+import { failed, idsIn, invalidRequest, Session, type Answer, type Id } from './protocol.js'
 import { Output } from './output.js'
 import { errorResult } from './result.js'
 import { commonKeys, lineOf, longestLine, ofLine, Serving, type ServeOptions, type Tools } from './serve.js'
@@ -28,10 +30,9 @@ export async function serveStdio(tools: Tools, options: ServeOptions = {}): Prom
   const gone = new AbortController()
   const session = new Session(serving.server, gone.signal)
   const output = new Output(patience, () => gone.abort())
-  const ends = [takeStdout(), surviveFaults(serving), answerAtExit(session, output)]
+  const ends = [takeStdout(), surviveFaults(serving)]
   try {
-    const signal = await serve({ serving, session, output }, gone.signal)
-    if (signal !== undefined) process.exit(128 + constants.signals[signal])
+    await serve({ serving, session, output }, gone.signal)
     if (!serving.server.calls.areAllEnded) setTimeout(() => process.exit(), patience).unref()
   } finally {
     for (const end of ends) end()
@@ -46,32 +47,33 @@ interface Served {
 }
 
 /** @param gone Aborts when nobody reads the answers any more. */
-async function serve(served: Served, gone: AbortSignal): Promise<NodeJS.Signals | undefined> {
-  const { output } = served
+async function serve(served: Served, gone: AbortSignal): Promise<void> {
+  const { session, output } = served
   const working = new Set<Promise<void>>()
-  const lines = new Lines(longestLine)
   const take = (line: Line): void => {
     const work = answerLine(served, line).finally(() => working.delete(work))
     working.add(work)
   }
-  const input = process.stdin
-  const onData = (chunk: Buffer | string): void => lines.push(Buffer.from(chunk)).forEach(take)
-  const signal = await new Promise<NodeJS.Signals | undefined>((resolve) => {
-    const release = onSignals(resolve, () => output.hurry())
-    const end = (): void => {
-      release()
-      resolve(undefined)
-    }
-    input.on('data', onData).once('end', end).once('error', end).once('close', end)
-    gone.addEventListener('abort', end, { once: true })
-  })
-  input.off('data', onData)
-  if (signal === undefined && !gone.aborted) lines.end().forEach(take)
+  const { promise: ended, resolve: end } = withResolvers<void>()
+  const input = new Input(longestLine, take, end)
+  let signal: NodeJS.Signals | undefined
+  const onSignal = (received: NodeJS.Signals): void => {
+    signal = received
+    // Who calls meanwhile is told.
+    session.close()
+    end()
+  }
+  const ends = [onSignals(onSignal, () => output.hurry()), answerAtExit(input, session, output)]
+  gone.addEventListener('abort', () => end(), { once: true })
+  await ended
+  if (signal === undefined) input.end()
   // Open, it would keep the process, which nobody waits for.
-  else input.destroy()
-  await Promise.all(working)
+  if (gone.aborted) process.stdin.destroy()
+  while (working.size > 0) await Promise.all(working)
   await output.drained()
-  return signal
+  // It may have come after the end of stdin as well.
+  if (signal !== undefined) process.exit(128 + constants.signals[signal])
+  for (const release of ends) release()
 }
 
 async function answerLine({ serving, session, output }: Served, line: Line): Promise<void> {
@@ -111,13 +113,17 @@ function takeStdout(): () => void {
 }
 
 /** When the process ends all the same, by `process.exit` in a tool for example, whoever waits is told. Nothing but what is written at once is written then. */
-function answerAtExit(session: Session, output: Output): () => void {
-  const answer = (): void => {
-    for (const id of session.pending) output.write(lineOf({ jsonrpc: '2.0', id, result: errorResult('The process of the tool ended before it answered.') }))
+function answerAtExit(input: Input, session: Session, output: Output): () => void {
+  const tell = (ids: readonly Id[]): void => {
+    for (const id of ids) output.write(lineOf({ jsonrpc: '2.0', id, result: errorResult('The process of the tool ended before it answered.') }))
     output.flush()
   }
-  process.on('exit', answer)
-  return () => process.off('exit', answer)
+  const onExit = (): void => {
+    tell(session.pending)
+    input.handOver((lines) => tell(lines.flatMap((line): readonly Id[] => ('tooLong' in line ? [line.id] : idsIn(line.text)))))
+  }
+  process.on('exit', onExit)
+  return () => process.off('exit', onExit)
 }
 
 /** The first ends what is read; the second the process. Where the app handles a signal itself it is left to the app. */

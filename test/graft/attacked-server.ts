@@ -46,6 +46,11 @@ const tools = withSecrets(
     define('dribbles', async function* () {
       for (;;) yield ''
     }),
+    define('quits', () => process.exit(0)),
+    define('pauses', () => {
+      process.stdin.pause()
+      return 'done'
+    }),
     define('ends', () => {
       process.stdout.end()
       return 'done'

@@ -58,6 +58,40 @@ describe('an agent is answered', () => {
     expect(other).toContain('The process of the tool ended before it answered.')
   })
 
+  const call = (id: number, name: string, input: object = {}): string =>
+    `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${name}","arguments":${JSON.stringify(input)}}}`
+
+  it.each<[how: string, text: string]>([
+    ['at once', [call(90, 'quits'), call(91, 'echoes'), `[${call(92, 'echoes')},${call(93, 'echoes')}]`].join('\n')],
+    ['in a batch', `[${call(90, 'quits')},${call(91, 'echoes')},${call(92, 'echoes')},${call(93, 'echoes')}]`],
+    // A pipe of stdin takes so much at once, and what is read of it at once is less.
+    ['more than is read', [call(90, 'quits'), call(91, 'echoes', { a: 'x'.repeat(100_000) }), call(92, 'echoes'), call(93, 'echoes')].join('\n')],
+  ])('for every call that was sent (%s) when a tool ends the process', async (_how, text) => {
+    const { transport } = await start()
+    const ended = once(transport.child, 'close')
+    await transport.send(text)
+    await ended
+    for (const id of [90, 91, 92, 93])
+      expect(transport.output).toContain(`"id":${id},"result":{"content":[{"type":"text","text":"The process of the tool ended before it answered."}],"isError":true}`)
+  })
+
+  it('that calls after a signal came', async () => {
+    const { transport, client } = await start()
+    const running = toldBy(client.execute('big', { bytes: 10 }))
+    await after(50)
+    transport.child.kill('SIGTERM')
+    await after(50)
+    expect(await toldBy(client.execute('echoes', {}))).toContain('The process of the tools is ending')
+    expect(await running).toBe('x'.repeat(10))
+    expect(await once(transport.child, 'exit')).toEqual([143, null])
+  })
+
+  it('after a tool has paused stdin', async () => {
+    const { client } = await start()
+    expect(await toldBy(client.execute('pauses', {}))).toBe('done')
+    expect(await toldBy(client.execute('echoes', { a: 1 }))).toBe('{"a":1}')
+  })
+
   it('while a tool gives pieces without an end, and what it gives is limited', { timeout: 15_000 }, async () => {
     const { client } = await start('500ms')
     expect(await toldBy(client.execute('floods', {}, 4_000))).toMatch(/did not answer within|a line of the protocol is at most/)
