@@ -4,6 +4,8 @@ import { Socket } from 'node:net'
 import { Lines, type Line } from './lines.js'
 
 const stdin = 0
+/** Milliseconds that whoever goes on writing may keep a process that ends. */
+const patience = 5_000
 
 export class Input {
   readonly #take: (line: Line) => void
@@ -50,8 +52,10 @@ export class Input {
     // Another kind could make this wait; and once it is closed the descriptor is somebody else's.
     if (!(process.stdin instanceof Socket) || process.stdin.destroyed || process.stdin.isTTY || process.platform === 'win32') return
     const chunk = Buffer.alloc(65_536)
+    const until = performance.now() + patience
     try {
-      for (let length = readSync(stdin, chunk); length > 0; length = readSync(stdin, chunk)) give(this.#lines.push(Buffer.from(chunk.subarray(0, length))))
+      for (let length = readSync(stdin, chunk); length > 0 && performance.now() < until; length = readSync(stdin, chunk))
+        give(this.#lines.push(Buffer.from(chunk.subarray(0, length))))
     } catch {
       // There is no more.
     }

@@ -59,6 +59,7 @@ export class Output {
   flush(): void {
     this.#taken = performance.now()
     for (this.#push(); this.#isHopeful(); this.#push()) Atomics.wait(sleeper, 0, 0, pause)
+    if (this.#queue.length > 0) this.hurry()
   }
 
   /** From now on no time is lost on whoever does not read. */
