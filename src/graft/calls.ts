@@ -1,7 +1,7 @@
 /** Calls that run. Graft waits for an answer without end, and so each gets one, whatever its tool does. */
 import { createFollowed } from '../seam.js'
 import type { GraftTool } from './definition.js'
-import { errorResult, resultOf, type ToolResult } from './result.js'
+import { errorResult, resultOf, type Bound, type ToolResult } from './result.js'
 
 interface Running {
   /** Answers it, if nothing has. */
@@ -14,12 +14,18 @@ const current = createFollowed<Running>()
 
 export class Calls {
   readonly #timeout: number
+  readonly #bound: Bound
   readonly #running = new Set<Running>()
   /** Tools that have not ended, whether or not their call was answered. */
   #unended = 0
 
-  constructor(timeout: number) {
+  /**
+   * @param timeout Milliseconds that a tool may take.
+   * @param bound Of what a tool gives in pieces no more is read.
+   */
+  constructor(timeout: number, bound: Bound) {
     this.#timeout = timeout
+    this.#bound = bound
   }
 
   get areAllEnded(): boolean {
@@ -52,9 +58,10 @@ export class Calls {
   }
 
   async #execute(running: Running, tool: GraftTool, input: unknown): Promise<void> {
+    const { signal } = running.controller
     this.#unended += 1
     try {
-      running.answer(await current.run(running, async () => resultOf(await tool.execute(input as never, { signal: running.controller.signal }))))
+      running.answer(await current.run(running, async () => resultOf(await tool.execute(input as never, { signal }), { signal, bound: this.#bound })))
     } catch (error) {
       running.answer(errorResult(messageOf(error)))
     } finally {
@@ -82,7 +89,7 @@ function messageOf(error: unknown): string {
 }
 
 /** As `Promise.withResolvers`, which Node 20 lacks. */
-function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+export function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
   let resolve: (value: Value) => void = () => undefined
   const promise = new Promise<Value>((settle) => {
     resolve = settle

@@ -9,7 +9,8 @@ import type { Secrets } from '../seam.js'
 import { Calls } from './calls.js'
 import type { GraftTool } from './definition.js'
 import { failed, internalError, type Answer, type Server } from './protocol.js'
-import { errorResult } from './result.js'
+import { errorResult, tooLong, type Bound } from './result.js'
+import { writeToStderr } from './stderr.js'
 import { wrappedWith } from './wrapped.js'
 
 /** A list of tools, or an object of them. Each is served under its own name. */
@@ -23,7 +24,7 @@ export interface ServeOptions {
   timeout?: Duration
   /** Cleans every answer as it is sent, with what these know as well: those that a tool was wrapped with clean all answers anyway. */
   secrets?: Secrets<never>
-  /** Is told of faults that came up in no call, such as an exception in a timer, cleaned. By default their class and message are written to stderr. */
+  /** Is told of faults that came up in no call, such as an exception in a timer, cleaned. By default their class and message are written to stderr. What fails in it is told nobody. */
   onFault?: (error: unknown) => void
 }
 
@@ -32,18 +33,21 @@ export const commonKeys = ['name', 'version', 'timeout', 'secrets', 'onFault'] a
 export class Serving {
   readonly server: Server
   readonly #reads: readonly (() => Reader)[]
-  readonly #onFault: ((error: unknown) => void) | undefined
+  readonly #onFault: ((error: unknown) => unknown) | undefined
 
-  /** @throws SecretError `invalid-config` for options and tools that are not understood. */
-  constructor(tools: unknown, options: Readonly<Record<string, unknown>>) {
+  /**
+   * @param bound Of what a tool gives in pieces no more is read.
+   * @throws SecretError `invalid-config` for options and tools that are not understood.
+   */
+  constructor(tools: unknown, options: Readonly<Record<string, unknown>>, bound: Bound) {
     const { name = 'keyward', version = '1', timeout = '60s', secrets, onFault } = options
     const milliseconds = checkDuration(timeout, 'options.timeout')
     if (milliseconds < 1 || milliseconds > longestTimeout) throw invalidConfig('options.timeout', 'is out of range', "from '1ms' to '24d'")
-    const calls = new Calls(milliseconds)
+    const calls = new Calls(milliseconds, bound)
     this.server = { name: checkString(name, 'options.name'), version: checkString(version, 'options.version'), tools: toolsOf(tools), calls }
     const views = [...[...this.server.tools.values()].map(({ execute }) => wrappedWith(execute)), secrets as Secrets<never> | undefined]
     this.#reads = [...new Set(views)].filter((view) => view !== undefined).map((view) => prepareReader(view, 'graft'))
-    this.#onFault = onFault === undefined ? undefined : (checkFunction(onFault, 'options.onFault') as (error: unknown) => void)
+    this.#onFault = onFault === undefined ? undefined : (checkFunction(onFault, 'options.onFault') as (error: unknown) => unknown)
   }
 
   /** Never rejects. */
@@ -70,8 +74,9 @@ export class Serving {
     try {
       const cleaned = await this.#cleanFault(fault)
       const [name, message] = cleaned instanceof Error ? [cleaned.constructor.name, cleaned.message] : [typeof cleaned, String(cleaned)]
-      if (this.#onFault === undefined) process.stderr.write(`keyward/graft: a fault outside of a call: ${name}: ${oneLine(message)}\n`)
-      else this.#onFault(cleaned)
+      if (this.#onFault === undefined) writeToStderr(`keyward/graft: a fault outside of a call: ${name}: ${oneLine(message)}\n`)
+      // A function that gives a promise is one that returns nothing, for types: a rejection of it would be a fault again.
+      else await this.#onFault(cleaned)
     } catch {
       // There is nobody left to tell.
     }
@@ -115,15 +120,12 @@ const ofTable = (given: unknown): readonly (readonly [string, unknown])[] => Obj
 
 /** What a line is at most, in bytes, with its end: of a longer one Graft reads no more, and of what comes after it nothing either. */
 export const longestLine = 1024 * 1024
+export const ofLine: Bound = { longest: longestLine, what: 'a line of the protocol' }
 
 /** One line for one answer. */
 export function lineOf(answer: Answer): string {
   const line = JSON.stringify(answer)
   const bytes = Buffer.byteLength(line)
   if (bytes < longestLine) return line
-  return JSON.stringify({
-    jsonrpc: '2.0',
-    id: answer.id,
-    result: errorResult(`The result is ${bytes} bytes, and a line of the protocol is at most ${longestLine}: let the tool give less, or in parts.`),
-  })
+  return JSON.stringify({ jsonrpc: '2.0', id: answer.id, result: errorResult(tooLong(String(bytes), ofLine)) })
 }

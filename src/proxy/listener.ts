@@ -1,12 +1,13 @@
-/** The server on this machine: what Node's may answer by itself is told in the same words, and what runs ends when it has to. */
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+/** The server on this machine, in which what runs ends when it has to. */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { systemClock, within } from '../clock.js'
 import { isLoopbackAddress } from '../egress/address.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { codeOf } from '../errors/system-error.js'
-import { isRefusal, refusedBytes } from './refusals.js'
+import { createStrictServer, type Listeners } from '../loopback/server.js'
+import { refusal } from './refusals.js'
 import { isWebSocket, responseOn } from './tunnel.js'
 
 /** What is done with a request, and with one that asks for WebSocket. Neither rejects. */
@@ -17,21 +18,6 @@ export interface Handlers {
 
 /** Milliseconds that what runs has to end by itself once the proxy is being closed. */
 const grace = 10_000
-
-// Spelt out: what is left out is the default, and that is for flags and variables to change.
-const settings: ServerOptions & { shouldUpgradeCallback: (request: IncomingMessage) => boolean } = {
-  insecureHTTPParser: false,
-  // A request without one is refused here.
-  requireHostHeader: false,
-  maxHeaderSize: 16_384,
-  headersTimeout: 10_000,
-  // A large body may take its time, and was let in: what is silent is ended below.
-  requestTimeout: 0,
-  connectionsCheckingInterval: 1_000,
-  keepAliveTimeout: 30_000,
-  // Clients that offer HTTP/2 are answered in HTTP/1.1 (Node 22.21, 24.9 and later).
-  shouldUpgradeCallback: isWebSocket,
-}
 
 /** After so many milliseconds without a byte a connection is ended: later than what it waits for. */
 const silence = 330_000
@@ -45,20 +31,18 @@ export class Listener {
   #closing: Promise<void> | undefined
 
   constructor(handlers: Handlers) {
-    const server = createServer(settings)
+    const listeners: Listeners = {
+      request: (response) => {
+        this.#runs(response)
+        void handlers.request(response)
+      },
+      refuse: (socket) => refusal.giveOn(socket, this.#running),
+    }
+    // A large body may take its time, and was let in: what is silent is ended. Clients that offer HTTP/2 are answered in HTTP/1.1 (Node 22.21, 24.9 and later).
+    const server = createStrictServer(listeners, { requestTimeout: 0, shouldUpgradeCallback: isWebSocket })
     this.#server = server
     server.timeout = silence
-    // Their bytes bound them: what Node leaves out past a number of its own, the gate would not see.
-    server.maxHeadersCount = 0
-    const handle = (_request: IncomingMessage, response: ServerResponse): void => {
-      this.#runs(response)
-      void handlers.request(response)
-    }
-    // All that a request may be for Node: it would answer by itself to what has no listener.
-    server.on('request', handle).on('checkContinue', handle).on('checkExpectation', handle)
     server.on('upgrade', (request, socket, head) => void this.#upgrade(handlers, request, socket, head))
-    server.on('connect', (_request, socket) => this.#refuse(socket))
-    server.on('clientError', (_error, socket) => this.#refuse(socket))
     server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
@@ -129,18 +113,6 @@ export class Listener {
     this.#tunnels.add(socket)
     socket.once('close', () => this.#tunnels.delete(socket))
     if (this.#closing !== undefined) socket.end()
-  }
-
-  /** The one answer to what could not be understood, behind those that come before it. */
-  #refuse(socket: Duplex): void {
-    socket.on('error', () => undefined)
-    const answering = [...this.#running].findLast(({ req: request }) => request.socket === socket)
-    if (answering !== undefined && isRefusal(answering)) return
-    // A request that breaks off is not answered: what comes of it is no whole answer.
-    if (!socket.writable || answering?.req.complete === false) return void socket.destroy()
-    const refuseNow = (): void => void socket.end(refusedBytes, () => socket.destroy())
-    if (answering === undefined) refuseNow()
-    else answering.once('close', refuseNow)
   }
 }
 

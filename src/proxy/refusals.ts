@@ -1,42 +1,14 @@
 /** What the proxy itself answers. Before authentication there is one answer, whatever was wrong; afterwards a client is told, in one shape and without a value. */
 import type { ServerResponse } from 'node:http'
 import { isSecretError, type SecretError } from '../errors/secret-error.js'
+import { Refusal } from '../loopback/refusal.js'
 
-/** How long a client that was refused may still send, so that it comes to read why. */
-const linger = 500
-
-const closing = JSON.stringify({
-  error: { code: 'refused', message: 'keyward: the proxy refused this request. It tells nobody why; docs/proxy.md says what every request needs.' },
-})
-const closingHeaders: readonly (readonly [string, string])[] = [
-  ['content-type', 'application/json'],
-  ['content-length', String(closing.length)],
-  ['cache-control', 'no-store'],
-  ['connection', 'close'],
-]
-
-/** The one answer, for connections on which nothing could be understood. */
-export const refusedBytes: string = `HTTP/1.1 403 Forbidden\r\n${closingHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${closing}`
-
-const refusals = new WeakSet<ServerResponse>()
-
-/** Was the one answer given with this? */
-export const isRefusal = (response: ServerResponse): boolean => refusals.has(response)
-
-/** The one answer, in its turn on this connection. */
-export function refuse(response: ServerResponse): void {
-  refusals.add(response)
-  response.sendDate = false
-  response.writeHead(403, 'Forbidden', closingHeaders.flat())
-  response.write(closing)
-  // What is left of the request is passed over for a moment: a connection that is closed on unread bytes loses the answer.
-  const { req: request } = response
-  const end = (): void => void response.end()
-  const late = setTimeout(end, linger)
-  request.once('close', () => clearTimeout(late)).once('end', end)
-  if (request.complete) end()
-  else request.resume()
-}
+/** The one answer. */
+export const refusal = new Refusal(
+  '403 Forbidden',
+  JSON.stringify({ error: { code: 'refused', message: 'keyward: the proxy refused this request. It tells nobody why; docs/proxy.md says what every request needs.' } }),
+)
+export const refusedBytes: string = refusal.bytes
 
 /** What is no fault of the request: what is behind the proxy, or the secret itself. */
 const ofUpstream: ReadonlySet<string | undefined> = new Set(['redirect', 'partial', 'coding', 'charset', 'private-address'])

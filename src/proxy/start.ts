@@ -7,7 +7,7 @@ import { here, type Secrets } from '../seam.js'
 import { Errand } from './forward.js'
 import { Gate, type Admitted } from './gate.js'
 import { Listener, type Handlers } from './listener.js'
-import { refuse, tell } from './refusals.js'
+import { refusal, tell } from './refusals.js'
 import { openRoutes, type Routes } from './routes.js'
 import { Token } from './token.js'
 import { connect, isWebSocket, protocol, readAhead } from './tunnel.js'
@@ -91,12 +91,12 @@ function handlersOf(plan: Way, routes: Routes, admit: (request: IncomingMessage)
   return {
     async request(response) {
       const admitted = admit(response.req)
-      if (admitted === undefined) refuse(response)
+      if (admitted === undefined) refusal.give(response)
       else await new Errand(plan, routes, admitted, response).run()
     },
     async upgrade(response, socket, head) {
       const admitted = admit(response.req)
-      if (admitted === undefined) return refuse(response)
+      if (admitted === undefined) return refusal.give(response)
       if (!isWebSocket(response.req))
         return tell(response, { status: 501, code: 'unsupported', reason: 'upgrade', message: 'keyward: the proxy changes to no protocol but WebSocket. Ask in HTTP/1.1.' })
       const before = readAhead(socket, head)
