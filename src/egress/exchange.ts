@@ -1,6 +1,5 @@
 /** One call from the point where it may be made: reads the secret, sends it, hands over what came back. Loaded when the first fetch is made, since Node's modules for it take longer than all else. */
 import type { Duplex } from 'node:stream'
-import { AddressRules } from './address.js'
 import { sendBy, type Incoming } from './answer.js'
 import type { Flight } from './flight.js'
 import { OwnStream } from './globals.js'
@@ -9,8 +8,9 @@ import type { Policy } from './policy.js'
 import type { Checked, Way } from './prepare.js'
 import { failure } from './refusal.js'
 import { responseOf } from './response.js'
+import { Route } from './route.js'
 import { answer, cleanAnswerHeaders, type Answer } from './scrub.js'
-import { Route, send, sendUpgrade, type Upgraded } from './send.js'
+import { send, sendUpgrade, type Upgraded } from './send.js'
 
 /** What speaks another protocol from here on. */
 export interface Tunnel {
@@ -53,7 +53,7 @@ async function open(flight: Flight, way: Way, { taken, policy: _, ...checked }: 
   const { carrier } = flight
   const { url } = checked
   flight.signal.throwIfAborted()
-  const route = way.own === undefined ? new Route(new AddressRules(carrier, url, way.allowsHttp), url, way.allowsHttp) : undefined
+  const route = way.own === undefined ? new Route(carrier, url, way.allowsHttp) : undefined
   // What grants refuse is refused by the read, without a look-up.
   const isRefused = carrier.isRefused
   const body = isRefused ? undefined : await taken.body(flight)

@@ -1,12 +1,8 @@
-/** Sends a request by a connection of our own: what others do to `fetch`, its dispatcher or the environment changes nothing. */
-import * as http from 'node:http'
-import * as https from 'node:https'
-import { isIP } from 'node:net'
+/** Sends a request on its way, and says what came of it. */
+import type * as http from 'node:http'
 import type { Duplex } from 'node:stream'
-import { checkServerIdentity } from 'node:tls'
 import { codeOf } from '../errors/system-error.js'
 import { isSecretError } from '../errors/secret-error.js'
-import type { Address, AddressRules } from './address.js'
 import { incomingOf, pairsOf, type Incoming } from './answer.js'
 import { codings } from './coding.js'
 import type { Flight } from './flight.js'
@@ -14,93 +10,13 @@ import { OwnStream } from './globals.js'
 import type { Outgoing } from './inject.js'
 import { failure } from './refusal.js'
 import { notBytes } from './request.js'
-
-const requests = { 'http:': http.request, 'https:': https.request }
-
-/** For how long a connection that nobody uses is kept, in milliseconds: less than servers and load balancers do. */
-const idle = 30_000
-
-/** For how long what a name led to is believed, in milliseconds. */
-const lookUpLasts = 10_000
+import { silence, type Route } from './route.js'
 
 /** Answers with a status below 200 before the one that counts: a server that works for long may say so every few seconds. */
 const mostInterim = 256
 
-/** After so many milliseconds without a byte in either direction a request is given up, as `fetch` of Node does. A caller's signal may do so sooner. */
-const silence = 300_000
-
-// Spelt out: what is left out is the default, and that is for flags and variables to change.
-const secured: https.AgentOptions = { rejectUnauthorized: true, minVersion: 'TLSv1.2', checkServerIdentity }
-const agents = {
-  'http:': new http.Agent({ keepAlive: true, timeout: idle }),
-  'https:': new https.Agent({ keepAlive: true, timeout: idle, ...secured }),
-  // A connection that was let to this machine serves nobody who may not go there.
-  loopback: new https.Agent({ keepAlive: true, timeout: idle, ...secured }),
-}
-
 /** To be sent again where a connection that was kept turns out to be closed: https://www.rfc-editor.org/rfc/rfc9110.html#name-idempotent-methods. */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-
-/** How to reach one host. */
-export class Route {
-  readonly #rules: AddressRules
-  readonly #options: https.RequestOptions & { readonly autoSelectFamily: true }
-  readonly #agent: http.Agent
-  readonly #protocol: 'http:' | 'https:'
-  #found: { readonly addresses: readonly Address[]; readonly at: number } | undefined
-
-  constructor(rules: AddressRules, url: URL, allowsLoopback: boolean) {
-    const { hostname } = rules
-    this.#rules = rules
-    this.#protocol = url.protocol === 'http:' ? 'http:' : 'https:'
-    const isName = isIP(hostname) === 0
-    this.#agent = this.#protocol === 'https:' && allowsLoopback ? agents.loopback : agents[this.#protocol]
-    this.#options = {
-      agent: this.#agent,
-      ...(this.#protocol === 'http:' ? {} : { ...secured, servername: isName ? hostname : '' }),
-      host: hostname,
-      port: url.port === '' ? (this.#protocol === 'http:' ? 80 : 443) : Number(url.port),
-      autoSelectFamily: true,
-      lookup: (_hostname, options, callback) => void this.#lookUp(options.all === true, callback as Found),
-      setHost: false,
-      timeout: silence,
-      insecureHTTPParser: false,
-      maxHeaderSize: 16_384,
-    }
-  }
-
-  /** Looks up and checks where the host is, unless a connection that was checked waits for a request. */
-  async open(): Promise<void> {
-    if (!this.#hasIdle()) this.#found = { addresses: await this.#rules.resolve(), at: performance.now() }
-  }
-
-  #hasIdle(): boolean {
-    return (this.#agent.freeSockets[this.#agent.getName(this.#options)]?.length ?? 0) > 0
-  }
-
-  // Asked when a connection is made, and only for a name: it is led where the check was.
-  async #lookUp(isForAll: boolean, found: Found): Promise<void> {
-    try {
-      // A read may have taken its time, as one that a person has to approve.
-      const isLate = this.#found === undefined || performance.now() - this.#found.at > lookUpLasts
-      const addresses = isLate ? await this.#rules.resolve() : this.#found!.addresses
-      if (isForAll) found(null, addresses)
-      else found(null, addresses[0]!.address, addresses[0]!.family)
-    } catch (error) {
-      found(error as Error)
-    }
-  }
-
-  begin({ url, method, headers }: Outgoing, framing: Readonly<Record<string, string>>): http.ClientRequest {
-    const path = `${url.pathname}${url.search}`
-    const request = requests[this.#protocol]({ ...this.#options, method, path, headers: { host: url.host, ...Object.fromEntries(headers), ...framing } })
-    // Their bytes bound them: what Node leaves out past a number of its own may say how the answer is written.
-    request.maxHeadersCount = 0
-    return request
-  }
-}
-
-type Found = (error: Error | null, address?: string | readonly Address[], family?: number) => void
 
 /** A connection that speaks another protocol from here on. */
 export interface Upgraded {
