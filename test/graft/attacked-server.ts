@@ -41,7 +41,11 @@ const tools = withSecrets(
       }
     }),
     define('floods', async function* () {
-      for (;;) yield 'x'.repeat(1_000)
+      try {
+        for (;;) yield 'x'.repeat(1_000)
+      } finally {
+        writeSync(2, 'returned\n')
+      }
     }),
     define('dribbles', async function* () {
       for (;;) yield ''

@@ -93,8 +93,9 @@ describe('an agent is answered', () => {
   })
 
   it('while a tool gives pieces without an end, and what it gives is limited', { timeout: 15_000 }, async () => {
-    const { client } = await start('500ms')
+    const { transport, client } = await start('500ms')
     expect(await toldBy(client.execute('floods', {}, 4_000))).toMatch(/did not answer within|a line of the protocol is at most/)
+    await expect.poll(() => transport.errors).toContain('returned')
   })
 
   it('after a tool has ended stdout', { timeout: 15_000 }, async () => {
@@ -127,6 +128,15 @@ it('a process whose answers nobody reads ends, although it could still be asked'
   // It finds out when it writes.
   void client.call('ping').catch(() => undefined)
   expect(await exited).toEqual([0, null])
+})
+
+it('a process whose answer is never read ends, although nobody hung up', { timeout: 15_000 }, async () => {
+  const { transport, client } = await start()
+  transport.child.stdout.pause()
+  void client.execute('big', { bytes: 900_000 }).catch(() => undefined)
+  await after(50)
+  transport.child.stdin.end()
+  expect(await once(transport.child, 'exit')).toEqual([0, null])
 })
 
 describe('a fault is told once', () => {
