@@ -60,6 +60,32 @@ const hiding = (members: Readonly<Record<PropertyKey, unknown>>): object =>
     })(),
     { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) },
   )
+/** The same, and it is taken for data. */
+const hidingPlain = (members: Readonly<Record<PropertyKey, unknown>>): object =>
+  new Proxy({}, { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) })
+/** Throws as long as it is looked at to be cleaned, and not when it is serialized. */
+function throwing(): object {
+  let left = 6
+  return new Proxy(
+    {},
+    {
+      getPrototypeOf: () => {
+        if ((left -= 1) >= 0) throw new Error('failed')
+        return Object.prototype
+      },
+    },
+  )
+}
+/** JSON says under which name it asks. */
+class Named {
+  readonly #value: string
+  constructor(value: string) {
+    this.#value = value
+  }
+  toJSON(name?: string): string {
+    return name === undefined || name === '' ? 'clean' : this.#value
+  }
+}
 /** What is taken for a schema, whatever else it holds. */
 const likeSchema = (value: string): object =>
   Object.assign(
@@ -139,14 +165,7 @@ describe('an object tells nothing', () => {
 
   // JSON says under which name it asks; the cleaner asked without one, and as the whole.
   it('by a toJSON that looks at its name', async () => {
-    const result = await resultOf(
-      (value) =>
-        new (class {
-          toJSON(name?: string) {
-            return name === 'result' ? value : 'clean'
-          }
-        })(),
-    )
+    const result = await resultOf((value) => new Named(value))
     expectClean(JSON.stringify({ result }))
   })
 
@@ -264,27 +283,41 @@ describe('Mastra', () => {
   }
 
   /** What is seen of a run of an agent with a tool that has the key, and may ask another agent. */
-  async function told(run: Run<Context>): Promise<unknown[]> {
+  async function told(run: Run<Context>, members: object = {}): Promise<unknown[]> {
     const seen: unknown[] = []
     const transport = new Keeping()
-    const plain = createTool({ id: 'search', description: 'Searches.', execute: async (_input, context) => (await run(await getSecret('KEY'), context as never)) ?? 'done' })
+    const plain = createTool({
+      id: 'search',
+      description: 'Searches.',
+      ...members,
+      execute: async (_input, context) => (await run(await getSecret('KEY'), context as never)) ?? 'done',
+    })
     const agent = new AgentOfMastra({
       id: 'agent',
       name: 'agent',
       instructions: 'Search.',
-      model: modelOf(seen) as never,
+      model: showingTools(seen) as never,
       tools: { search: withMastra(plain, { secrets, allow: ['KEY'] }) },
     })
     const app = new Mastra({
       agents: { agent, other: new AgentOfMastra({ id: 'other', name: 'other', instructions: 'Answer.', model: answering(seen) as never }) },
       logger: new Logging({ transports: { own: transport } }),
-      observability: new Observability({ configs: { own: { serviceName: 'own', exporters: [new Seeing(seen)], requestContextKeys: ['token'] } } }),
+      observability: new Observability({ configs: { own: { serviceName: 'own', exporters: [new Seeing(seen)], includeInternalSpans: true, requestContextKeys: ['token'] } } }),
     })
     const requestContext = new RequestContext<unknown>()
     const stream = await app.getAgent('agent').stream('go', { requestContext } as never)
     for await (const chunk of stream.fullStream) seen.push(JSON.stringify(chunk))
     await app.observability.getDefaultInstance()?.flush?.()
     return [...seen, requestContext.toJSON(), ...transport.kept]
+  }
+  /** Calls the tool, and shows what it is told of it. */
+  function showingTools(seen: unknown[]): object {
+    const model = modelOf(seen) as { doStream(asked: { tools: unknown }): Promise<object> }
+    const doStream = async (asked: { tools: unknown }): Promise<object> => {
+      seen.push(JSON.stringify(asked.tools))
+      return await model.doStream(asked)
+    }
+    return { ...model, doStream }
   }
   /** Sees all that it is asked with, and answers. */
   function answering(seen: unknown[]): object {
@@ -350,17 +383,23 @@ describe('Mastra', () => {
         await ask(context, { requestContext: context.requestContext })
       },
     ],
-    [
-      'its result, by a toJSON that looks at its name',
-      (value) =>
-        new (class {
-          toJSON(name?: string) {
-            return name === undefined || name === '' ? 'clean' : value
-          }
-        })(),
-    ],
+    ['its result, by a toJSON that looks at its name', (value) => new Named(value)],
+    // What is set is a function, and is asked by whoever copies it.
+    ['the request context, by a method that is set', (value, context) => void Object.assign(context.requestContext, { toJSON: () => ({ value }) })],
+    ['the request context, by a method that is defined', (value, context) => void Object.defineProperty(context.requestContext, 'toJSON', { value: () => ({ value }) })],
   ])('is not told by %s', async (_what, run) => {
     expectClean(await told(run))
+  })
+
+  // `this` is what Mastra made of the tool for the run, and tells the model with each call.
+  it('is not told by the description of the tool', async () => {
+    const own = {
+      async toModelOutput(this: { description: string }) {
+        this.description = await getSecret('KEY')
+        return { type: 'text', value: 'done' }
+      },
+    }
+    expectClean(await told(() => 'done', own))
   })
 })
 
@@ -460,6 +499,15 @@ describe('a run of OpenAI', () => {
   const toolWith = (members: object) => (): object => toolOfOpenAi({ name: 'search', description: 'Searches.', strict: false, parameters, execute: async () => 'done', ...members })
   const toolThat = (run: Run<Context>) => toolWith({ execute: async (_input: unknown, runContext: Context) => (await run(await getSecret('KEY'), runContext)) ?? 'done' })
 
+  const late = (run: Run<Context>) =>
+    toolWith({
+      timeoutMs: 10,
+      execute: async (_input: unknown, runContext: Context) => {
+        run(await getSecret('KEY'), runContext)
+        await new Promise((done) => void setTimeout(done, 300))
+      },
+    })
+
   it.each<[string, (seen: unknown[]) => object]>([
     // The model was given the key by both.
     ['a Proxy that is returned', toolThat((value) => hiding({ type: 'text', text: value }))],
@@ -477,6 +525,30 @@ describe('a run of OpenAI', () => {
     ['the prototype of its context', toolThat((value, runContext) => void Object.setPrototypeOf(runContext.context, { toJSON: () => value }))],
     ['the prototype of data in its context', toolThat((value, runContext) => void Object.setPrototypeOf(runContext.context.deep, { toJSON: () => value }))],
     ['a member of a map in its context', toolThat((value, runContext) => void Object.assign(runContext.context.map, { value }))],
+    ['a function in its context', toolThat((value, runContext) => void Object.assign(runContext.context, { run: Object.assign(() => 1, { toJSON: () => value }) }))],
+    ['a Proxy in its context', toolThat((value, runContext) => void Object.assign(runContext.context, { told: hidingPlain({ toJSON: () => value }) }))],
+    ['an instance in its context, whose toJSON looks at its name', toolThat((value, runContext) => void Object.assign(runContext.context, { told: new Named(value) }))],
+    // Whatever throws while one object is tidied leaves all that comes after it as it is.
+    ['its context, after what cannot be looked at', toolThat((value, runContext) => void Object.assign(runContext.context, { trap: throwing(), token: value }))],
+    // The SDK goes on when the time of a tool is over, and what is shared is cleaned when the tool has ended.
+    ['the context that a tool wrote whose time is over', late((value, runContext) => void Object.assign(runContext.context, { token: value }))],
+    ['the span that a tool wrote whose time is over', late((value) => void Object.assign(getCurrentSpan()!.spanData, { note: value }))],
+    // `this` is what holds the function, and its name is kept with the state.
+    [
+      'the name of a guardrail',
+      toolWith({
+        inputGuardrails: [
+          {
+            type: 'tool_input',
+            name: 'own',
+            async run(this: { name: string }) {
+              this.name = await getSecret('KEY')
+              return { behavior: { type: 'allow' } }
+            },
+          },
+        ],
+      }),
+    ],
     // An agent is an instance, and was handed on as it is: its instructions go to the model.
     [
       'the agent that a guardrail is given',
@@ -535,16 +607,12 @@ describe('TanStack AI', () => {
 
   it.each<[string, Run<Context>]>([
     ['an event, by what is taken for a schema', (value, context) => context.emitCustomEvent('progress', likeSchema(value))],
+    // What it is itself made of nobody puts anything in place of.
+    ['its context, by what cannot be changed', (value, { context }) => void Object.defineProperty(context, 'told', { value, enumerable: true })],
+    ['its context, which was frozen', (value, { context }) => void Object.freeze(Object.assign(context, { value }))],
+    ['its context, after what cannot be looked at', (value, { context }) => void Object.assign(context, { trap: throwing(), token: value })],
     ['its context, by another prototype', (value, context) => void Object.setPrototypeOf(context.context.deep, { toJSON: () => value })],
-    [
-      'its result, by a toJSON that looks at its name',
-      (value) =>
-        new (class {
-          toJSON(name?: string) {
-            return name === undefined || name === '' ? 'clean' : value
-          }
-        })(),
-    ],
+    ['its result, by a toJSON that looks at its name', (value) => new Named(value)],
   ])('is not told by %s', async (_what, run) => {
     const seen: unknown[] = []
     const plain = toolDefinition({ name: 'search', description: 'Searches.', inputSchema: { type: 'object', properties: {} } }).server(
