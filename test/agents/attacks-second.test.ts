@@ -669,3 +669,9 @@ it('what serves Graft does not write the name of a class to stderr', async () =>
   expect(lines.join('')).toContain('a fault outside of a call')
   expectClean(lines)
 })
+
+// A list of somebody else's tools may hold one of that name.
+it('a grant by name is that of one tool of a list', () => {
+  const named = () => toolDefinition({ name: 'search', description: 'Searches.', inputSchema: { type: 'object', properties: {} } }).server(async () => 'done')
+  expect(() => withTanstack([named(), named()], { secrets, allow: { search: ['KEY'] } })).toThrow(/search/)
+})
