@@ -1,0 +1,105 @@
+/** Ways out of a wrapped tool by what is asked of an object to clean it, or later by whoever was given it: each was open once. */
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { getSecret, guard } from '../../src/agents/index.js'
+import { createSecrets } from '../../src/index.js'
+import { canary as key, findCanary, other } from './containment/canary.js'
+
+const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key, OTHER: other } } })
+const guarded = <Body extends (...values: never[]) => unknown>(run: Body): Body => guard(run, { secrets, tool: 'search', allow: ['KEY'] })
+/** Calls a tool that makes its result of the key. */
+const resultOf = async (make: (value: string) => unknown): Promise<unknown> => guarded(async () => make(await getSecret('KEY')))()
+const shown = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, { depth: 8, getters: 'get', maxArrayLength: 99 }))
+const expectClean = (seen: unknown): void => expect(findCanary(Array.isArray(seen) ? seen.map(shown).join('\n') : shown(seen))).toBeUndefined()
+const readOrCode = async (name: string): Promise<unknown> => getSecret(name).catch(({ code }: { code: unknown }) => code)
+
+describe('what is asked of a result, to clean it, is code of the tool: it reads', () => {
+  /** From the second call on nothing is waited for before the tool runs. */
+  async function read(make: (ask: () => void) => () => unknown): Promise<readonly unknown[]> {
+    const asked: Promise<unknown>[] = []
+    const inner = guard(async () => make(() => void asked.push(readOrCode('OTHER')))(), { secrets, tool: 'inner', allow: ['KEY'] })
+    const goThrough = async (given: unknown): Promise<void> => {
+      for await (const piece of (await given) as AsyncIterable<unknown>) expect(piece).toBeUndefined()
+    }
+    const outer = guard(async () => goThrough(inner()).catch(() => undefined), { secrets, tool: 'outer', allow: ['KEY', 'OTHER'] })
+    await outer()
+    await outer()
+    return [...new Set(await Promise.all(asked))]
+  }
+
+  // `ToolGuard` cleans after the body has left its place: an inner tool reads with the grant of the outer one.
+  it.each<[string, (ask: () => void) => () => unknown]>([
+    ['a getter', (ask) => () => Object.defineProperty({}, 'told', { get: ask, enumerable: true })],
+    [
+      'toJSON',
+      (ask) => () =>
+        new (class {
+          readonly toJSON = ask
+        })(),
+    ],
+    ['toString', (ask) => () => Object.create({ toString: ask }) as unknown],
+    [
+      'a getter of an error',
+      (ask) => () => {
+        throw Object.defineProperty(new Error('failed'), 'told', { get: ask })
+      },
+    ],
+    [
+      'the steps of an iterator',
+      (ask) => () => ({
+        next: async () => ({
+          done: true,
+          get value() {
+            return ask()
+          },
+        }),
+        [Symbol.asyncIterator]() {
+          return this
+        },
+      }),
+    ],
+    ['a promise of its own', (ask) => () => ({ later: Object.defineProperty(Promise.resolve(), 'constructor', { get: ask }) })],
+    [
+      'what tells a stream from others',
+      (ask) => () => ({
+        get [Symbol.asyncIterator]() {
+          return ask()
+        },
+      }),
+    ],
+  ])('what its tool was granted, in %s', async (_what, make) => {
+    expect(await read(make)).toEqual(['denied'])
+  })
+
+  it('nothing of the root that its tool was not granted', async () => {
+    const asked: Promise<unknown>[] = []
+    await resultOf(() => 'what is to be learnt is known from here on')
+    const ask = (): void => void asked.push(secrets.getSecret('OTHER').catch(({ code }: { code: unknown }) => code))
+    await resultOf(() => Object.defineProperty({}, 'told', { get: ask, enumerable: true }))
+    await resultOf(() => Object.defineProperty({}, 'next', { get: ask }))
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(['denied']))
+  })
+})
+
+// What it threw when it was closed before its end was passed on as it is.
+it('a generator that nothing is waited for in tells nothing when it is closed', async () => {
+  await resultOf(() => 'what is to be learnt is known from here on')
+  const told = guarded(function* () {
+    try {
+      yield { told: 'clean' }
+    } finally {
+      // oxlint-disable-next-line no-unsafe-finally -- what is tried
+      throw new Error(key)
+    }
+  })
+  const generator = told()
+  expect(generator.next().value).toEqual({ told: 'clean' })
+  let thrown: unknown
+  try {
+    generator.return(undefined as never)
+  } catch (error) {
+    thrown = error
+  }
+  expect(thrown).toBeInstanceOf(Error)
+  expectClean(thrown)
+})
