@@ -1,9 +1,14 @@
 /** Ways out of a wrapped tool by what is asked of an object to clean it, or later by whoever was given it: each was open once. */
+import { context as contextOfTraces, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { getSecret, guard } from '../../src/agents/index.js'
 import { createSecrets } from '../../src/index.js'
 import { canary as key, findCanary, other } from './containment/canary.js'
+
+type Run<Context = unknown> = (value: string, context: Context) => unknown
 
 const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key, OTHER: other } } })
 const guarded = <Body extends (...values: never[]) => unknown>(run: Body): Body => guard(run, { secrets, tool: 'search', allow: ['KEY'] })
@@ -102,4 +107,25 @@ it('a generator that nothing is waited for in tells nothing when it is closed', 
   }
   expect(thrown).toBeInstanceOf(Error)
   expectClean(thrown)
+})
+
+// Methods were clean, and what is no method was the span's own; nothing held what was set.
+describe('the active span of OpenTelemetry is not told', () => {
+  it.each<[string, Run<{ attributes: object; events: object[] }>]>([
+    ['by its attributes', (value, span) => Object.assign(span.attributes, { value })],
+    ['by its name', (value, span) => Object.assign(span, { name: value })],
+    ['by its events', (value, span) => span.events.push({ name: value, time: [0, 0] })],
+    ['by its status', (value, span) => Object.assign(span, { status: { code: 2, message: value } })],
+  ])('%s', async (_what, run) => {
+    const exporter = new InMemorySpanExporter()
+    const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('own')
+    contextOfTraces.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    const search = guarded(async () => void run(await getSecret('KEY'), trace.getActiveSpan() as never))
+    await tracer.startActiveSpan('agent', async (span) => {
+      await search()
+      span.end()
+    })
+    contextOfTraces.disable()
+    expectClean(exporter.getFinishedSpans().map(({ name, attributes, events, status }) => ({ name, attributes, events, status })))
+  })
 })
