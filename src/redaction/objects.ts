@@ -45,6 +45,14 @@ export function isTextual(value: object): boolean {
   return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)
 }
 
+let isProxied: ((value: unknown) => boolean) | undefined
+
+/** Has it members that its handler alone knows of? Where the runtime does not say, nothing has. */
+export function isProxy(value: object): boolean {
+  isProxied ??= globalThis.process?.getBuiltinModule?.('node:util')?.types.isProxy ?? (() => false)
+  return isProxied(value)
+}
+
 /** What JSON would have of it; undefined where it says nothing of that itself. */
 export function serializedForm(value: object): { readonly form: unknown } | undefined {
   const toJson = read(value, 'toJSON')
@@ -65,16 +73,17 @@ export function read(from: object, key: PropertyKey): unknown {
   }
 }
 
+/** Of an object, with the first one, but for what every object has. */
+export function* prototypesFrom(first: object | null): Generator<object> {
+  for (let prototype = first; prototype !== null && prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype) as object | null) yield prototype
+}
+
 /** The getters of its class, and of those that it extends, and what is no method there: but for those that every object and every error has. */
-export function gettersOf(value: object): readonly PropertyKey[] {
+export function gettersOf(prototype: object | null): readonly PropertyKey[] {
   const keys: PropertyKey[] = []
-  for (
-    let prototype = Object.getPrototypeOf(value) as object | null;
-    prototype !== null && prototype !== Object.prototype;
-    prototype = Object.getPrototypeOf(prototype) as object | null
-  )
-    for (const key of Reflect.ownKeys(prototype)) {
-      const { get, value: member } = Object.getOwnPropertyDescriptor(prototype, key) ?? {}
+  for (const one of prototypesFrom(prototype))
+    for (const key of Reflect.ownKeys(one)) {
+      const { get, value: member } = Object.getOwnPropertyDescriptor(one, key) ?? {}
       if (key !== Symbol.toStringTag && (get !== undefined || isDatum(member))) keys.push(key)
     }
   return keys
@@ -107,8 +116,7 @@ export function isUsual(value: object, key: PropertyKey): boolean {
 export const isOfRuntime = (run: unknown): boolean => typeof run === 'function' && run === Object.getOwnPropertyDescriptor(new Error(''), 'stack')?.get
 
 /** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
-export function emptyCopy(value: object, clean: (text: string) => string): object {
-  const prototype = Object.getPrototypeOf(value) as object
+export function emptyCopy(value: object, prototype: object | null, clean: (text: string) => string): object {
   if (!isError(value)) return Object.create(prototype) as object
   const { DOMException } = globalThis as { DOMException?: typeof globalThis.DOMException }
   if (DOMException !== undefined && value instanceof DOMException) return new DOMException(clean(value.message), clean(value.name))

@@ -13,11 +13,13 @@ import {
   isError,
   isMap,
   isOfRuntime,
+  isProxy,
   isSaying,
   isSet,
   isTextual,
   isUsual,
   primitiveOf,
+  prototypesFrom,
   read,
   says,
   serializedForm,
@@ -131,6 +133,7 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
+    if (this.#hides(value)) return plain
     // Its source may be of a text.
     if (cleaned !== name || this.#shown(value) !== undefined) return plain
     const serialized = serializedForm(value)
@@ -190,7 +193,7 @@ class Cleaner {
   #textual(value: { toString(): string }, depth: number): unknown {
     const text = String(value)
     const cleaned = this.#leaf(text, text)
-    return this.#withMembers(value, cleaned === text ? value : cleaned, depth, cleaned)
+    return this.#withMembers(value, cleaned === text && !this.#hides(value) ? value : cleaned, depth, cleaned)
   }
 
   #bytes(view: ArrayBufferView): unknown {
@@ -215,20 +218,34 @@ class Cleaner {
     return copy
   }
 
+  /** Where a tool gave it: may it have what nobody finds who looks at it? */
+  #hides(value: object): boolean {
+    return this.#cleaning.isForTools && isProxy(value)
+  }
+
+  /** Its class; of one that hides something, or that is none but for its name, what is left without. */
+  #prototypeOf(value: object): object | null {
+    const prototype = Object.getPrototypeOf(value) as object | null
+    for (const one of prototypesFrom(prototype)) if (this.#hides(one)) return isError(value) ? Error.prototype : Object.prototype
+    return prototype
+  }
+
   /** One that holds nothing that is known, and shows nothing, stays itself: its private fields cannot be copied. */
   #instance(value: object, depth: number): unknown {
+    const prototype = this.#prototypeOf(value)
     // Before its members, which may lead back to it.
     const copy = this.#keep(
       value,
-      emptyCopy(value, (text) => this.#redactor.redact(text, this.#reader)),
+      emptyCopy(value, prototype, (text) => this.#redactor.redact(text, this.#reader)),
     )
     this.#work.set(value, copy)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
-    const got = this.#cleaning.isForTools ? this.#copyGot(value, members, depth) : true
+    const got = this.#cleaning.isForTools ? this.#copyGot(value, prototype, members, depth) : true
     const serialized = serializedForm(value)
     const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
-    const isClean = got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
+    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value)
+    const isClean = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
     this.#work.delete(value)
     const shown = isClean ? this.#shown(value) : undefined
     if (isClean && shown === undefined) return this.#keep(value, value)
@@ -244,13 +261,14 @@ class Cleaner {
   }
 
   /** Adds what getters of its class give, where that holds a value. False where one did. */
-  #copyGot(value: object, members: Record<PropertyKey, unknown>, depth: number): boolean {
+  #copyGot(value: object, prototype: object | null, members: Record<PropertyKey, unknown>, depth: number): boolean {
     let isClean = true
-    for (const key of gettersOf(value)) {
+    for (const key of gettersOf(prototype)) {
       if (Object.hasOwn(members, key)) continue
       const given = read(value, key)
       const cleaned = this.clean(given, depth + 1)
-      if (this.#isEqual(given, cleaned)) continue
+      // Whoever waits for it asks for that one, wherever that is.
+      if (key !== 'then' && this.#isEqual(given, cleaned)) continue
       isClean = false
       Object.defineProperty(members, key, { value: cleaned, writable: true, configurable: true, enumerable: false })
     }

@@ -18,6 +18,15 @@ const shown = (value: unknown): string => (typeof value === 'string' ? value : i
 const expectClean = (seen: unknown): void => expect(findCanary(Array.isArray(seen) ? seen.map(shown).join('\n') : shown(seen))).toBeUndefined()
 const readOrCode = async (name: string): Promise<unknown> => getSecret(name).catch(({ code }: { code: unknown }) => code)
 
+/** An object that says nothing of what it gives to whoever asks for it by name. */
+const hiding = (members: Readonly<Record<PropertyKey, unknown>>): object =>
+  new Proxy(
+    new (class Hiding {
+      readonly clean = true
+    })(),
+    { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) },
+  )
+
 describe('what is asked of a result, to clean it, is code of the tool: it reads', () => {
   /** From the second call on nothing is waited for before the tool runs. */
   async function read(make: (ask: () => void) => () => unknown): Promise<readonly unknown[]> {
@@ -127,5 +136,23 @@ describe('the active span of OpenTelemetry is not told', () => {
     })
     contextOfTraces.disable()
     expectClean(exporter.getFinishedSpans().map(({ name, attributes, events, status }) => ({ name, attributes, events, status })))
+  })
+})
+
+describe('an object tells nothing', () => {
+  it('as a Proxy of an instance, by a member that it does not list', async () => {
+    expectClean(((await resultOf((value) => hiding({ content: value }))) as { content: unknown }).content)
+  })
+
+  it('as what inherits from a Proxy', async () => {
+    const result = (await resultOf((value) => Object.create(hiding({ content: value }), { clean: { value: true } }) as unknown)) as { content: unknown }
+    expectClean(result.content)
+  })
+
+  it('as a Proxy of a function or an expression', async () => {
+    for (const target of [() => 1, /clean/]) {
+      const result = (await resultOf((value) => new Proxy(target, { get: (from, name) => (name === 'content' ? value : Reflect.get(from, name, from)) }))) as { content: unknown }
+      expectClean(result.content)
+    }
   })
 })
