@@ -103,13 +103,14 @@ export const isSaying = (key: PropertyKey): boolean => says.includes(key)
 
 const usualOfFunctions: ReadonlySet<PropertyKey> = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
 
+export const isIndex = (key: PropertyKey): boolean => typeof key === 'string' && /^\d+$/.test(key)
+
 /** A member that every function, expression, text or array of bytes has. */
 export function isUsual(value: object, key: PropertyKey): boolean {
   if (typeof value === 'function') return usualOfFunctions.has(key)
   if (key === 'lastIndex') return typeof read(value, key) === 'number'
   if (key === 'length') return isTagged(value, 'String')
-  const isIndex = typeof key === 'string' && /^\d+$/.test(key)
-  return isIndex && Number(key) < (ArrayBuffer.isView(value) ? value.byteLength : isTagged(value, 'String') ? (read(value, 'length') as number) : 0)
+  return isIndex(key) && Number(key) < (ArrayBuffer.isView(value) ? value.byteLength : isTagged(value, 'String') ? (read(value, 'length') as number) : 0)
 }
 
 /** A function of the language itself, as the getter of the stack is since Node 21. */

@@ -11,6 +11,7 @@ import {
   inspected,
   isBuffer,
   isError,
+  isIndex,
   isMap,
   isOfRuntime,
   isProxy,
@@ -186,7 +187,8 @@ class Cleaner {
     if (keys.some(isSaying)) return plain
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, keys)
-    return this.#isSame(value, members, keys) ? value : plain
+    const isAnswering = typeof value !== 'function' && keys.some((key) => typeof members[key] === 'function')
+    return !isAnswering && this.#isSame(value, members, keys) ? value : plain
   }
 
   /** What is shown of these is one text. */
@@ -341,7 +343,7 @@ class Cleaner {
 
   /** A place in an array is a count, though a secret be the same short number: without it there would be a hole. */
   #name(of: object, key: string): string {
-    return Array.isArray(of) && /^\d+$/.test(key) ? this.#redactor.redact(key, this.#reader) : this.#leaf(key, key)
+    return Array.isArray(of) && isIndex(key) ? this.#redactor.redact(key, this.#reader) : this.#leaf(key, key)
   }
 
   #copyMembers(from: object, to: object, depth: number, keys: readonly PropertyKey[]): void {
@@ -350,6 +352,8 @@ class Cleaner {
       if (descriptor === undefined) continue
       const name = typeof key === 'symbol' ? this.#symbol(key) : this.#name(from, String(key))
       const value = 'value' in descriptor ? (descriptor.value as unknown) : read(from, key)
+      // Whoever goes through a list would go through what these say instead.
+      if (typeof value === 'function' && Array.isArray(from) && !isIndex(key)) continue
       Object.defineProperty(to, name, { value: this.clean(value, depth + 1), enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
     }
   }

@@ -155,4 +155,16 @@ describe('an object tells nothing', () => {
       expectClean(result.content)
     }
   })
+
+  it('as an array with methods of its own', async () => {
+    const result = (await resultOf((value) => Object.assign(['clean'], { map: () => [value], [Symbol.iterator]: () => [value].values(), join: () => value }))) as string[]
+    expectClean([result.map((one) => one), [...result], String(result)])
+  })
+
+  it('as a text, a date or an expression with methods of its own', async () => {
+    for (const make of [() => new String('clean'), () => new Date(), () => /clean/]) {
+      const result = (await resultOf((value) => Object.assign(make(), { told: () => value, valueOf: () => value }))) as { told?: () => string }
+      expectClean([result.told?.() ?? '', result.valueOf()])
+    }
+  })
 })
