@@ -89,7 +89,7 @@ class Scrubber {
     const descriptor = owner instanceof Map || owner instanceof Set ? undefined : Object.getOwnPropertyDescriptor(owner, key)
     if (descriptor !== undefined && !('value' in descriptor)) return this.#replace(owner, key, undefined, this.#call.data(read(owner, key)))
     if (typeof member === 'function' && isSaying(key)) return this.#replace(owner, key, member, this.#saying(member as Say))
-    return this.#replace(owner, key, member, this.#cleaned(member))
+    return this.#replace(owner, key, member, this.#cleaned(key, member))
   }
 
   /** By which JSON, or who looks at it, is told something else. */
@@ -119,10 +119,11 @@ class Scrubber {
   }
 
   /** A new instance stays, unless it would show a value when it is serialized. */
-  #cleaned(member: unknown): unknown {
+  #cleaned(key: PropertyKey, member: unknown): unknown {
     if (isPlain(member)) return member
     if (!isObject(member) || ArrayBuffer.isView(member)) return typeof member === 'function' ? member : this.#call.data(member)
-    const text = serialized(member)
+    // Under its name, which it is asked with.
+    const text = serialized({ [key]: member })
     return text === undefined || this.#call.text(text) === text ? member : this.#call.outcomeNow(member)
   }
 }

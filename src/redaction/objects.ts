@@ -65,6 +65,24 @@ export function serializedForm(value: object): { readonly form: unknown } | unde
   }
 }
 
+const seeing = new WeakMap<object, boolean>()
+
+/** May its toJSON say something else under another name? JSON tells it under which it stands. */
+export function seesName(value: object): boolean {
+  const toJson = read(value, 'toJSON')
+  if (typeof toJson !== 'function') return false
+  const sees = seeing.get(toJson) ?? mayTake(toJson as () => unknown)
+  seeing.set(toJson, sees)
+  return sees
+}
+
+/** By its source: without values of its own, and without a word for those that it is called with. Of what shows no source nobody knows. */
+function mayTake(run: () => unknown): boolean {
+  if (run === Date.prototype.toJSON) return false
+  const source = Function.prototype.toString.call(run)
+  return run.length > 0 || !/^[\w$\s*]*\(\s*\)/.test(source) || /\barguments\b|\beval\b|\\u|\[native code\]/.test(source) || Object.hasOwn(run, 'arguments')
+}
+
 export function read(from: object, key: PropertyKey): unknown {
   try {
     return Reflect.get(from, key) as unknown

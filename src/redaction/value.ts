@@ -23,6 +23,7 @@ import {
   prototypesFrom,
   read,
   says,
+  seesName,
   serializedForm,
   textBy,
   unreadable,
@@ -134,7 +135,7 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
-    if (this.#hides(value)) return plain
+    if (this.#hides(value) || this.#seesName(value)) return plain
     // Its source may be of a text.
     if (cleaned !== name || this.#shown(value) !== undefined) return plain
     const serialized = serializedForm(value)
@@ -246,7 +247,7 @@ class Cleaner {
     const got = this.#cleaning.isForTools ? this.#copyGot(value, prototype, members, depth) : true
     const serialized = serializedForm(value)
     const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
-    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value)
+    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value) && !this.#seesName(value)
     const isClean = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
     this.#work.delete(value)
     const shown = isClean ? this.#shown(value) : undefined
@@ -256,10 +257,20 @@ class Cleaner {
     // Of what shows a value that no member of it holds nothing can be kept but the text.
     if (shown !== undefined && !isKept) return this.#keep(value, shown)
     for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+    const toJson = serialized === undefined ? undefined : () => cleaned
     // Methods of the class that would look for private fields, which the copy has not.
-    const said = serialized === undefined || this.#serializesClean(copy, depth) ? [] : [['toJSON', () => cleaned] as const]
-    for (const [key, answer] of [...said, ...this.#saidBy(value)]) Object.defineProperty(copy, key, { value: answer, writable: true, configurable: true, enumerable: false })
+    const isTold = this.#seesName(value) || (serialized !== undefined && !this.#serializesClean(copy, depth))
+    this.#say(copy, [...(isTold ? [['toJSON', toJson] as const] : []), ...this.#saidBy(value)])
     return copy
+  }
+
+  #say(copy: object, said: readonly (readonly [PropertyKey, unknown])[]): void {
+    for (const [key, answer] of said) Object.defineProperty(copy, key, { value: answer, writable: true, configurable: true, enumerable: false })
+  }
+
+  /** Where a tool gave it: may it say something else wherever it stands? */
+  #seesName(value: object): boolean {
+    return this.#cleaning.isForTools && seesName(value)
   }
 
   /** Adds what getters of its class give, where that holds a value. False where one did. */
