@@ -76,7 +76,9 @@ export class GuardedCall {
   tidy(): void {
     if (this.#after.length > 0)
       this.run(() => {
-        for (const run of this.#after) run()
+        const faults = this.#after.flatMap(faultOf)
+        // All of them have run. What one of them could not clean is not told by any other way either.
+        if (faults.length > 0) throw faults[0]
       })
   }
 
@@ -165,6 +167,15 @@ export class GuardedCall {
       Reflect.ownKeys(error).every((key) => Object.hasOwn(copy, key) || Reflect.deleteProperty(error, key)) &&
       Reflect.ownKeys(copy).every((key) => Reflect.defineProperty(error, key, Object.getOwnPropertyDescriptor(copy, key)!))
     return isMended ? error : copy
+  }
+}
+
+function faultOf(run: () => void): readonly unknown[] {
+  try {
+    run()
+    return []
+  } catch (fault) {
+    return [fault]
   }
 }
 

@@ -4,6 +4,9 @@
  */
 import { serialized, type GuardedCall } from './guarded-call.js'
 
+/** What stands for what throws when it is looked at. */
+const unreadable = '[unreadable]'
+
 type Members = Map<PropertyKey, unknown>
 
 /** Objects that are looked at, at most. */
@@ -69,12 +72,22 @@ class Scrubber {
     let isMended = true
     for (const [key, member] of membersOf(value)) {
       const isChanged = before === undefined || !before.has(key) || !Object.is(before.get(key), member)
-      if (value instanceof Map && isPlain(key)) this.scrub(key)
-      if (isPlain(member) && !this.scrub(member)) isMended = this.#replace(value, key, member, this.#call.data(member)) && isMended
-      else if (!isChanged && isObject(member) && this.#before.has(member)) this.#scrubInstance(member)
-      if (isChanged) isMended = this.#put(value, key, member) && isMended
+      isMended = this.#scrubMember(value, key, member, isChanged) && isMended
     }
     return isMended
+  }
+
+  #scrubMember(owner: object, key: PropertyKey, member: unknown, isChanged: boolean): boolean {
+    try {
+      let isMended = true
+      if (owner instanceof Map && isPlain(key)) this.scrub(key)
+      if (isPlain(member) && !this.scrub(member)) isMended = this.#replace(owner, key, member, this.#call.data(member))
+      else if (!isChanged && isObject(member) && this.#before.has(member)) this.#scrubInstance(member)
+      return isChanged ? this.#put(owner, key, member) && isMended : isMended
+    } catch {
+      // It is one that throws when it is looked at, and all others are to be clean as well.
+      return !isChanged || this.#replace(owner, key, member, unreadable)
+    }
   }
 
   /** Texts and numbers that it was given since. */

@@ -32,6 +32,19 @@ const hiding = (members: Readonly<Record<PropertyKey, unknown>>): object =>
     { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) },
   )
 
+/** Throws as long as it is looked at to be cleaned, and not when it is serialized. */
+function throwing(): object {
+  let left = 6
+  return new Proxy(
+    {},
+    {
+      getPrototypeOf: () => {
+        if ((left -= 1) >= 0) throw new Error('failed')
+        return Object.prototype
+      },
+    },
+  )
+}
 /** JSON says under which name it asks. */
 class Named {
   readonly #value: string
@@ -281,6 +294,8 @@ describe('a run of OpenAI', () => {
         return Object.assign([{ type: 'text', text: 'clean' }], { map: (make: (one: object) => unknown) => [make(part)], [Symbol.iterator]: () => [part].values() })
       }),
     ],
+    // Whatever throws while one object is tidied leaves all that comes after it as it is.
+    ['its context, after what cannot be looked at', toolThat((value, runContext) => void Object.assign(runContext.context, { trap: throwing(), token: value }))],
     ['an instance in its context, whose toJSON looks at its name', toolThat((value, runContext) => void Object.assign(runContext.context, { told: new Named(value) }))],
   ])('is not told by %s', async (_what, make) => {
     expectClean(await told(make))
