@@ -45,6 +45,25 @@ export function isTextual(value: object): boolean {
   return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)
 }
 
+/** Members of what is gone through, at most. */
+const mostIterated = 100_000
+
+/** What whoever goes through it is given; undefined where nobody can. */
+export function iterated(value: object): { readonly given: readonly unknown[]; readonly isWhole: boolean } | undefined {
+  const iterate = read(value, Symbol.iterator)
+  if (typeof iterate !== 'function') return undefined
+  const given: unknown[] = []
+  try {
+    for (const one of { [Symbol.iterator]: () => Reflect.apply(iterate, value, []) as Iterator<unknown> }) {
+      if (given.length >= mostIterated) return { given, isWhole: false }
+      given.push(one)
+    }
+  } catch {
+    return undefined
+  }
+  return { given, isWhole: true }
+}
+
 let isProxied: ((value: unknown) => boolean) | undefined
 
 /** Has it members that its handler alone knows of? Where the runtime does not say, nothing has. */
@@ -102,7 +121,7 @@ export function gettersOf(prototype: object | null): readonly PropertyKey[] {
   for (const one of prototypesFrom(prototype))
     for (const key of Reflect.ownKeys(one)) {
       const { get, value: member } = Object.getOwnPropertyDescriptor(one, key) ?? {}
-      if (key !== Symbol.toStringTag && (get !== undefined || isDatum(member))) keys.push(key)
+      if (get !== undefined || isDatum(member)) keys.push(key)
     }
   return keys
 }
@@ -116,8 +135,14 @@ function isDatum(value: unknown): boolean {
 
 /** By which an object says itself what is to be shown of it. */
 export const inspected = Symbol.for('nodejs.util.inspect.custom')
-export const says: readonly PropertyKey[] = ['toJSON', 'toString', inspected, Symbol.toPrimitive, Symbol.toStringTag]
+export const says: readonly PropertyKey[] = ['toJSON', 'toString', 'valueOf', inspected, Symbol.toPrimitive, Symbol.toStringTag, Symbol.iterator]
 export const isSaying = (key: PropertyKey): boolean => says.includes(key)
+
+/** The tag that its class gives it, as whoever shows it would. */
+export const tagOf = (value: object): string | undefined => {
+  const tag = read(value, Symbol.toStringTag)
+  return typeof tag === 'string' ? tag : undefined
+}
 
 const usualOfFunctions: ReadonlySet<PropertyKey> = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
 

@@ -19,10 +19,12 @@ import {
   isSet,
   isTextual,
   isUsual,
+  iterated,
   primitiveOf,
   prototypesFrom,
   read,
   says,
+  tagOf,
   seesName,
   serializedForm,
   textBy,
@@ -229,8 +231,15 @@ class Cleaner {
   /** Its class; of one that hides something, or that is none but for its name, what is left without. */
   #prototypeOf(value: object): object | null {
     const prototype = Object.getPrototypeOf(value) as object | null
-    for (const one of prototypesFrom(prototype)) if (this.#hides(one)) return isError(value) ? Error.prototype : Object.prototype
+    for (const one of prototypesFrom(prototype)) if (this.#hides(one) || !this.#isNamedClean(one)) return isError(value) ? Error.prototype : Object.prototype
     return prototype
+  }
+
+  /** The name of its class is shown with it. */
+  #isNamedClean(prototype: object): boolean {
+    const { value } = Object.getOwnPropertyDescriptor(prototype, 'constructor') ?? {}
+    const name = typeof value === 'function' ? read(value as object, 'name') : undefined
+    return typeof name !== 'string' || this.#redactor.redact(name, this.#reader) === name
   }
 
   /** One that holds nothing that is known, and shows nothing, stays itself: its private fields cannot be copied. */
@@ -245,9 +254,10 @@ class Cleaner {
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
     const got = this.#cleaning.isForTools ? this.#copyGot(value, prototype, members, depth) : true
+    const gone = this.#cleaning.isForTools ? this.#goneThrough(value, depth) : undefined
     const serialized = serializedForm(value)
     const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
-    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value) && !this.#seesName(value)
+    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value) && !this.#seesName(value) && gone?.isClean !== false
     const isClean = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
     this.#work.delete(value)
     const shown = isClean ? this.#shown(value) : undefined
@@ -256,11 +266,12 @@ class Cleaner {
     if (serialized !== undefined && !isKept) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
     if (shown !== undefined && !isKept) return this.#keep(value, shown)
-    for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+    for (const key of Reflect.ownKeys(members)) if (!isSaying(key) || key === Symbol.toStringTag) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
     const toJson = serialized === undefined ? undefined : () => cleaned
     // Methods of the class that would look for private fields, which the copy has not.
     const isTold = this.#seesName(value) || (serialized !== undefined && !this.#serializesClean(copy, depth))
-    this.#say(copy, [...(isTold ? [['toJSON', toJson] as const] : []), ...this.#saidBy(value)])
+    const others = gone === undefined ? [] : [[Symbol.iterator, () => gone.cleaned.values()] as const]
+    this.#say(copy, [...(isTold ? [['toJSON', toJson] as const] : []), ...others, ...this.#saidBy(value)])
     return copy
   }
 
@@ -271,6 +282,15 @@ class Cleaner {
   /** Where a tool gave it: may it say something else wherever it stands? */
   #seesName(value: object): boolean {
     return this.#cleaning.isForTools && seesName(value)
+  }
+
+  /** What is given to whoever goes through it. */
+  #goneThrough(value: object, depth: number): { readonly isClean: boolean; readonly cleaned: readonly unknown[] } | undefined {
+    const gone = iterated(value)
+    if (gone === undefined) return undefined
+    const cleaned = this.clean(gone.given, depth + 1)
+    if (!Array.isArray(cleaned)) return { isClean: false, cleaned: [cleaned] }
+    return gone.isWhole ? { isClean: this.#isEqual(gone.given, cleaned), cleaned } : { isClean: false, cleaned: [...(cleaned as readonly unknown[]), tooMuch] }
   }
 
   /** Adds what getters of its class give, where that holds a value. False where one did. */
@@ -311,7 +331,7 @@ class Cleaner {
 
   /** The cleaned text that it makes of itself, where that would show a value. */
   #shown(value: object): string | undefined {
-    for (const text of [textBy(value, inspected), textBy(value, 'toString'), ...hints.map((hint) => primitiveOf(value, hint))]) {
+    for (const text of [textBy(value, inspected), textBy(value, 'toString'), tagOf(value), ...hints.map((hint) => primitiveOf(value, hint))]) {
       if (text === undefined) continue
       const cleaned = this.#redactor.redact(text, this.#reader)
       if (cleaned !== text) return cleaned

@@ -19,6 +19,16 @@ const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { K
 const guarded = <Body extends (...values: never[]) => unknown>(run: Body): Body => guard(run, { secrets, tool: 'search', allow: ['KEY'] })
 /** Calls a tool that makes its result of the key. */
 const resultOf = async (make: (value: string) => unknown): Promise<unknown> => guarded(async () => make(await getSecret('KEY')))()
+async function thrownOf(make: (value: string) => unknown): Promise<unknown> {
+  try {
+    await resultOf((value) => {
+      throw make(value)
+    })
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
 const shown = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, { depth: 8, getters: 'get', maxArrayLength: 99 }))
 const expectClean = (seen: unknown): void => expect(findCanary(Array.isArray(seen) ? seen.map(shown).join('\n') : shown(seen))).toBeUndefined()
 const readOrCode = async (name: string): Promise<unknown> => getSecret(name).catch(({ code }: { code: unknown }) => code)
@@ -239,6 +249,79 @@ describe('an object tells nothing', () => {
     ]
     for (const make of makes) expectClean(await told(make))
     expectClean(JSON.stringify({ result: await resultOf((value) => Object.assign(() => 1, { toJSON: (name?: string) => (name === undefined ? 'clean' : value) })) }))
+  })
+
+  it('in a sum, by a valueOf of its own', async () => {
+    // oxlint-disable-next-line typescript/no-unnecessary-type-conversion -- asks it otherwise than a text does
+    expectClean(((await resultOf((value) => ({ valueOf: () => value }))) as string) + '')
+  })
+
+  it('by the name of its class', async () => {
+    const named = (value: string): new () => Error => ({ [value]: class extends Error {} })[value]!
+    const error = await thrownOf((value) => new (named(value))())
+    expectClean([
+      error,
+      (error as Error).constructor.name,
+      await resultOf(
+        (value) =>
+          new ({
+            [value]: class {
+              readonly clean = true
+            },
+          })[value]!(),
+      ),
+    ])
+  })
+
+  it('by a tag that its class has', async () => {
+    expectClean(
+      await resultOf(
+        (value) =>
+          new (class {
+            get [Symbol.toStringTag]() {
+              return value
+            }
+          })(),
+      ),
+    )
+  })
+
+  it('as what can be iterated and is no iterator', async () => {
+    const makes = [
+      (value: string) => ({ [Symbol.iterator]: () => [value].values() }),
+      (value: string) =>
+        new (class {
+          [Symbol.iterator] = () => [value].values()
+        })(),
+    ]
+    for (const make of makes) expectClean([...((await resultOf(make)) as Iterable<string>)])
+  })
+
+  it('as a collection of a class, of which the clean one stays the very one', async () => {
+    class Own {
+      readonly #held: readonly unknown[]
+      constructor(held: readonly unknown[]) {
+        this.#held = held
+      }
+      [Symbol.iterator](): Iterator<unknown> {
+        return this.#held.values()
+      }
+    }
+    const told = (await resultOf((value) => new Own(['clean', { deep: value }]))) as Own
+    expect(told).toBeInstanceOf(Own)
+    expect([...told]).toEqual(['clean', { deep: '[secret KEY]' }])
+    const clean = new Own(['clean', {}])
+    expect(await resultOf(() => clean)).toBe(clean)
+  })
+
+  it('as what is gone through without an end', async () => {
+    const told = (await resultOf((value) => ({
+      *[Symbol.iterator]() {
+        for (;;) yield 1
+      },
+      value,
+    }))) as Iterable<unknown>
+    expect([...told].at(-1)).toBe('[too much to be redacted]')
   })
 
   it('and an instance whose toJSON takes nothing stays the very one', async () => {
