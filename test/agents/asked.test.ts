@@ -324,6 +324,34 @@ describe('an object tells nothing', () => {
     expect([...told].at(-1)).toBe('[too much to be redacted]')
   })
 
+  // Bytes are pieces only as a Uint8Array.
+  it.each<[string, (bytes: Uint8Array) => unknown]>([
+    ['buffers', (bytes) => new Uint8Array(bytes).buffer],
+    ['other views', (bytes) => new Uint8ClampedArray(bytes)],
+  ])('in a stream of %s that cuts it', async (_what, wrap) => {
+    const stream = (await resultOf((value) => ReadableStream.from([value.slice(0, 9), value.slice(9)].map((piece) => wrap(Buffer.from(piece)))))) as ReadableStream<ArrayBuffer>
+    let told = ''
+    for await (const piece of stream) told += Buffer.from(piece).toString()
+    expectClean(told)
+  })
+
+  it('in a stream of numbers that cuts it, and clean ones stay numbers', async () => {
+    const streamed = async (make: (value: string) => readonly unknown[]): Promise<unknown[]> => {
+      const pieces: unknown[] = []
+      for await (const piece of (await resultOf((value) => ReadableStream.from(make(value)))) as ReadableStream) pieces.push(piece)
+      return pieces
+    }
+    const cut = (value: string): readonly unknown[] => [0, 8, 16, 24].map((at) => new Uint16Array(new Uint8Array(Buffer.from(value.padEnd(32, '.').slice(at, at + 8))).buffer))
+    const told = await streamed(cut)
+    expectClean(told.map((piece) => Buffer.from((piece as Uint16Array).buffer as ArrayBuffer).toString()).join(''))
+    const clean = Float64Array.from({ length: 99 }, (_, index) => index / 7)
+    const given = await streamed(() => [clean.slice(0, 5), clean.slice(5, 50), clean.slice(50)])
+    expect(given.every((piece) => piece instanceof Float64Array)).toBe(true)
+    expect(given.flatMap((piece) => [...(piece as Float64Array)])).toEqual([...clean])
+    const mixed = await streamed((value) => [Buffer.from(value.slice(0, 9)), new Uint8Array(Buffer.from(value.slice(9))).buffer, new DataView(new ArrayBuffer(2))])
+    expectClean(mixed.map((piece) => Buffer.from((piece as DataView).buffer as ArrayBuffer).toString()).join(''))
+  })
+
   it('and an instance whose toJSON takes nothing stays the very one', async () => {
     class Clean {
       readonly #name = 'clean'
