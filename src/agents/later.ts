@@ -252,9 +252,19 @@ function cleanResponse(call: GuardedCall, response: Response, release: () => voi
 }
 
 function cleanRequest(call: GuardedCall, request: Request, release: () => void): Request {
-  const { url, method, headers, redirect, signal } = request
+  const { url, method, headers, redirect } = request
+  const signal = cleanSignal(call, request.signal)
   const body = cleanBody(call, request, release)
   return new Request(call.text(url), { method, headers: headersOfText(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
+}
+
+/** Ends when the other does, for a clean reason. */
+function cleanSignal(call: GuardedCall, signal: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const end = (): void => controller.abort(call.failureNow(signal.reason))
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+  return controller.signal
 }
 
 /** None where somebody reads it already. */

@@ -1,5 +1,5 @@
 /** What a tool tells piece by piece. */
-import { bytesOf } from '../copy-bytes.js'
+import { bytesIn, isMemory, kindOfBytes, type Kind, type Memory } from '../copy-bytes.js'
 import type { ToolCleaner } from '../seam.js'
 import type { GuardedCall } from './guarded-call.js'
 
@@ -7,11 +7,7 @@ type Stream = ReturnType<ToolCleaner['stream']>
 
 const encoder = new TextEncoder()
 
-type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer
-
-const isBytes = (value: unknown): value is Bytes =>
-  ArrayBuffer.isView(value) || value instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && value instanceof SharedArrayBuffer)
-const bytesIn = (value: Bytes): Uint8Array => (ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value))
+const isBytes = (value: unknown): value is ArrayBufferView | Memory => ArrayBuffer.isView(value) || isMemory(value)
 
 /** Cleans values that come one after another; texts and bytes in a row as one, so that a value that was cut is found. */
 export class Yields {
@@ -21,7 +17,7 @@ export class Yields {
   #decoder = newDecoder()
   #isText = true
   /** What the last bytes came as. */
-  #kind: Kind = asUint8
+  #kind: Kind = kindOfBytes(empty)
   /** Bytes that are no whole number of its kind yet. */
   #rest: Uint8Array = empty
   /** The first half of a character that its second half has not followed yet. */
@@ -37,7 +33,7 @@ export class Yields {
     if (typeof value !== 'string' && !isBytes(value)) return [...this.end(), this.#call.outcomeNow(value)]
     this.#stream ??= this.#cleaner.stream()
     this.#isText = typeof value === 'string'
-    if (typeof value !== 'string') this.#kind = kindOf(value)
+    if (typeof value !== 'string') this.#kind = kindOfBytes(value)
     const bytes = typeof value === 'string' ? this.#encoded(value) : bytesIn(value)
     const pieces = this.#told(this.#stream.push(bytes))
     // What is empty is passed on as such: it may be a sign of life.
@@ -85,26 +81,7 @@ export class Yields {
   }
 }
 
-interface Kind {
-  /** Bytes of one number. */
-  readonly size: number
-  readonly make: (bytes: Uint8Array) => unknown
-}
-
 const empty = new Uint8Array()
-const bufferOf = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer
-const asUint8: Kind = { size: 1, make: bytesOf }
-const nameOfKind = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!
-
-/** By what it is, and not by what it says of itself. */
-function kindOf(bytes: Bytes): Kind {
-  if (!ArrayBuffer.isView(bytes)) return { size: 1, make: bufferOf }
-  const name = Reflect.apply(nameOfKind, bytes, []) as string | undefined
-  if (name === 'Uint8Array') return asUint8
-  if (name === undefined) return { size: 1, make: (piece) => new DataView(bufferOf(piece)) }
-  const Numbers = (globalThis as unknown as Record<string, Float64ArrayConstructor>)[name]!
-  return { size: Numbers.BYTES_PER_ELEMENT, make: (piece) => new Numbers(bufferOf(piece)) }
-}
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))

@@ -2,7 +2,7 @@
  * Cleans structured data. What is clean stays what it is; what is not is copied, with its type where that can be kept, and as the cleaned plain form where what
  * would be serialized of the copy still held a value.
  */
-import { bytesOf } from '../copy-bytes.js'
+import { bytesIn, bytesOf } from '../copy-bytes.js'
 import type { Reader, Redactor } from './redactor.js'
 import {
   emptyCopy,
@@ -122,9 +122,9 @@ class Cleaner {
     if (isSet(value)) return this.#set(value, depth)
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
     if (isBuffer(value)) {
-      const bytes = new Uint8Array(value)
+      const bytes = bytesIn(value)
       if (this.#redactor.redactBytes(bytes, this.#reader) !== bytes) return this.#keep(value, '[secret]')
-      const clean = this.#cleaning.isForTools && value instanceof ArrayBuffer ? this.#sameBytes(value, value.slice()) : value
+      const clean = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value)) : value
       return this.#keep(value, this.#withMembers(value, clean, depth, '[secret]'))
     }
     if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
@@ -202,7 +202,7 @@ class Cleaner {
   }
 
   #bytes(view: ArrayBufferView): unknown {
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+    const bytes = bytesIn(view)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
     // Whoever made them may write into them later.
     if (cleaned === bytes) return this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view

@@ -352,6 +352,55 @@ describe('an object tells nothing', () => {
     expectClean(mixed.map((piece) => Buffer.from((piece as DataView).buffer as ArrayBuffer).toString()).join(''))
   })
 
+  it('as the reason of the signal of a request', async () => {
+    expectClean(((await resultOf((value) => new Request('http://host/', { signal: AbortSignal.abort(value) }))) as Request).signal.reason)
+  })
+
+  it('in memory that is shared', async () => {
+    const [given, returned] = [new SharedArrayBuffer(64), new SharedArrayBuffer(64)]
+    const search = guarded(async (memory: SharedArrayBuffer) => {
+      Buffer.from(memory).write(await getSecret('KEY'))
+      return { memory: returned }
+    })
+    const { memory } = await search(given)
+    Buffer.from(returned).write(key)
+    expectClean([Buffer.from(given).toString(), Buffer.from(memory).toString()])
+  })
+
+  it('as the reason for which a request is given up later', async () => {
+    const controller = new AbortController()
+    const { signal } = (await resultOf(() => new Request('http://host/', { signal: controller.signal }))) as Request
+    expect(signal.aborted).toBe(false)
+    controller.abort(new Error(key))
+    expect(signal.aborted).toBe(true)
+    expectClean(signal.reason)
+  })
+
+  it('in views of memory that is shared', async () => {
+    const [given, returned] = [new Uint8Array(new SharedArrayBuffer(64)), new DataView(new SharedArrayBuffer(64))]
+    const search = guarded(async (bytes: Uint8Array) => {
+      Buffer.from(bytes.buffer).write(await getSecret('KEY'))
+      return returned
+    })
+    const told = await search(given)
+    Buffer.from(returned.buffer).write(key)
+    expectClean([Buffer.from(given.buffer).toString(), Buffer.from(told.buffer).toString()])
+  })
+
+  it('as bytes that say something else of themselves', async () => {
+    const makes: readonly ((value: string, bytes: Uint8Array) => unknown)[] = [
+      (value, bytes) => Object.defineProperty(bytes, 'slice', { value: () => Buffer.from(value) }),
+      (_value, bytes) => Object.defineProperty(bytes, 'buffer', { value: new ArrayBuffer(64) }),
+      (_value, bytes) => Object.defineProperty(bytes, 'byteLength', { value: 1 }),
+      (value, bytes) => Object.defineProperty(bytes.buffer, 'slice', { value: () => Uint8Array.from(Buffer.from(value)).buffer }) && bytes.buffer,
+      (value) => Object.setPrototypeOf(new Uint8Array(64), { toJSON: () => value, slice: () => Buffer.from(value), __proto__: Uint8Array.prototype }),
+    ]
+    for (const [index, make] of makes.entries()) {
+      const result = (await resultOf((value) => ({ bytes: make(value, Uint8Array.from(Buffer.from(index === 1 || index === 2 ? value : 'clean'))) }))) as { bytes: Uint8Array }
+      expectClean([JSON.stringify(result), result.bytes instanceof Uint8Array ? Buffer.from(result.bytes).toString() : String(result.bytes), Buffer.from(result.bytes).toString()])
+    }
+  })
+
   it('and an instance whose toJSON takes nothing stays the very one', async () => {
     class Clean {
       readonly #name = 'clean'
