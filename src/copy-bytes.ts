@@ -28,7 +28,7 @@ export interface Kind {
 const copied = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer
 
 export function kindOfBytes(value: ArrayBufferView | Memory): Kind {
-  if (!ArrayBuffer.isView(value)) return { size: 1, make: value instanceof ArrayBuffer ? copied : shared }
+  if (!ArrayBuffer.isView(value)) return { size: 1, make: isShared(value) ? shared : copied }
   const name = kindOf(value)
   if (name === undefined) return { size: 1, make: (bytes) => new DataView(copied(bytes)) }
   const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
@@ -36,6 +36,16 @@ export function kindOfBytes(value: ArrayBufferView | Memory): Kind {
   if (Buffer !== undefined && value instanceof Buffer) return { size: 1, make: (bytes) => Buffer.from(copied(bytes)) }
   const Numbers = (globalThis as unknown as Record<string, Float64ArrayConstructor>)[name]!
   return { size: Numbers.BYTES_PER_ELEMENT, make: (bytes) => new Numbers(copied(bytes)) }
+}
+
+/** Of another realm too. */
+function isShared(value: Memory): boolean {
+  try {
+    asked(ArrayBuffer.prototype, 'byteLength', value)
+    return false
+  } catch {
+    return true
+  }
 }
 
 function shared(bytes: Uint8Array): SharedArrayBuffer {

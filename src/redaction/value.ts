@@ -122,10 +122,11 @@ class Cleaner {
     if (isSet(value)) return this.#set(value, depth)
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
     if (isBuffer(value)) {
-      const bytes = bytesIn(value)
+      // Before it is looked at: whoever made it may write into it meanwhile, or later.
+      const own = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value)) : value
+      const bytes = bytesIn(own)
       if (this.#redactor.redactBytes(bytes, this.#reader) !== bytes) return this.#keep(value, '[secret]')
-      const clean = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value)) : value
-      return this.#keep(value, this.#withMembers(value, clean, depth, '[secret]'))
+      return this.#keep(value, this.#withMembers(value, own, depth, '[secret]'))
     }
     if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
     const prototype: unknown = Object.getPrototypeOf(value)
@@ -202,10 +203,11 @@ class Cleaner {
   }
 
   #bytes(view: ArrayBufferView): unknown {
-    const bytes = bytesIn(view)
+    // Before they are looked at: whoever made them may write into them meanwhile, or later.
+    const own = this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
+    const bytes = bytesIn(own as ArrayBufferView)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
-    // Whoever made them may write into them later.
-    if (cleaned === bytes) return this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
+    if (cleaned === bytes) return own
     // Of numbers that are more than bytes there is no copy with something else in it.
     if (!(view instanceof Uint8Array)) return '[secret]'
     const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
