@@ -1,6 +1,6 @@
 /** Copies of what a tool is given: what it writes into them nobody else reads. */
 
-import { bytesOf } from '../copy-bytes.js'
+import { bytesOf, isMemory } from '../copy-bytes.js'
 
 /** An instance that is data of a framework, such as a message, and not a service: it is copied with its class. */
 export type IsData = (instance: object) => boolean
@@ -32,8 +32,7 @@ class Copier {
     if (value instanceof Map) return this.#map(value)
     if (value instanceof Set) return this.#set(value)
     if (value instanceof Date) return this.#keep(value, new Date(value))
-    if (value instanceof ArrayBuffer) return this.#keep(value, value.slice())
-    if (ArrayBuffer.isView(value)) return this.#keep(value, bytesOf(value))
+    if (isMemory(value) || ArrayBuffer.isView(value)) return this.#keep(value, bytesOf(value))
     const prototype = Object.getPrototypeOf(value) as object | null
     if (prototype !== null && prototype !== Object.prototype && !this.#isData(value)) return value
     return this.#members(value, this.#keep(value, Object.create(prototype) as object))

@@ -20,7 +20,10 @@ export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Ex
   return clean as unknown as Exit
 }
 
-/** The same object; what its methods are called with is cleaned first, and those of another of its class that they return. Data that they return is a copy. One for each object in a call. */
+/**
+ * The same object; what its methods are called with and what its members are set to is cleaned first, and those of another of its class that they return. Data that they
+ * return, and that it has, is a copy. One for each object in a call.
+ */
 export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
   const known = cleaned.get(call) ?? new WeakMap<object, object>()
   cleaned.set(call, known)
@@ -33,15 +36,24 @@ export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit)
 
 function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
   const methods = new Map<unknown, unknown>()
+  const given = (target: Exit, key: PropertyKey): unknown => {
+    // On the object itself, which may have private fields.
+    const value: unknown = Reflect.get(target, key, target)
+    const { configurable = true, writable = true, get } = Object.getOwnPropertyDescriptor(target, key) ?? {}
+    if (key === 'constructor' || (!configurable && !writable && get === undefined)) return value
+    if (typeof value !== 'function') return copyOf(value)
+    if (!methods.has(value)) methods.set(value, methodOf(call, target, value as Callable))
+    return methods.get(value)
+  }
   return new Proxy(exit, {
-    get(target, key) {
-      // On the object itself, which may have private fields.
-      const value: unknown = Reflect.get(target, key, target)
-      const { configurable = true, writable = true, get } = Object.getOwnPropertyDescriptor(target, key) ?? {}
-      if (typeof value !== 'function' || key === 'constructor' || (!configurable && !writable && get === undefined)) return value
-      if (!methods.has(value)) methods.set(value, methodOf(call, target, value as Callable))
-      return methods.get(value)
+    get: given,
+    getOwnPropertyDescriptor(target, key) {
+      const descriptor = Reflect.getOwnPropertyDescriptor(target, key)
+      return descriptor === undefined || !('value' in descriptor) ? descriptor : { ...descriptor, value: given(target, key) }
     },
+    set: (target, key, value) => Reflect.set(target, key, call.data(value), target),
+    defineProperty: (target, key, descriptor) => 'value' in descriptor && Reflect.defineProperty(target, key, { ...descriptor, value: call.data(descriptor.value) }),
+    setPrototypeOf: () => false,
   })
 }
 

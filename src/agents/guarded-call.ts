@@ -1,6 +1,6 @@
 /** One call of a tool: what runs in its scope, and what cleans all that leaves it. */
 import { isSecretError } from '../errors/secret-error.js'
-import { runAt, type ToolCall } from '../seam.js'
+import { here, runAt, type Place, type ToolCall } from '../seam.js'
 import { blobsIn, cleanBlob, cleanEntries } from './blobs.js'
 import { copyOf, type IsData } from './copy.js'
 import { asLater } from './later.js'
@@ -21,6 +21,8 @@ export interface Manner {
 export class GuardedCall {
   readonly #call: ToolCall
   readonly #manner: Manner
+  /** Where it was called. */
+  readonly #outside: Place = here()
   readonly #after: (() => void)[] = []
   /** The call itself, and the stream that it gave. */
   #open = 0
@@ -47,6 +49,14 @@ export class GuardedCall {
     return runAt(this.#call.place, () => withCleanSpan(this, body))
   }
 
+  /**
+   * For what asks something of what the tool gave, such as its getters: that is code of the tool, and reads no more than it may. Where another tool runs, it stays
+   * there: within this one that may read less.
+   */
+  #asking<Result>(ask: () => Result): Result {
+    return here() === this.#outside ? this.run(ask) : ask()
+  }
+
   /** The scope lasts until everything that was held is released: by what is returned, which may be called more than once. */
   hold(): () => void {
     let isHeld = true
@@ -64,7 +74,12 @@ export class GuardedCall {
     this.#after.push(run)
   }
   tidy(): void {
-    for (const run of this.#after) run()
+    if (this.#after.length > 0)
+      this.run(() => {
+        const faults = this.#after.flatMap(faultOf)
+        // All of them have run. What one of them could not clean is not told by any other way either.
+        if (faults.length > 0) throw faults[0]
+      })
   }
 
   text(text: string): string {
@@ -76,34 +91,36 @@ export class GuardedCall {
    * @param known What stands for an object that is not to be looked into, such as one of the framework's own.
    */
   data(value: unknown, known?: (object: object) => object | undefined): unknown {
-    return this.#call.cleaner.value(
-      value,
-      (object) => known?.(object) ?? this.#blobs.get(object) ?? cleanEntries(this, object, (file) => this.#blobs.get(file)) ?? asLater(this, object),
+    return this.#asking(() =>
+      this.#call.cleaner.value(
+        value,
+        (object) => known?.(object) ?? this.#blobs.get(object) ?? cleanEntries(this, object, (file) => this.#blobs.get(file)) ?? asLater(this, object),
+      ),
     )
   }
 
   /** The result: clean as it is, and as what the framework makes of it. A stream holds the scope until it ends. */
   async result(value: unknown): Promise<unknown> {
-    const later = typeof value === 'object' && value !== null ? asLater(this, value, this.hold()) : undefined
+    const later = typeof value === 'object' && value !== null ? this.#asking(() => asLater(this, value, this.hold())) : undefined
     return later ?? (await this.outcome(value))
   }
 
   /** The same for what is a part of what is told: a stream in it runs in the scope as long as that lasts. */
   async outcome(value: unknown): Promise<unknown> {
-    const plain = this.#call.cleaner.plain(value)
+    const plain = this.#asking(() => this.#call.cleaner.plain(value))
     if (plain !== undefined) return plain
     await this.prepare(value)
-    return this.#outcome(value)
+    return this.#asking(() => this.#outcome(value))
   }
 
   /** The same where nothing can be waited for. */
   outcomeNow(value: unknown): unknown {
-    return this.#call.cleaner.plain(value) ?? this.#outcome(value)
+    return this.#asking(() => this.#call.cleaner.plain(value) ?? this.#outcome(value))
   }
 
   /** Reads what is only read by waiting: to be called before this is cleaned. */
   async prepare(value: unknown): Promise<void> {
-    for (const blob of blobsIn(value)) this.#blobs.set(blob, await cleanBlob(this, blob))
+    for (const blob of this.#asking(() => blobsIn(value))) this.#blobs.set(blob, await cleanBlob(this, blob))
   }
 
   #outcome(value: unknown): unknown {
@@ -125,7 +142,7 @@ export class GuardedCall {
       await this.ready
       this.tidy()
       await this.prepare(error)
-      if ((await this.#manner.isControlFlow?.(error)) === true) return this.#cleanedInPlace(error as object)
+      if ((await this.#asking(() => this.#manner.isControlFlow?.(error))) === true) return this.#asking(() => this.#cleanedInPlace(error as object))
       return this.data(error)
     } catch (fault) {
       return isSecretError(fault) ? fault : new Error('[withheld: what the tool threw could not be cleaned]')
@@ -150,6 +167,15 @@ export class GuardedCall {
       Reflect.ownKeys(error).every((key) => Object.hasOwn(copy, key) || Reflect.deleteProperty(error, key)) &&
       Reflect.ownKeys(copy).every((key) => Reflect.defineProperty(error, key, Object.getOwnPropertyDescriptor(copy, key)!))
     return isMended ? error : copy
+  }
+}
+
+function faultOf(run: () => void): readonly unknown[] {
+  try {
+    run()
+    return []
+  } catch (fault) {
+    return [fault]
   }
 }
 

@@ -63,7 +63,8 @@ function cleanThenable(call: GuardedCall, thenable: PromiseLike<unknown>, releas
 function cleanPromise(call: GuardedCall, promise: Promise<unknown>, release: () => void): Promise<unknown> {
   const settle = async (): Promise<unknown> => {
     try {
-      const value = await promise
+      // In the scope: it may have a `then` of its own.
+      const value = await call.run(async () => await promise)
       await call.ready
       return await call.outcome(value)
     } catch (error) {
@@ -110,17 +111,15 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
   try {
     await call.ready
     const opened = (iterator = call.run(open))
-    let step = await call.run(async () => opened.next())
-    while (step.done !== true) {
+    let step = await call.run(async () => stepOf(await opened.next()))
+    while (!step.isDone) {
       call.tidy()
       let answer: Answer = { sent: undefined }
-      // As the `yield` of a generator does: by then it would be too late.
-      const given: unknown = step.value
-      const value: unknown = isThenable(given) ? await call.run(async () => await given) : given
+      const { value } = step
       await call.prepare(value)
-      for (const piece of yields.push(value)) answer = yield* ask(piece)
+      for (const piece of call.run(() => yields.push(value))) answer = yield* ask(piece)
       const told = answer
-      step = await call.run(async () => ('thrown' in told ? throwInto(opened, told.thrown) : opened.next(told.sent)))
+      step = await call.run(async () => stepOf('thrown' in told ? await throwInto(opened, told.thrown) : await opened.next(told.sent)))
     }
     isDone = true
     call.tidy()
@@ -137,6 +136,22 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
       release()
     }
   }
+}
+
+interface Step {
+  readonly isDone: boolean
+  readonly value: unknown
+}
+
+/** What came, asked once and in the scope. What is waited for in a `yield` of a generator is here: by then it would be too late. */
+async function stepOf(step: IteratorResult<unknown>): Promise<Step> {
+  const isDone = step.done === true
+  const value: unknown = step.value
+  return { isDone, value: isThenable(value) ? await value : value }
+}
+
+function stepNow(step: IteratorResult<unknown>): Step {
+  return { isDone: step.done === true, value: step.value }
 }
 
 type Answer = { readonly sent: unknown } | { readonly thrown: unknown }
@@ -173,12 +188,13 @@ function* goThroughNow(call: GuardedCall, generator: Generator, release: () => v
   const yields = call.yields()
   let isDone = false
   try {
-    let step = call.run(() => generator.next())
-    while (step.done !== true) {
+    let step = call.run(() => stepNow(generator.next()))
+    while (!step.isDone) {
+      const { value } = step
       let sent: unknown
-      for (const piece of yields.push(step.value)) sent = yield piece
+      for (const piece of call.run(() => yields.push(value))) sent = yield piece
       const given = sent
-      step = call.run(() => generator.next(given))
+      step = call.run(() => stepNow(generator.next(given)))
     }
     isDone = true
     yield* yields.end()
@@ -188,10 +204,18 @@ function* goThroughNow(call: GuardedCall, generator: Generator, release: () => v
     throw call.failureNow(error)
   } finally {
     try {
-      if (!isDone) call.run(() => (generator as Partial<Generator>).return?.(undefined))
+      if (!isDone) closeNow(call, generator)
     } finally {
       release()
     }
+  }
+}
+
+function closeNow(call: GuardedCall, generator: Partial<Generator>): void {
+  try {
+    call.run(() => generator.return?.(undefined))
+  } catch (error) {
+    throw call.failureNow(error)
   }
 }
 
@@ -228,9 +252,19 @@ function cleanResponse(call: GuardedCall, response: Response, release: () => voi
 }
 
 function cleanRequest(call: GuardedCall, request: Request, release: () => void): Request {
-  const { url, method, headers, redirect, signal } = request
+  const { url, method, headers, redirect } = request
+  const signal = cleanSignal(call, request.signal)
   const body = cleanBody(call, request, release)
   return new Request(call.text(url), { method, headers: headersOfText(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
+}
+
+/** Ends when the other does, for a clean reason. */
+function cleanSignal(call: GuardedCall, signal: AbortSignal): AbortSignal {
+  const controller = new AbortController()
+  const end = (): void => controller.abort(call.failureNow(signal.reason))
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+  return controller.signal
 }
 
 /** None where somebody reads it already. */

@@ -4,6 +4,9 @@
  */
 import { serialized, type GuardedCall } from './guarded-call.js'
 
+/** What stands for what throws when it is looked at. */
+const unreadable = '[unreadable]'
+
 type Members = Map<PropertyKey, unknown>
 
 /** Objects that are looked at, at most. */
@@ -69,12 +72,22 @@ class Scrubber {
     let isMended = true
     for (const [key, member] of membersOf(value)) {
       const isChanged = before === undefined || !before.has(key) || !Object.is(before.get(key), member)
-      if (value instanceof Map && isPlain(key)) this.scrub(key)
-      if (isPlain(member) && !this.scrub(member)) isMended = this.#replace(value, key, member, this.#call.data(member)) && isMended
-      else if (!isChanged && isObject(member) && this.#before.has(member)) this.#scrubInstance(member)
-      if (isChanged) isMended = this.#put(value, key, member) && isMended
+      isMended = this.#scrubMember(value, key, member, isChanged) && isMended
     }
     return isMended
+  }
+
+  #scrubMember(owner: object, key: PropertyKey, member: unknown, isChanged: boolean): boolean {
+    try {
+      let isMended = true
+      if (owner instanceof Map && isPlain(key)) this.scrub(key)
+      if (isPlain(member) && !this.scrub(member)) isMended = this.#replace(owner, key, member, this.#call.data(member))
+      else if (!isChanged && isObject(member) && this.#before.has(member)) this.#scrubInstance(member)
+      return isChanged ? this.#put(owner, key, member) && isMended : isMended
+    } catch {
+      // It is one that throws when it is looked at, and all others are to be clean as well.
+      return !isChanged || this.#replace(owner, key, member, unreadable)
+    }
   }
 
   /** Texts and numbers that it was given since. */
@@ -89,7 +102,7 @@ class Scrubber {
     const descriptor = owner instanceof Map || owner instanceof Set ? undefined : Object.getOwnPropertyDescriptor(owner, key)
     if (descriptor !== undefined && !('value' in descriptor)) return this.#replace(owner, key, undefined, this.#call.data(read(owner, key)))
     if (typeof member === 'function' && isSaying(key)) return this.#replace(owner, key, member, this.#saying(member as Say))
-    return this.#replace(owner, key, member, this.#cleaned(member))
+    return this.#replace(owner, key, member, this.#cleaned(key, member))
   }
 
   /** By which JSON, or who looks at it, is told something else. */
@@ -119,10 +132,11 @@ class Scrubber {
   }
 
   /** A new instance stays, unless it would show a value when it is serialized. */
-  #cleaned(member: unknown): unknown {
+  #cleaned(key: PropertyKey, member: unknown): unknown {
     if (isPlain(member)) return member
     if (!isObject(member) || ArrayBuffer.isView(member)) return typeof member === 'function' ? member : this.#call.data(member)
-    const text = serialized(member)
+    // Under its name, which it is asked with.
+    const text = serialized({ [key]: member })
     return text === undefined || this.#call.text(text) === text ? member : this.#call.outcomeNow(member)
   }
 }

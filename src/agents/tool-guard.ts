@@ -39,8 +39,11 @@ export class ToolGuard {
   #start(call: GuardedCall, body: Body): unknown {
     let result: unknown
     try {
-      result = call.run(() => body(call))
-      if (isIterated(result)) return this.#handOn(call, result)
+      const given = call.run(() => {
+        result = body(call)
+        return isIterated(result) ? { later: this.#handOn(call, result) } : undefined
+      })
+      if (given !== undefined) return given.later
     } catch (error) {
       return this.#settle(call, () => {
         throw error
@@ -60,13 +63,8 @@ export class ToolGuard {
 
   async #settle(call: GuardedCall, give: () => unknown): Promise<unknown> {
     try {
-      // In the scope, since a thenable is code of the tool.
-      const value = await call.run(async () => await give())
-      if (call.ready !== undefined) await call.ready
-      call.tidy()
-      return await call.result(value)
-    } catch (error) {
-      throw await call.failure(error)
+      // All of it in the scope: a thenable is code of the tool, and so is what is asked of a result to clean it.
+      return await call.run(async () => await settled(call, give))
     } finally {
       call.finish()
     }
@@ -113,5 +111,16 @@ export class ToolGuard {
 
   #begin(): GuardedCall {
     return new GuardedCall(this.#open(), this.#manner)
+  }
+}
+
+async function settled(call: GuardedCall, give: () => unknown): Promise<unknown> {
+  try {
+    const value = await give()
+    if (call.ready !== undefined) await call.ready
+    call.tidy()
+    return await call.result(value)
+  } catch (error) {
+    throw await call.failure(error)
   }
 }

@@ -1,12 +1,13 @@
 /** What a tool tells piece by piece. */
-import { bytesOf } from '../copy-bytes.js'
+import { bytesIn, isMemory, kindOfBytes, type Kind, type Memory } from '../copy-bytes.js'
 import type { ToolCleaner } from '../seam.js'
 import type { GuardedCall } from './guarded-call.js'
 
 type Stream = ReturnType<ToolCleaner['stream']>
 
 const encoder = new TextEncoder()
-const isPiece = (value: unknown): value is string | Uint8Array => typeof value === 'string' || value instanceof Uint8Array
+
+const isBytes = (value: unknown): value is ArrayBufferView | Memory => ArrayBuffer.isView(value) || isMemory(value)
 
 /** Cleans values that come one after another; texts and bytes in a row as one, so that a value that was cut is found. */
 export class Yields {
@@ -15,6 +16,10 @@ export class Yields {
   #stream: Stream | undefined
   #decoder = newDecoder()
   #isText = true
+  /** What the last bytes came as. */
+  #kind: Kind = kindOfBytes(empty)
+  /** Bytes that are no whole number of its kind yet. */
+  #rest: Uint8Array = empty
   /** The first half of a character that its second half has not followed yet. */
   #half = ''
 
@@ -25,12 +30,15 @@ export class Yields {
 
   /** What can be told now. */
   push(value: unknown): readonly unknown[] {
-    if (!isPiece(value)) return [...this.end(), this.#call.outcomeNow(value)]
+    if (typeof value !== 'string' && !isBytes(value)) return [...this.end(), this.#call.outcomeNow(value)]
     this.#stream ??= this.#cleaner.stream()
     this.#isText = typeof value === 'string'
-    const pieces = this.#told(this.#stream.push(typeof value === 'string' ? this.#encoded(value) : value))
+    if (typeof value !== 'string') this.#kind = kindOfBytes(value)
+    const bytes = typeof value === 'string' ? this.#encoded(value) : bytesIn(value)
+    const pieces = this.#told(this.#stream.push(bytes))
     // What is empty is passed on as such: it may be a sign of life.
-    return pieces.length === 0 && value.length === 0 ? [value] : pieces
+    if (pieces.length > 0) return pieces
+    return value === '' ? [value] : typeof value !== 'string' && bytes.length === 0 ? [this.#kind.make(empty)] : []
   }
 
   /** What was held back. */
@@ -51,13 +59,38 @@ export class Yields {
     return encoder.encode(this.#half === '' ? whole : whole.slice(0, -1))
   }
 
-  #told(pieces: readonly Uint8Array[], isEnd = false): readonly (string | Uint8Array)[] {
-    if (!this.#isText) return pieces.filter(({ length }) => length > 0).map((piece) => bytesOf(piece) as Uint8Array)
+  #told(given: readonly Uint8Array[], isEnd = false): readonly unknown[] {
+    const pieces = this.#rest.length === 0 ? given : [this.#rest, ...given]
+    this.#rest = empty
+    if (!this.#isText) return this.#asBytes(pieces, isEnd)
     let text = ''
     for (const piece of pieces) text += this.#decoder.decode(piece, { stream: true })
     if (isEnd) text += this.#decoder.decode()
     return text === '' ? [] : [text]
   }
+
+  /** In memory of their own, and as what they came as. */
+  #asBytes(pieces: readonly Uint8Array[], isEnd: boolean): readonly unknown[] {
+    const { size, make } = this.#kind
+    if (size === 1) return pieces.filter(({ length }) => length > 0).map(make)
+    const all = joined(pieces)
+    const whole = all.length - (all.length % size)
+    if (!isEnd) this.#rest = all.slice(whole)
+    // Where a value was replaced, there may be bytes left that are no number.
+    return [...(whole > 0 ? [make(all.subarray(0, whole))] : []), ...(isEnd && whole < all.length ? [all.slice(whole)] : [])]
+  }
+}
+
+const empty = new Uint8Array()
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let end = 0
+  for (const piece of pieces) {
+    all.set(piece, end)
+    end += piece.length
+  }
+  return all
 }
 
 const newDecoder = (): InstanceType<typeof TextDecoder> => new TextDecoder('utf-8', { ignoreBOM: true })

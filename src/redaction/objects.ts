@@ -45,6 +45,33 @@ export function isTextual(value: object): boolean {
   return (URL !== undefined && value instanceof URL) || (URLSearchParams !== undefined && value instanceof URLSearchParams)
 }
 
+/** Members of what is gone through, at most. */
+const mostIterated = 100_000
+
+/** What whoever goes through it is given; undefined where nobody can. */
+export function iterated(value: object): { readonly given: readonly unknown[]; readonly isWhole: boolean } | undefined {
+  const iterate = read(value, Symbol.iterator)
+  if (typeof iterate !== 'function') return undefined
+  const given: unknown[] = []
+  try {
+    for (const one of { [Symbol.iterator]: () => Reflect.apply(iterate, value, []) as Iterator<unknown> }) {
+      if (given.length >= mostIterated) return { given, isWhole: false }
+      given.push(one)
+    }
+  } catch {
+    return undefined
+  }
+  return { given, isWhole: true }
+}
+
+let isProxied: ((value: unknown) => boolean) | undefined
+
+/** Has it members that its handler alone knows of? Where the runtime does not say, nothing has. */
+export function isProxy(value: object): boolean {
+  isProxied ??= globalThis.process?.getBuiltinModule?.('node:util')?.types.isProxy ?? (() => false)
+  return isProxied(value)
+}
+
 /** What JSON would have of it; undefined where it says nothing of that itself. */
 export function serializedForm(value: object): { readonly form: unknown } | undefined {
   const toJson = read(value, 'toJSON')
@@ -57,6 +84,24 @@ export function serializedForm(value: object): { readonly form: unknown } | unde
   }
 }
 
+const seeing = new WeakMap<object, boolean>()
+
+/** May its toJSON say something else under another name? JSON tells it under which it stands. */
+export function seesName(value: object): boolean {
+  const toJson = read(value, 'toJSON')
+  if (typeof toJson !== 'function') return false
+  const sees = seeing.get(toJson) ?? mayTake(toJson as () => unknown)
+  seeing.set(toJson, sees)
+  return sees
+}
+
+/** By its source: without values of its own, and without a word for those that it is called with. Of what shows no source nobody knows. */
+function mayTake(run: () => unknown): boolean {
+  if (run === Date.prototype.toJSON) return false
+  const source = Function.prototype.toString.call(run)
+  return run.length > 0 || !/^[\w$\s*]*\(\s*\)/.test(source) || /\barguments\b|\beval\b|\\u|\[native code\]/.test(source) || Object.hasOwn(run, 'arguments')
+}
+
 export function read(from: object, key: PropertyKey): unknown {
   try {
     return Reflect.get(from, key) as unknown
@@ -65,17 +110,18 @@ export function read(from: object, key: PropertyKey): unknown {
   }
 }
 
+/** Of an object, with the first one, but for what every object has. */
+export function* prototypesFrom(first: object | null): Generator<object> {
+  for (let prototype = first; prototype !== null && prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype) as object | null) yield prototype
+}
+
 /** The getters of its class, and of those that it extends, and what is no method there: but for those that every object and every error has. */
-export function gettersOf(value: object): readonly PropertyKey[] {
+export function gettersOf(prototype: object | null): readonly PropertyKey[] {
   const keys: PropertyKey[] = []
-  for (
-    let prototype = Object.getPrototypeOf(value) as object | null;
-    prototype !== null && prototype !== Object.prototype;
-    prototype = Object.getPrototypeOf(prototype) as object | null
-  )
-    for (const key of Reflect.ownKeys(prototype)) {
-      const { get, value: member } = Object.getOwnPropertyDescriptor(prototype, key) ?? {}
-      if (key !== Symbol.toStringTag && (get !== undefined || isDatum(member))) keys.push(key)
+  for (const one of prototypesFrom(prototype))
+    for (const key of Reflect.ownKeys(one)) {
+      const { get, value: member } = Object.getOwnPropertyDescriptor(one, key) ?? {}
+      if (get !== undefined || isDatum(member)) keys.push(key)
     }
   return keys
 }
@@ -89,26 +135,32 @@ function isDatum(value: unknown): boolean {
 
 /** By which an object says itself what is to be shown of it. */
 export const inspected = Symbol.for('nodejs.util.inspect.custom')
-export const says: readonly PropertyKey[] = ['toJSON', 'toString', inspected, Symbol.toPrimitive, Symbol.toStringTag]
+export const says: readonly PropertyKey[] = ['toJSON', 'toString', 'valueOf', inspected, Symbol.toPrimitive, Symbol.toStringTag, Symbol.iterator]
 export const isSaying = (key: PropertyKey): boolean => says.includes(key)
 
+/** The tag that its class gives it, as whoever shows it would. */
+export const tagOf = (value: object): string | undefined => {
+  const tag = read(value, Symbol.toStringTag)
+  return typeof tag === 'string' ? tag : undefined
+}
+
 const usualOfFunctions: ReadonlySet<PropertyKey> = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
+
+export const isIndex = (key: PropertyKey): boolean => typeof key === 'string' && /^\d+$/.test(key)
 
 /** A member that every function, expression, text or array of bytes has. */
 export function isUsual(value: object, key: PropertyKey): boolean {
   if (typeof value === 'function') return usualOfFunctions.has(key)
   if (key === 'lastIndex') return typeof read(value, key) === 'number'
   if (key === 'length') return isTagged(value, 'String')
-  const isIndex = typeof key === 'string' && /^\d+$/.test(key)
-  return isIndex && Number(key) < (ArrayBuffer.isView(value) ? value.byteLength : isTagged(value, 'String') ? (read(value, 'length') as number) : 0)
+  return isIndex(key) && Number(key) < (ArrayBuffer.isView(value) ? value.byteLength : isTagged(value, 'String') ? (read(value, 'length') as number) : 0)
 }
 
 /** A function of the language itself, as the getter of the stack is since Node 21. */
 export const isOfRuntime = (run: unknown): boolean => typeof run === 'function' && run === Object.getOwnPropertyDescriptor(new Error(''), 'stack')?.get
 
 /** What stands for an instance that is not clean, before its members: of the same class, and an error where it is one. */
-export function emptyCopy(value: object, clean: (text: string) => string): object {
-  const prototype = Object.getPrototypeOf(value) as object
+export function emptyCopy(value: object, prototype: object | null, clean: (text: string) => string): object {
   if (!isError(value)) return Object.create(prototype) as object
   const { DOMException } = globalThis as { DOMException?: typeof globalThis.DOMException }
   if (DOMException !== undefined && value instanceof DOMException) return new DOMException(clean(value.message), clean(value.name))

@@ -2,7 +2,7 @@
  * Cleans structured data. What is clean stays what it is; what is not is copied, with its type where that can be kept, and as the cleaned plain form where what
  * would be serialized of the copy still held a value.
  */
-import { bytesOf } from '../copy-bytes.js'
+import { bytesIn, bytesOf } from '../copy-bytes.js'
 import type { Reader, Redactor } from './redactor.js'
 import {
   emptyCopy,
@@ -11,15 +11,21 @@ import {
   inspected,
   isBuffer,
   isError,
+  isIndex,
   isMap,
   isOfRuntime,
+  isProxy,
   isSaying,
   isSet,
   isTextual,
   isUsual,
+  iterated,
   primitiveOf,
+  prototypesFrom,
   read,
   says,
+  tagOf,
+  seesName,
   serializedForm,
   textBy,
   unreadable,
@@ -116,10 +122,11 @@ class Cleaner {
     if (isSet(value)) return this.#set(value, depth)
     if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
     if (isBuffer(value)) {
-      const bytes = new Uint8Array(value)
+      // Before it is looked at: whoever made it may write into it meanwhile, or later.
+      const own = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value)) : value
+      const bytes = bytesIn(own)
       if (this.#redactor.redactBytes(bytes, this.#reader) !== bytes) return this.#keep(value, '[secret]')
-      const clean = this.#cleaning.isForTools && value instanceof ArrayBuffer ? this.#sameBytes(value, value.slice()) : value
-      return this.#keep(value, this.#withMembers(value, clean, depth, '[secret]'))
+      return this.#keep(value, this.#withMembers(value, own, depth, '[secret]'))
     }
     if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
     const prototype: unknown = Object.getPrototypeOf(value)
@@ -131,6 +138,7 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
+    if (this.#hides(value) || this.#seesName(value)) return plain
     // Its source may be of a text.
     if (cleaned !== name || this.#shown(value) !== undefined) return plain
     const serialized = serializedForm(value)
@@ -183,21 +191,23 @@ class Cleaner {
     if (keys.some(isSaying)) return plain
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, keys)
-    return this.#isSame(value, members, keys) ? value : plain
+    const isAnswering = typeof value !== 'function' && keys.some((key) => typeof members[key] === 'function')
+    return !isAnswering && this.#isSame(value, members, keys) ? value : plain
   }
 
   /** What is shown of these is one text. */
   #textual(value: { toString(): string }, depth: number): unknown {
     const text = String(value)
     const cleaned = this.#leaf(text, text)
-    return this.#withMembers(value, cleaned === text ? value : cleaned, depth, cleaned)
+    return this.#withMembers(value, cleaned === text && !this.#hides(value) ? value : cleaned, depth, cleaned)
   }
 
   #bytes(view: ArrayBufferView): unknown {
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+    // Before they are looked at: whoever made them may write into them meanwhile, or later.
+    const own = this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
+    const bytes = bytesIn(own as ArrayBufferView)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
-    // Whoever made them may write into them later.
-    if (cleaned === bytes) return this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
+    if (cleaned === bytes) return own
     // Of numbers that are more than bytes there is no copy with something else in it.
     if (!(view instanceof Uint8Array)) return '[secret]'
     const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
@@ -215,20 +225,42 @@ class Cleaner {
     return copy
   }
 
+  /** Where a tool gave it: may it have what nobody finds who looks at it? */
+  #hides(value: object): boolean {
+    return this.#cleaning.isForTools && isProxy(value)
+  }
+
+  /** Its class; of one that hides something, or that is none but for its name, what is left without. */
+  #prototypeOf(value: object): object | null {
+    const prototype = Object.getPrototypeOf(value) as object | null
+    for (const one of prototypesFrom(prototype)) if (this.#hides(one) || !this.#isNamedClean(one)) return isError(value) ? Error.prototype : Object.prototype
+    return prototype
+  }
+
+  /** The name of its class is shown with it. */
+  #isNamedClean(prototype: object): boolean {
+    const { value } = Object.getOwnPropertyDescriptor(prototype, 'constructor') ?? {}
+    const name = typeof value === 'function' ? read(value as object, 'name') : undefined
+    return typeof name !== 'string' || this.#redactor.redact(name, this.#reader) === name
+  }
+
   /** One that holds nothing that is known, and shows nothing, stays itself: its private fields cannot be copied. */
   #instance(value: object, depth: number): unknown {
+    const prototype = this.#prototypeOf(value)
     // Before its members, which may lead back to it.
     const copy = this.#keep(
       value,
-      emptyCopy(value, (text) => this.#redactor.redact(text, this.#reader)),
+      emptyCopy(value, prototype, (text) => this.#redactor.redact(text, this.#reader)),
     )
     this.#work.set(value, copy)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
-    const got = this.#cleaning.isForTools ? this.#copyGot(value, members, depth) : true
+    const got = this.#cleaning.isForTools ? this.#copyGot(value, prototype, members, depth) : true
+    const gone = this.#cleaning.isForTools ? this.#goneThrough(value, depth) : undefined
     const serialized = serializedForm(value)
     const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
-    const isClean = got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
+    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value) && !this.#seesName(value) && gone?.isClean !== false
+    const isClean = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
     this.#work.delete(value)
     const shown = isClean ? this.#shown(value) : undefined
     if (isClean && shown === undefined) return this.#keep(value, value)
@@ -236,21 +268,42 @@ class Cleaner {
     if (serialized !== undefined && !isKept) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
     if (shown !== undefined && !isKept) return this.#keep(value, shown)
-    for (const key of Reflect.ownKeys(members)) if (!isSaying(key)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+    for (const key of Reflect.ownKeys(members)) if (!isSaying(key) || key === Symbol.toStringTag) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+    const toJson = serialized === undefined ? undefined : () => cleaned
     // Methods of the class that would look for private fields, which the copy has not.
-    const said = serialized === undefined || this.#serializesClean(copy, depth) ? [] : [['toJSON', () => cleaned] as const]
-    for (const [key, answer] of [...said, ...this.#saidBy(value)]) Object.defineProperty(copy, key, { value: answer, writable: true, configurable: true, enumerable: false })
+    const isTold = this.#seesName(value) || (serialized !== undefined && !this.#serializesClean(copy, depth))
+    const others = gone === undefined ? [] : [[Symbol.iterator, () => gone.cleaned.values()] as const]
+    this.#say(copy, [...(isTold ? [['toJSON', toJson] as const] : []), ...others, ...this.#saidBy(value)])
     return copy
   }
 
+  #say(copy: object, said: readonly (readonly [PropertyKey, unknown])[]): void {
+    for (const [key, answer] of said) Object.defineProperty(copy, key, { value: answer, writable: true, configurable: true, enumerable: false })
+  }
+
+  /** Where a tool gave it: may it say something else wherever it stands? */
+  #seesName(value: object): boolean {
+    return this.#cleaning.isForTools && seesName(value)
+  }
+
+  /** What is given to whoever goes through it. */
+  #goneThrough(value: object, depth: number): { readonly isClean: boolean; readonly cleaned: readonly unknown[] } | undefined {
+    const gone = iterated(value)
+    if (gone === undefined) return undefined
+    const cleaned = this.clean(gone.given, depth + 1)
+    if (!Array.isArray(cleaned)) return { isClean: false, cleaned: [cleaned] }
+    return gone.isWhole ? { isClean: this.#isEqual(gone.given, cleaned), cleaned } : { isClean: false, cleaned: [...(cleaned as readonly unknown[]), tooMuch] }
+  }
+
   /** Adds what getters of its class give, where that holds a value. False where one did. */
-  #copyGot(value: object, members: Record<PropertyKey, unknown>, depth: number): boolean {
+  #copyGot(value: object, prototype: object | null, members: Record<PropertyKey, unknown>, depth: number): boolean {
     let isClean = true
-    for (const key of gettersOf(value)) {
+    for (const key of gettersOf(prototype)) {
       if (Object.hasOwn(members, key)) continue
       const given = read(value, key)
       const cleaned = this.clean(given, depth + 1)
-      if (this.#isEqual(given, cleaned)) continue
+      // Whoever waits for it asks for that one, wherever that is.
+      if (key !== 'then' && this.#isEqual(given, cleaned)) continue
       isClean = false
       Object.defineProperty(members, key, { value: cleaned, writable: true, configurable: true, enumerable: false })
     }
@@ -280,7 +333,7 @@ class Cleaner {
 
   /** The cleaned text that it makes of itself, where that would show a value. */
   #shown(value: object): string | undefined {
-    for (const text of [textBy(value, inspected), textBy(value, 'toString'), ...hints.map((hint) => primitiveOf(value, hint))]) {
+    for (const text of [textBy(value, inspected), textBy(value, 'toString'), tagOf(value), ...hints.map((hint) => primitiveOf(value, hint))]) {
       if (text === undefined) continue
       const cleaned = this.#redactor.redact(text, this.#reader)
       if (cleaned !== text) return cleaned
@@ -323,7 +376,7 @@ class Cleaner {
 
   /** A place in an array is a count, though a secret be the same short number: without it there would be a hole. */
   #name(of: object, key: string): string {
-    return Array.isArray(of) && /^\d+$/.test(key) ? this.#redactor.redact(key, this.#reader) : this.#leaf(key, key)
+    return Array.isArray(of) && isIndex(key) ? this.#redactor.redact(key, this.#reader) : this.#leaf(key, key)
   }
 
   #copyMembers(from: object, to: object, depth: number, keys: readonly PropertyKey[]): void {
@@ -332,6 +385,8 @@ class Cleaner {
       if (descriptor === undefined) continue
       const name = typeof key === 'symbol' ? this.#symbol(key) : this.#name(from, String(key))
       const value = 'value' in descriptor ? (descriptor.value as unknown) : read(from, key)
+      // Whoever goes through a list would go through what these say instead.
+      if (typeof value === 'function' && Array.isArray(from) && !isIndex(key)) continue
       Object.defineProperty(to, name, { value: this.clean(value, depth + 1), enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
     }
   }
