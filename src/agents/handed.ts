@@ -155,7 +155,7 @@ export class Handed {
   /** How a tool changes what is not its own: what it sets is clean, and so are the names. What it would inherit from something else says, nobody has looked at. */
   readonly changes: Pick<Required<ProxyHandler<object>>, 'set' | 'defineProperty' | 'setPrototypeOf'> = {
     set: (target, key, value) => Reflect.set(target, this.#name(key), this.clean(value), target),
-    defineProperty: (target, key, descriptor) => Reflect.defineProperty(target, this.#name(key), this.#descriptor(descriptor)),
+    defineProperty: (target, key, descriptor) => Reflect.defineProperty(target, this.#name(key), this.#descriptor(target, key, descriptor)),
     setPrototypeOf: (target, prototype) => Object.getPrototypeOf(target) === prototype,
   }
 
@@ -163,8 +163,9 @@ export class Handed {
     return typeof key === 'symbol' ? (this.call.data(key) as symbol) : this.call.text(String(key))
   }
 
-  #descriptor(descriptor: PropertyDescriptor): PropertyDescriptor {
-    const clean = { ...descriptor }
+  #descriptor(target: object, key: PropertyKey, descriptor: PropertyDescriptor): PropertyDescriptor {
+    // What could not be changed again would have to be the very value, or the Proxy is no longer believed.
+    const clean = Object.hasOwn(target, key) ? { ...descriptor } : { configurable: true, ...descriptor }
     if ('value' in descriptor) clean.value = this.clean(descriptor.value)
     for (const key of ['get', 'set'] as const) {
       const run = descriptor[key]

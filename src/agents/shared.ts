@@ -39,9 +39,9 @@ export function withoutFreezing(context: unknown): unknown {
     contexts.get(context) ??
     new Proxy(context, {
       defineProperty(target, key, descriptor) {
-        const { configurable: was = false } = Reflect.getOwnPropertyDescriptor(target, key) ?? {}
-        const isFixed = Object.hasOwn(target, key) && !was
-        return (isFixed || (descriptor.configurable ?? was)) && Reflect.defineProperty(target, key, descriptor)
+        const { configurable: isOpen = true } = Reflect.getOwnPropertyDescriptor(target, key) ?? {}
+        if (isOpen && descriptor.configurable === false) return false
+        return Reflect.defineProperty(target, key, Object.hasOwn(target, key) ? descriptor : { configurable: true, ...descriptor })
       },
       preventExtensions: () => false,
     })

@@ -131,6 +131,33 @@ describe('a service', () => {
   })
 })
 
+/** By names of members, getters, and what is no plain data. */
+describe('a service is told nothing by', () => {
+  it.each<[string, (log: Log, value: string) => unknown]>([
+    ['the name of a member', (log, value) => Object.assign(log, { [value]: 1 })],
+    ['a name that is defined', (log, value) => Object.defineProperty(log, value, { value: 1, enumerable: true })],
+    ['a getter', (log, value) => Object.defineProperty(log, 'told', { get: () => value, enumerable: true })],
+    [
+      'a function in an instance',
+      (log, value) =>
+        log.add(
+          new (class Job {
+            readonly run = () => value
+          })(),
+        ),
+    ],
+    ['a function in a map', (log, value) => log.add(new Map([['run', () => value]]))],
+  ])('%s', async (_what, tell) => {
+    const log = new Log()
+    await handing({ log }, async (given, value) => void tell(given.log, value))
+    const told = [{ ...log }, ...log.lines].map((line) => {
+      const { run, told: got, ...members } = (line instanceof Map ? Object.fromEntries(line as Map<string, unknown>) : line) as Record<string, unknown>
+      return JSON.stringify([members, got, typeof run === 'function' ? (run as () => unknown)() : undefined])
+    })
+    expect(told.join().includes(key)).toBe(false)
+  })
+})
+
 describe('data', () => {
   it('is copied, with cycles, and no copy is anything to others', async () => {
     interface Node {
