@@ -123,6 +123,36 @@ describe('a service', () => {
     expect((got[0] as { schema: unknown }).schema).toBe(schema)
   })
 
+  it('is given instances of the tool that work, and gives them back', async () => {
+    class Job {
+      readonly #note: string
+      done = 0
+      constructor(note: string) {
+        this.#note = note
+      }
+      get note(): string {
+        return this.#note
+      }
+      run(log: Log): string {
+        this.done += 1
+        return `${log.name}: ${this.#note}`
+      }
+    }
+    const jobs: Job[] = []
+    const board = {
+      add: (job: Job) => void jobs.push(job),
+      first: () => jobs[0],
+    }
+    const said = await handing({ board }, (given, value) => {
+      const job = new Job(value)
+      given.board.add(job)
+      return [given.board.first() === job, job.done]
+    })
+    expect(said).toEqual([true, 0])
+    const [job] = jobs
+    expect([job instanceof Job, job?.run(new Log()), job?.note, job?.done]).toEqual([true, `log: ${marker}`, marker, 1])
+  })
+
   it('keeps members that cannot be changed, and what the runtime asks for itself', async () => {
     const controller = new AbortController()
     const frozen = Object.freeze({ log: Object.freeze(new Log()), run: () => 1, signal: controller.signal, url: new URL('https://a.example'), headers: new Headers({ a: 'b' }) })
