@@ -76,6 +76,7 @@ function hasMethods(instance: object): boolean {
 }
 
 function isLater(instance: object): boolean {
-  const { then, next, [Symbol.asyncIterator]: iterate } = instance as { then?: unknown; next?: unknown; [Symbol.asyncIterator]?: unknown }
-  return [then, next, iterate].some((one) => typeof one === 'function') || ArrayBuffer.isView(instance) || types.isBoxedPrimitive(instance)
+  const { then, next, [Symbol.asyncIterator]: iterate, [Symbol.iterator]: iterateNow } = instance as Partial<PromiseLike<unknown> & AsyncGenerator & Generator>
+  const isIterator = typeof next === 'function' && typeof iterateNow === 'function'
+  return isIterator || typeof then === 'function' || typeof iterate === 'function' || ArrayBuffer.isView(instance) || types.isBoxedPrimitive(instance)
 }

@@ -93,7 +93,7 @@ function remember(shared: unknown): ReadonlyMap<object, Before> {
       const text = value instanceof URL ? value.href : undefined
       before.set(value, { prototype: Object.getPrototypeOf(value) as object | null, own, entries, text, bytes: isKept ? bytesIn(value).slice() : undefined })
       // What is in an instance is its own, but for what it holds itself.
-      if (isData(value) || value === shared) waiting.push(...entries.keys(), ...entries.values(), ...own.values())
+      if (isData(value) || value === shared) for (const members of [entries.keys(), entries.values(), own.values()]) for (const member of members) waiting.push(member)
     } catch {
       // Of what cannot be looked at nothing is known.
     }
