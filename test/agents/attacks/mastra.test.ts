@@ -124,6 +124,10 @@ describe('Mastra', () => {
         return ask(context, { inputProcessors: [new Adding()] })
       },
     ],
+    [
+      'another agent, by a tool for it',
+      (value, context) => ask(context, { toolsets: { own: { look: createTool({ id: 'look', description: `Looks for ${value}.`, execute: async () => value }) } } }),
+    ],
     // What is defined, and is no value, and what it inherits from went to the object itself.
     ['its span, by a getter', (value, context) => void Object.defineProperty(span(context), 'metadata', { get: () => ({ value }), set: () => undefined, configurable: true })],
     [
