@@ -4,7 +4,8 @@ import type { NamePattern, SecretName } from '../register.js'
 import type { Secrets } from '../seam.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall, Manner } from './guarded-call.js'
-import { likeFunction } from './shape.js'
+import { isPlain, likeFunction } from './shape.js'
+import { watchShared } from './shared.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
 
 export interface GuardOptions<Name extends string = SecretName> {
@@ -34,10 +35,14 @@ export function guard<Guarded extends Run, Name extends string>(run: Guarded, op
 /** How an adapter hands a tool its values: copies by default. */
 export type Give = (values: readonly unknown[], call: GuardedCall) => readonly unknown[]
 
-export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give: Give = (values) => values.map((value) => copyOf(value))): Run {
+/** @param owner What it is a method of, where the adapter knows; otherwise what it is called on, which a framework may tell of: without what the tool left in it. */
+export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give: Give = (values) => values.map((value) => copyOf(value)), owner?: object): Run {
   const tool = new ToolGuard(grant, manner)
   const kind = Object.prototype.toString.call(run)
-  const start = (self: unknown, values: readonly unknown[]) => (call: GuardedCall) => Reflect.apply(run, self, give(values, call)) as unknown
+  const start = (self: unknown, values: readonly unknown[]) => (call: GuardedCall) => {
+    if (owner === undefined && isDescription(self)) call.after(watchShared(call, self))
+    return Reflect.apply(run, owner ?? self, give(values, call)) as unknown
+  }
   function guarded(this: unknown, ...values: unknown[]): unknown {
     const body = start(this, values)
     if (kind === '[object AsyncGeneratorFunction]') return tool.iterate(body as (call: GuardedCall) => AsyncIterable<unknown>)
@@ -46,3 +51,6 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
   }
   return likeFunction(guarded, run)
 }
+
+/** As a tool that is written out is one, and no service of a class or a module. */
+const isDescription = (self: unknown): boolean => typeof self === 'object' && self !== null && isPlain(self) && Object.isExtensible(self)

@@ -4,20 +4,18 @@
  */
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
-import { likeFunction } from './shape.js'
+import { Offers } from './offers.js'
+import { isCleanSchema, isSchema } from './schemas.js'
+import { isPlain, likeFunction } from './shape.js'
 
 type Callable = (...values: unknown[]) => unknown
 
 /** What stands for an object that a framework has a way of its own with; undefined for every other. */
 export type Special = (object: object, handed: Handed) => object | undefined
 
-/** Is this one that the tool got elsewhere, and that the framework wants as it is, such as a workflow to run? */
-export type IsTheirs = (object: object) => boolean
-
 export class Handed {
   readonly call: GuardedCall
   readonly #special: Special
-  readonly #isTheirs: IsTheirs
   /** By what it is of: what the tool is given in its place. */
   readonly #given = new Map<object, object>()
   /** And the other way. */
@@ -28,23 +26,38 @@ export class Handed {
   readonly #callbacks = new WeakMap<object, object>()
   /** Clean values that functions of the tool returned or threw, by what others got of them: what comes back to the tool is what it gave. */
   readonly #returned = new Map<unknown, unknown>()
+  /** Instances of the tool, as others get them. */
+  readonly #offers: Offers
+  /** What others are given as it is. */
+  readonly #passed = new WeakSet<object>()
 
-  constructor(call: GuardedCall, special: Special = () => undefined, isTheirs: IsTheirs = () => false) {
+  constructor(call: GuardedCall, special: Special = () => undefined) {
     this.call = call
     this.#special = special
-    this.#isTheirs = isTheirs
+    this.#offers = new Offers(this)
   }
 
   /** What the tool is given in place of this. */
   value(value: unknown): unknown {
     if (typeof value !== 'function' && (typeof value !== 'object' || value === null)) return value
     if (this.#own.has(value)) return value
-    return this.#given.get(value) ?? this.#object(value)
+    return this.#offers.original(value) ?? this.#given.get(value) ?? this.#object(value)
   }
 
   /** What others are given of what the tool says: clean, and their own objects as they are. */
   clean(value: unknown): unknown {
-    return this.call.data(this.#withCallbacks(value, new Map()), (object) => this.#own.get(object) ?? (isSchema(object) || this.#isTheirs(object) ? object : undefined))
+    return this.data(this.#withCallbacks(value, new Map()))
+  }
+
+  /** The same, where what the tool says has no functions that others would call. */
+  data(value: unknown): unknown {
+    return this.call.data(value, (object) => this.#own.get(object) ?? (this.#passed.has(object) ? object : undefined))
+  }
+
+  /** Says that others are given this as it is. */
+  pass<Passed extends object>(object: Passed): Passed {
+    this.#passed.add(object)
+    return object
   }
 
   /** Says what stands for what. */
@@ -59,7 +72,9 @@ export class Handed {
     if (special !== undefined) return this.keep(value, special)
     if (typeof value === 'function') return this.service(value)
     if (Array.isArray(value)) return this.#array(value)
-    if (value instanceof Map || value instanceof Set || value instanceof Date || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return copyOf(value)
+    if (value instanceof Map) return this.#map(value)
+    if (value instanceof Set) return this.#set(value)
+    if (value instanceof Date || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return copyOf(value)
     if (value instanceof Promise) return this.#promise(value)
     if (isOfRuntime(value)) return value
     return isData(value) ? this.#copy(value) : this.service(value)
@@ -69,6 +84,20 @@ export class Handed {
     const copy: unknown[] = []
     this.#given.set(value, copy)
     for (const member of value) copy.push(this.value(member))
+    return copy
+  }
+
+  #map(value: ReadonlyMap<unknown, unknown>): object {
+    const copy = new Map<unknown, unknown>()
+    this.#given.set(value, copy)
+    for (const [key, member] of value) copy.set(this.value(key), this.value(member))
+    return copy
+  }
+
+  #set(value: ReadonlySet<unknown>): object {
+    const copy = new Set<unknown>()
+    this.#given.set(value, copy)
+    for (const member of value) copy.add(this.value(member))
     return copy
   }
 
@@ -110,9 +139,7 @@ export class Handed {
             ? descriptor
             : { ...descriptor, value: typeof descriptor.value === 'function' ? this.#method(target, descriptor.value as Callable) : this.value(descriptor.value) }
         },
-        set: (target, key, value) => Reflect.set(target, key, this.clean(value), target),
-        defineProperty: (target, key, descriptor) =>
-          Reflect.defineProperty(target, key, 'value' in descriptor ? { ...descriptor, value: this.clean(descriptor.value) } : descriptor),
+        ...this.changes,
         apply: (target, self, values: unknown[]) => this.#called(target as Callable, this.#own.get(self as object) ?? self, values),
         construct: (target, values: unknown[]) =>
           this.value(
@@ -123,6 +150,28 @@ export class Handed {
           ) as object,
       }),
     )
+  }
+
+  /** How a tool changes what is not its own: what it sets is clean, and so are the names. What it would inherit from something else says, nobody has looked at. */
+  readonly changes: Pick<Required<ProxyHandler<object>>, 'set' | 'defineProperty' | 'setPrototypeOf'> = {
+    set: (target, key, value) => Reflect.set(target, this.#name(key), this.clean(value), target),
+    defineProperty: (target, key, descriptor) => Reflect.defineProperty(target, this.#name(key), this.#descriptor(target, key, descriptor)),
+    setPrototypeOf: (target, prototype) => Object.getPrototypeOf(target) === prototype,
+  }
+
+  #name(key: PropertyKey): PropertyKey {
+    return typeof key === 'symbol' ? (this.call.data(key) as symbol) : this.call.text(String(key))
+  }
+
+  #descriptor(target: object, key: PropertyKey, descriptor: PropertyDescriptor): PropertyDescriptor {
+    // What could not be changed again would have to be the very value, or the Proxy is no longer believed.
+    const clean = Object.hasOwn(target, key) ? { ...descriptor } : { configurable: true, ...descriptor }
+    if ('value' in descriptor) clean.value = this.clean(descriptor.value)
+    for (const key of ['get', 'set'] as const) {
+      const run = descriptor[key]
+      if (run !== undefined) clean[key] = this.callback(run) as never
+    }
+    return clean
   }
 
   #method(target: object, method: Callable): Callable {
@@ -158,11 +207,13 @@ export class Handed {
     }
   }
 
-  /** Functions in what the tool gives: what they return or throw is clean for whoever calls them. */
+  /** Functions and instances in what the tool gives: what they return or throw is clean for whoever calls them. */
   #withCallbacks(value: unknown, seen: Map<object, unknown>): unknown {
-    if (typeof value === 'function') return this.#own.get(value) ?? this.#callback(value as Callable)
-    if (typeof value !== 'object' || value === null || this.#own.has(value) || !isPlain(value)) return value
+    if (typeof value === 'function') return this.#own.get(value) ?? this.callback(value as Callable)
+    if (typeof value !== 'object' || value === null || this.#own.has(value) || this.#passed.has(value)) return value
     if (seen.has(value)) return seen.get(value)
+    if (value instanceof Map || value instanceof Set) return this.#collectionWithCallbacks(value, seen)
+    if (!isPlain(value)) return this.#offered(value)
     const copy = (Array.isArray(value) ? [] : Object.create(Object.getPrototypeOf(value) as object | null)) as Record<PropertyKey, unknown>
     seen.set(value, copy)
     for (const key of Reflect.ownKeys(value)) {
@@ -178,7 +229,22 @@ export class Handed {
     return copy
   }
 
-  #callback(callback: Callable): object {
+  #collectionWithCallbacks(value: Map<unknown, unknown> | Set<unknown>, seen: Map<object, unknown>): unknown {
+    const copy = value instanceof Map ? new Map<unknown, unknown>() : new Set()
+    seen.set(value, copy)
+    if (copy instanceof Map) for (const [key, member] of value as Map<unknown, unknown>) copy.set(this.#withCallbacks(key, seen), this.#withCallbacks(member, seen))
+    else for (const member of value as Set<unknown>) copy.add(this.#withCallbacks(member, seen))
+    return copy
+  }
+
+  /** What a schema is made of its library alone knows: one that shows nothing is passed on as it is, and of another nothing. */
+  #offered(instance: object): unknown {
+    if (isSchema(instance)) return isCleanSchema(this.call, instance) ? this.pass(instance) : '[withheld: a schema that shows a secret]'
+    return isOfRuntime(instance) ? instance : this.#offers.offer(instance)
+  }
+
+  /** A function of the tool, as others get it. */
+  callback(callback: Callable): object {
     const known = this.#callbacks.get(callback)
     if (known !== undefined) return known
     const value = this.value.bind(this)
@@ -213,14 +279,6 @@ export class Handed {
     return cleaned
   }
 }
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || Array.isArray(value)
-}
-
-/** What it is made of its library alone knows. */
-const isSchema = (value: object): boolean => '~standard' in value && !isPlain(value)
 
 /** No instance, and without functions: what has some may keep its state in itself. */
 function isData(value: object): boolean {

@@ -17,3 +17,9 @@ export function likeFunction<Wrapped extends object>(wrapped: Wrapped, original:
   for (const key of ['name', 'length'] as const) Object.defineProperty(wrapped, key, { value: original[key], configurable: true })
   return wrapped
 }
+
+/** Data that is gone through by its members; everything else is an instance of somebody's class. */
+export function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype || Array.isArray(value)
+}

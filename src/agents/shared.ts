@@ -2,64 +2,114 @@
  * Objects that a tool shares with all of a run, such as its context: frameworks serialize them, and the app keeps its clients in them. They stay what they are. What
  * a tool left in them is cleaned, and only that: a pool that holds its password keeps it.
  */
+import { types } from 'node:util'
 import { serialized, type GuardedCall } from './guarded-call.js'
 
-/** What stands for what throws when it is looked at. */
-const unreadable = '[unreadable]'
+type Members = ReadonlyMap<PropertyKey, unknown>
 
-type Members = Map<PropertyKey, unknown>
+/** What an object was. */
+interface Before {
+  readonly prototype: object | null
+  readonly own: Members
+  /** Of a map or set. */
+  readonly entries: Members
+  /** Of an address. */
+  readonly text: string | undefined
+  readonly bytes: Uint8Array | undefined
+}
 
-/** Objects that are looked at, at most. */
+/** Objects that are looked at, and bytes that are remembered, at most. */
 const mostObjects = 10_000
+const mostBytes = 1_048_576
 
 /** Remembers what is in a shared object now. What is returned puts clean values in place of those that were changed since. */
 export function watchShared(call: GuardedCall, shared: unknown): () => void {
-  const before = new Map<object, Members>()
-  remember(shared, before)
+  const before = remember(shared)
   return () => {
-    if (isObject(shared)) new Scrubber(call, before).scrub(shared)
+    if (isHolder(shared)) new Scrubber(call, before).scrub(shared)
   }
 }
 
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+const contexts = new WeakMap<object, object>()
+
+/** The same context, in which a tool leaves nothing that cannot be cleaned: what would be fixed, and the whole, which it would freeze. */
+export function withoutFreezing(context: unknown): unknown {
+  if (!isHolder(context) || !isData(context) || Array.isArray(context) || context instanceof Map || context instanceof Set) return context
+  const given =
+    contexts.get(context) ??
+    new Proxy(context, {
+      defineProperty(target, key, descriptor) {
+        const { configurable: isOpen = true } = Reflect.getOwnPropertyDescriptor(target, key) ?? {}
+        if (isOpen && descriptor.configurable === false) return false
+        return Reflect.defineProperty(target, key, Object.hasOwn(target, key) ? descriptor : { configurable: true, ...descriptor })
+      },
+      preventExtensions: () => false,
+    })
+  contexts.set(context, given)
+  return given
+}
+
+const isHolder = (value: unknown): value is object => (typeof value === 'object' && value !== null) || typeof value === 'function'
 
 /** Data that is gone through; everything else is an instance of somebody's class. */
-function isPlain(value: unknown): value is object {
-  if (!isObject(value)) return false
+function isData(value: object): boolean {
+  if (typeof value === 'function' || types.isProxy(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || prototype === Object.prototype || Array.isArray(value) || value instanceof Map || value instanceof Set
 }
 
-function membersOf(value: object): Members {
-  if (value instanceof Map) return new Map(value as ReadonlyMap<PropertyKey, unknown>)
-  if (value instanceof Set) return new Map([...value].map((member) => [member as PropertyKey, member]))
-  const members: Members = new Map()
+const usualOfFunctions: ReadonlySet<PropertyKey> = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
+
+function ownOf(value: object): Members {
+  const members = new Map<PropertyKey, unknown>()
+  if (ArrayBuffer.isView(value)) return members
   for (const key of Reflect.ownKeys(value)) {
+    if ((typeof value === 'function' && usualOfFunctions.has(key)) || (key === 'length' && Array.isArray(value))) continue
     const descriptor = Object.getOwnPropertyDescriptor(value, key)
-    // A getter stands for what it gives, which may be something else each time.
-    if (descriptor !== undefined) members.set(key, 'value' in descriptor ? descriptor.value : descriptor.get)
+    // A getter stands for what it gives, which may be something else each time; but for the stack, which the runtime gives.
+    if (descriptor !== undefined) members.set(key, 'value' in descriptor ? descriptor.value : key === 'stack' && value instanceof Error ? read(value, key) : descriptor.get)
   }
   return members
 }
 
-function remember(shared: unknown, before: Map<object, Members>): void {
+function entriesOf(value: object): Members {
+  if (value instanceof Map) return new Map(value as Members)
+  return new Map(value instanceof Set ? [...value].map((member) => [member as PropertyKey, member]) : [])
+}
+
+const bytesIn = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+
+function remember(shared: unknown): ReadonlyMap<object, Before> {
+  const before = new Map<object, Before>()
   const waiting = [shared]
+  let bytesLeft = mostBytes
   while (waiting.length > 0 && before.size < mostObjects) {
     const value = waiting.pop()
-    if (!isObject(value) || before.has(value) || ArrayBuffer.isView(value)) continue
-    const members = membersOf(value)
-    before.set(value, members)
-    // What is in an instance is its own, but for what it holds itself.
-    if (isPlain(value) || value === shared) waiting.push(...members.values())
+    if (!isHolder(value) || before.has(value)) continue
+    try {
+      const isKept = ArrayBuffer.isView(value) && value.byteLength <= bytesLeft
+      if (isKept) bytesLeft -= value.byteLength
+      const [own, entries] = [ownOf(value), entriesOf(value)]
+      const text = value instanceof URL ? value.href : undefined
+      before.set(value, { prototype: Object.getPrototypeOf(value) as object | null, own, entries, text, bytes: isKept ? bytesIn(value).slice() : undefined })
+      // What is in an instance is its own, but for what it holds itself.
+      if (isData(value) || value === shared) for (const members of [entries.keys(), entries.values(), own.values()]) for (const member of members) waiting.push(member)
+    } catch {
+      // Of what cannot be looked at nothing is known.
+    }
   }
+  return before
 }
+
+/** Puts something under a key in place of a member. False where that cannot be. */
+type Replace = (key: PropertyKey, member: unknown, cleanKey: PropertyKey, clean: unknown) => boolean
 
 class Scrubber {
   readonly #call: GuardedCall
-  readonly #before: ReadonlyMap<object, Members>
+  readonly #before: ReadonlyMap<object, Before>
   readonly #seen = new Set<object>()
 
-  constructor(call: GuardedCall, before: ReadonlyMap<object, Members>) {
+  constructor(call: GuardedCall, before: ReadonlyMap<object, Before>) {
     this.#call = call
     this.#before = before
   }
@@ -69,40 +119,73 @@ class Scrubber {
     if (this.#seen.has(value)) return true
     this.#seen.add(value)
     const before = this.#before.get(value)
+    const isOfItsKind = before === undefined || restorePrototype(value, before.prototype)
+    const areOwnMended = this.#members(value, ownOf(value), before?.own, replaceOwn(value))
+    const areEntriesMended = this.#members(value, entriesOf(value), before?.entries, replaceEntry(value))
+    return isOfItsKind && areOwnMended && areEntriesMended
+  }
+
+  #members(owner: object, members: Members, before: Members | undefined, replace: Replace): boolean {
     let isMended = true
-    for (const [key, member] of membersOf(value)) {
-      const isChanged = before === undefined || !before.has(key) || !Object.is(before.get(key), member)
-      isMended = this.#scrubMember(value, key, member, isChanged) && isMended
-    }
+    for (const [key, member] of members)
+      try {
+        const isChanged = before === undefined || !before.has(key) || !Object.is(before.get(key), member)
+        if (isHolder(key) && isData(key)) this.scrub(key)
+        isMended = this.#member(owner, key, member, isChanged, replace) && isMended
+      } catch {
+        // One that cannot be looked at must not keep the others from being clean.
+        isMended = replace(key, member, key, unreadable) && isMended
+      }
     return isMended
   }
 
-  #scrubMember(owner: object, key: PropertyKey, member: unknown, isChanged: boolean): boolean {
-    try {
-      let isMended = true
-      if (owner instanceof Map && isPlain(key)) this.scrub(key)
-      if (isPlain(member) && !this.scrub(member)) isMended = this.#replace(owner, key, member, this.#call.data(member))
-      else if (!isChanged && isObject(member) && this.#before.has(member)) this.#scrubInstance(member)
-      return isChanged ? this.#put(owner, key, member) && isMended : isMended
-    } catch {
-      // It is one that throws when it is looked at, and all others are to be clean as well.
-      return !isChanged || this.#replace(owner, key, member, unreadable)
+  #member(owner: object, key: PropertyKey, member: unknown, isChanged: boolean, replace: Replace): boolean {
+    const put = (clean: unknown): boolean => {
+      const cleanKey = typeof key === 'symbol' ? (this.#call.data(key) as symbol) : typeof key === 'string' ? this.#call.text(key) : key
+      return (cleanKey === key && clean === member) || replace(key, member, cleanKey, clean)
     }
+    const before = isHolder(member) ? this.#before.get(member) : undefined
+    if (before !== undefined && !restorePrototype(member as object, before.prototype)) return put(this.#call.data(member))
+    if (isHolder(member) && isData(member)) return this.scrub(member) ? !isChanged || put(member) : put(this.#call.data(member))
+    if (before !== undefined && !this.#scrubInstance(member as object, before)) return put(this.#call.data(member))
+    return !isChanged || put(this.#clean(owner, key, member))
   }
 
   /** Texts and numbers that it was given since. */
-  #scrubInstance(instance: object): void {
-    if (this.#seen.has(instance)) return
+  #scrubInstance(instance: object, before: Before): boolean {
+    if (this.#seen.has(instance)) return true
     this.#seen.add(instance)
-    const before = this.#before.get(instance)!
-    for (const [key, member] of membersOf(instance)) if (!isObject(member) && !Object.is(before.get(key), member)) this.#put(instance, key, member)
+    if (before.bytes !== undefined) this.#scrubBytes(bytesIn(instance as ArrayBufferView), before.bytes)
+    if (before.text !== undefined && !this.#scrubAddress(instance as URL, before.text)) return false
+    const changed = [...ownOf(instance)].filter(
+      ([key, member]) => (typeof member !== 'object' || member === null) && !(before.own.has(key) && Object.is(before.own.get(key), member)),
+    )
+    return this.#members(instance, new Map(changed), before.own, replaceOwn(instance))
   }
 
-  #put(owner: object, key: PropertyKey, member: unknown): boolean {
-    const descriptor = owner instanceof Map || owner instanceof Set ? undefined : Object.getOwnPropertyDescriptor(owner, key)
-    if (descriptor !== undefined && !('value' in descriptor)) return this.#replace(owner, key, undefined, this.#call.data(read(owner, key)))
-    if (typeof member === 'function' && isSaying(key)) return this.#replace(owner, key, member, this.#saying(member as Say))
-    return this.#replace(owner, key, member, this.#cleaned(key, member))
+  #scrubBytes(bytes: Uint8Array, before: Uint8Array): void {
+    if (bytes.every((byte, index) => byte === before[index])) return
+    const cleaned = this.#call.data(bytes.slice())
+    const clean = cleaned instanceof Uint8Array ? cleaned : new Uint8Array()
+    if (clean.length === bytes.length && clean.every((byte, index) => byte === bytes[index])) return
+    bytes.fill(0)
+    bytes.set(clean.subarray(0, bytes.length))
+  }
+
+  #scrubAddress(address: URL, before: string): boolean {
+    const { href } = address
+    const clean = href === before ? href : this.#call.text(href)
+    if (clean === href) return true
+    if (!URL.canParse(clean)) return false
+    address.href = clean
+    return this.#call.text(address.href) === address.href
+  }
+
+  #clean(owner: object, key: PropertyKey, member: unknown): unknown {
+    const descriptor = Object.getOwnPropertyDescriptor(owner, key)
+    if (descriptor?.get !== undefined && descriptor.get === member) return this.#call.data(read(owner, key))
+    if (typeof member === 'function' && isSaying(key)) return this.#saying(member as Say)
+    return this.#cleaned(key, member)
   }
 
   /** By which JSON, or who looks at it, is told something else. */
@@ -113,31 +196,41 @@ class Scrubber {
     }
   }
 
-  #replace(owner: object, key: PropertyKey, member: unknown, clean: unknown): boolean {
-    const cleanKey = typeof key === 'string' ? this.#call.text(key) : key
-    if (cleanKey === key && clean === member) return true
-    if (owner instanceof Map) {
-      owner.delete(key)
-      owner.set(cleanKey, clean)
-      return true
-    }
-    if (owner instanceof Set) {
-      owner.delete(member)
-      owner.add(clean)
-      return true
-    }
+  /** A new instance stays, unless it would show a value when it is serialized, where it stands or by itself. Errors are told otherwise. */
+  #cleaned(key: PropertyKey, member: unknown): unknown {
+    if (typeof member !== 'object' || member === null || ArrayBuffer.isView(member) || member instanceof Error || member instanceof URL) return this.#call.data(member)
+    const texts = [serialized(member), serialized({ [String(key)]: member })]
+    if (this.#areClean(texts)) return member
+    const outcome = this.#call.outcomeNow(member)
+    return this.#areClean([serialized({ [String(key)]: outcome })]) ? outcome : '[withheld: what would show a secret]'
+  }
+
+  #areClean(texts: readonly (string | undefined)[]): boolean {
+    return texts.every((text) => text === undefined || this.#call.text(text) === text)
+  }
+}
+
+const unreadable = '[unreadable]'
+
+function restorePrototype(value: object, prototype: object | null): boolean {
+  return Object.getPrototypeOf(value) === prototype || Reflect.setPrototypeOf(value, prototype)
+}
+
+function replaceOwn(owner: object): Replace {
+  return (key, _member, cleanKey, clean) => {
     if (cleanKey !== key && !Reflect.deleteProperty(owner, key)) return false
     const { enumerable = true } = Object.getOwnPropertyDescriptor(owner, key) ?? {}
     return Reflect.defineProperty(owner, cleanKey, { value: clean, enumerable, writable: true, configurable: true })
   }
+}
 
-  /** A new instance stays, unless it would show a value when it is serialized. */
-  #cleaned(key: PropertyKey, member: unknown): unknown {
-    if (isPlain(member)) return member
-    if (!isObject(member) || ArrayBuffer.isView(member)) return typeof member === 'function' ? member : this.#call.data(member)
-    // Under its name, which it is asked with.
-    const text = serialized({ [key]: member })
-    return text === undefined || this.#call.text(text) === text ? member : this.#call.outcomeNow(member)
+function replaceEntry(owner: object): Replace {
+  return (key, member, cleanKey, clean) => {
+    if (owner instanceof Map) owner.delete(key)
+    if (owner instanceof Map) owner.set(cleanKey, clean)
+    if (owner instanceof Set) owner.delete(member)
+    if (owner instanceof Set) owner.add(clean)
+    return true
   }
 }
 

@@ -482,3 +482,32 @@ describe('a generator', () => {
     expect([all.join(''), step.value]).toEqual([marker, marker])
   })
 })
+
+it('cleans what it leaves in the object that it is a method of, which keeps its state', async () => {
+  class Client {
+    readonly #key: string
+    constructor(own: string) {
+      this.#key = own
+    }
+    ask(): number {
+      return this.#key.length
+    }
+  }
+  const tool = {
+    description: 'Searches.',
+    calls: 0,
+    client: undefined as Client | undefined,
+    search: guard(
+      async function (this: { description: string; calls: number; client: Client | undefined }) {
+        const value = await getSecret('KEY')
+        this.calls += 1
+        this.client ??= new Client(value)
+        this.description = `with ${value}`
+        return this.client.ask()
+      },
+      { secrets, tool: 'search', allow: ['KEY'] },
+    ),
+  }
+  expect([await tool.search(), await tool.search()]).toEqual([key.length, key.length])
+  expect(tool).toMatchObject({ calls: 2, description: 'with [secret KEY]' })
+})

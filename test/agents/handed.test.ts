@@ -123,11 +123,68 @@ describe('a service', () => {
     expect((got[0] as { schema: unknown }).schema).toBe(schema)
   })
 
+  it('is given instances of the tool that work, and gives them back', async () => {
+    class Job {
+      readonly #note: string
+      done = 0
+      constructor(note: string) {
+        this.#note = note
+      }
+      get note(): string {
+        return this.#note
+      }
+      run(log: Log): string {
+        this.done += 1
+        return `${log.name}: ${this.#note}`
+      }
+    }
+    const jobs: Job[] = []
+    const board = {
+      add: (job: Job) => void jobs.push(job),
+      first: () => jobs[0],
+    }
+    const said = await handing({ board }, (given, value) => {
+      const job = new Job(value)
+      given.board.add(job)
+      return [given.board.first() === job, job.done]
+    })
+    expect(said).toEqual([true, 0])
+    const [job] = jobs
+    expect([job instanceof Job, job?.run(new Log()), job?.note, job?.done]).toEqual([true, `log: ${marker}`, marker, 1])
+  })
+
   it('keeps members that cannot be changed, and what the runtime asks for itself', async () => {
     const controller = new AbortController()
     const frozen = Object.freeze({ log: Object.freeze(new Log()), run: () => 1, signal: controller.signal, url: new URL('https://a.example'), headers: new Headers({ a: 'b' }) })
     const said = await handing(frozen, (given) => [given.run(), given.signal === controller.signal, given.url.host, given.headers.get('a'), given.log instanceof Log])
     expect(said).toEqual([1, true, 'a.example', 'b', true])
+  })
+})
+
+/** By names of members, getters, and what is no plain data. */
+describe('a service is told nothing by', () => {
+  it.each<[string, (log: Log, value: string) => unknown]>([
+    ['the name of a member', (log, value) => Object.assign(log, { [value]: 1 })],
+    ['a name that is defined', (log, value) => Object.defineProperty(log, value, { value: 1, enumerable: true })],
+    ['a getter', (log, value) => Object.defineProperty(log, 'told', { get: () => value, enumerable: true })],
+    [
+      'a function in an instance',
+      (log, value) =>
+        log.add(
+          new (class Job {
+            readonly run = () => value
+          })(),
+        ),
+    ],
+    ['a function in a map', (log, value) => log.add(new Map([['run', () => value]]))],
+  ])('%s', async (_what, tell) => {
+    const log = new Log()
+    await handing({ log }, async (given, value) => void tell(given.log, value))
+    const told = [{ ...log }, ...log.lines].map((line) => {
+      const { run, told: got, ...members } = (line instanceof Map ? Object.fromEntries(line as Map<string, unknown>) : line) as Record<string, unknown>
+      return JSON.stringify([members, got, typeof run === 'function' ? (run as () => unknown)() : undefined])
+    })
+    expect(told.join().includes(key)).toBe(false)
   })
 })
 

@@ -10,6 +10,7 @@ import * as zod from 'zod'
 import { getSecret } from '../../src/agents/index.js'
 import { redactModelInput, withSecrets } from '../../src/agents/mastra/index.js'
 import { createSecrets } from '../../src/index.js'
+import { seenOf } from './containment/canary.js'
 import { modelOf } from './containment/mastra.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
@@ -128,6 +129,18 @@ describe('withSecrets of keyward/mastra', () => {
     expect(await tool.execute?.({}, { requestContext } as never)).toEqual([7, 'sk', true])
     expect(requestContext.get('client')).toBe(client)
     expect(requestContext.get('note')).toBe(marker)
+  })
+
+  // Only clients are left as they are.
+  it.each<[string, (context: RequestContext<unknown>, value: string) => unknown]>([
+    ['an error', (context, value) => context.set('last', new Error(value))],
+    ['the name of a member', (context, value) => Object.assign(context, { [value]: 1 })],
+    ['a member that is defined', (context, value) => Object.defineProperty(context, 'told', { value, enumerable: true })],
+  ])('keeps a request context clean of %s', async (_what, leave) => {
+    const requestContext = new RequestContext<unknown>()
+    const execute = async (_input: unknown, context: { requestContext: unknown }) => void leave(context.requestContext as never, await getSecret('KEY'))
+    await withSecrets(createTool({ id: 'leaves', description: 'd', execute }), { secrets, allow: ['KEY'] }).execute?.({}, { requestContext } as never)
+    expect(seenOf(requestContext).includes(key)).toBe(false)
   })
 
   it('gives a tool back what it gave an observer, and the observer a clean copy', async () => {

@@ -119,6 +119,16 @@ describe('withSecrets of keyward/trigger', () => {
     for (const { told } of [aborted, completed, caught]) expect(told).not.toContain(key)
   })
 
+  // It is told to the server after them.
+  it.each(['catchError', 'onFailure'])('cleans what its %s writes into the error of the run', async (hook) => {
+    const { result } = await resultOf({
+      run: async () => Promise.reject(new Error('first')),
+      [hook]: async ({ error }: { error: Error }) => void (error.message = await getSecret('KEY')),
+    })
+    expect(result).toMatchObject({ ok: false })
+    expect(JSON.stringify(result).includes(key)).toBe(false)
+  })
+
   it('keeps clients in locals, and gives a task back what it gave a trace', async () => {
     const local = locals.create<object>('client')
     const client = new (class Client {

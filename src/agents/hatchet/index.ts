@@ -6,9 +6,9 @@ import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
 import type { Manner } from '../guarded-call.js'
-import type { Special } from '../handed.js'
+import type { Handed, Special } from '../handed.js'
 import { guardHanding, type Handing } from '../handing.js'
-import { copyWith } from '../shape.js'
+import { copyWith, withMembers } from '../shape.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -35,7 +35,7 @@ export const withSecrets: WithSecrets = createWithSecrets({
 })
 
 function wrap(options: TaskOptions, grant: ToolGrant): object {
-  return copyWith(options, { fn: guardHanding(options.fn, grant, { give, special, isTheirs: isWorkflow, manner }) })
+  return copyWith(options, { fn: guardHanding(options.fn, options, grant, { give, special, manner }) })
 }
 
 /** A task that must not be tried again. */
@@ -52,8 +52,22 @@ const manner: Manner = {
 
 const give: Handing['give'] = ([input, ...others], handed) => [copyOf(input), ...others.map((value) => handed.value(value))]
 
-/** A workflow or task that is run as a child: it holds its client. */
-const isWorkflow = (object: object): boolean => 'definition' in object && typeof (object as { run?: unknown }).run === 'function'
+/** What runs children: workflows are its first value, or stand in the list that is. */
+const runsChildren = /Child|Workflows?$/
+
+/** A workflow or task that is run as a child holds its client. Of it nothing is sent but its name. */
+function cleanChild(handed: Handed, child: unknown): unknown {
+  if (Array.isArray(child)) return child.map((one: unknown) => (isObject(one) ? { ...one, workflow: cleanWorkflow(handed, one['workflow']) } : one))
+  return cleanWorkflow(handed, child)
+}
+
+function cleanWorkflow(handed: Handed, workflow: unknown): unknown {
+  if (!isObject(workflow) || !('definition' in workflow) || typeof workflow['run'] !== 'function') return workflow
+  const names = ['name', '_standalone_task_name'].filter((key) => key in workflow).map((key) => [key, handed.data(workflow[key])])
+  return handed.pass(withMembers(workflow, { ...Object.fromEntries(names), toJSON: () => undefined }))
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 interface Context {
   putStream(data: string | Uint8Array): Promise<void>
@@ -77,5 +91,12 @@ const special: Special = (object, handed) => {
   handed.call.after(() => void put(yields.end()).catch(() => undefined))
   const putStream = async (data: string | Uint8Array): Promise<void> => await put(yields.push(data))
   const service = handed.service(object)
-  return new Proxy(service, { get: (target, key) => (key === 'putStream' ? putStream : (Reflect.get(target, key) as unknown)) })
+  return new Proxy(service, {
+    get(target, key) {
+      if (key === 'putStream') return putStream
+      const member: unknown = Reflect.get(target, key)
+      if (typeof member !== 'function' || typeof key !== 'string' || !runsChildren.test(key)) return member
+      return (child: unknown, ...values: unknown[]): unknown => Reflect.apply(member, target, [cleanChild(handed, child), ...values])
+    },
+  })
 }

@@ -3,6 +3,7 @@ import { copyOf } from '../copy.js'
 import { cleanFunction, cleanMethods } from '../exits.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { withMembers } from '../shape.js'
+import { withoutFreezing } from '../shared.js'
 
 type Config = Readonly<Record<string, unknown>>
 
@@ -22,6 +23,7 @@ export function cleanConfig(call: GuardedCall, config: unknown): unknown {
   if (!isObject(config)) return config
   const clean: Record<string, unknown> = { ...config }
   for (const key of data) if (key in config) clean[key] = copyOf(config[key], isData)
+  if ('context' in config) clean['context'] = withoutFreezing(config['context'])
   if (isFunction(config['writer'])) clean['writer'] = cleanFunction(call, config['writer'])
   if (isObject(config['store'])) clean['store'] = cleanMethods(call, config['store'])
   if (isObject(config['callbacks'])) clean['callbacks'] = cleanCallbacks(call, config['callbacks'])

@@ -44,7 +44,7 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
     })
   }
   // Whoever calls the function itself gets no more of it.
-  const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give) }
+  const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give, tool) }
   return withMembers(tool, { ...toldOf(tool), _call: call, ...func })
 }
 

@@ -1,8 +1,10 @@
 /** What Mastra hands a tool beside its input. */
+import { types } from 'node:util'
 import { copyOf } from '../copy.js'
-import type { GuardedCall } from '../guarded-call.js'
+import { serialized, type GuardedCall } from '../guarded-call.js'
 import { Handed, type Special } from '../handed.js'
 import type { Handing } from '../handing.js'
+import { isPlain } from '../shape.js'
 import { watchShared } from '../shared.js'
 
 type Members = Record<PropertyKey, unknown>
@@ -72,24 +74,30 @@ const isRequestContext = (object: object): boolean =>
   ['get', 'set', 'has', 'entries', 'toJSON'].every((method) => isFunction((object as Members)[method])) && !(object instanceof Map)
 
 /** What is set in it is clean at once, since spans take copies of it; and what is written into objects that it holds, when the tool ends. */
-function requestContextOf(context: object, { call }: Handed): object {
+function requestContextOf(context: object, handed: Handed): object {
+  const { call } = handed
   const { registry } = context as { registry?: unknown }
   call.after(watchShared(call, registry ?? context))
-  const isLeft = (value: unknown): boolean =>
-    typeof value === 'function' || (typeof value === 'object' && value !== null && ![Object.prototype, null].includes(Object.getPrototypeOf(value) as null))
+  const set = (value: unknown): unknown => (isClient(call, value) ? value : handed.clean(value))
+  // Functions that go through it are given what it holds.
+  const asked = (value: unknown): unknown => (isFunction(value) ? value : call.data(value))
   return new Proxy(context, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target)
-      if (!isFunction(value) || key === 'constructor') return value
-      return (...values: unknown[]) =>
-        Reflect.apply(
-          value,
-          target,
-          values.map((one) => (isLeft(one) ? one : call.data(one))),
-        )
+      if (key === 'constructor') return value
+      // All that it holds, in which clients are what they are.
+      if (!isFunction(value)) return copyOf(value)
+      return (...values: unknown[]) => Reflect.apply(value, target, values.map(key === 'set' ? set : asked))
     },
-    set: (target, key, value) => Reflect.set(target, key, call.data(value), target),
+    ...handed.changes,
   })
+}
+
+/** An instance that another tool is to find there, and that shows nothing wherever the context is told. */
+function isClient(call: GuardedCall, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || value instanceof Error || types.isProxy(value) || isPlain(value)) return false
+  const text = serialized({ value })
+  return text === undefined || call.text(text) === text
 }
 
 interface ToolStream {

@@ -5,10 +5,9 @@
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { controlFlow } from '../control-flow.js'
 import type { Manner } from '../guarded-call.js'
-import { guardHanding } from '../handing.js'
+import { guardHanding, ownCopy } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
-import { copyWith } from '../shape.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { handing, withGiven } from './context.js'
 
@@ -40,11 +39,11 @@ const others = ['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputS
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   // A copy, and not an object that inherits from it: Mastra spreads tools.
-  const wrapped = copyWith(tool, {}) as Record<string, unknown>
+  const wrapped = ownCopy(tool, {}) as Record<string, unknown>
   const replace = (owner: object, member: string, value: unknown): unknown => Object.defineProperty(owner, member, { value, enumerable: true, writable: true, configurable: true })
   const { execute } = tool
   if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))
-  for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardHanding(wrapped[member] as Run, grant, handing))
+  for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardHanding(wrapped[member] as Run, tool, grant, handing))
   if (typeof wrapped['transform'] === 'object' && wrapped['transform'] !== null) replace(wrapped, 'transform', guardedTransform(wrapped['transform'], grant))
   return wrapped
 }
@@ -99,7 +98,7 @@ async function spanStorage(): Promise<Within> {
 function guardedTransform(transform: object, grant: ToolGrant): object {
   return Object.fromEntries(
     Object.entries(transform).map(([key, value]: [string, unknown]) => {
-      if (typeof value === 'function') return [key, guardHanding(value as Run, grant, handing)]
+      if (typeof value === 'function') return [key, guardHanding(value as Run, transform, grant, handing)]
       return [key, typeof value === 'object' && value !== null ? guardedTransform(value, grant) : value]
     }),
   )

@@ -23,12 +23,14 @@ export interface OwnNumbers {
 export function cleanMessage(cleaning: Cleaning, message: unknown, own: OwnNumbers): unknown {
   if (!isObject(message)) return cleaning.data(message)
   const { jsonrpc, id, method, ...content } = message
+  // The answer to what could not be read has null.
+  const isNumbered = typeof id === 'string' || Number.isSafeInteger(id) || id === null
   const clean = whole(cleaning, withBlobs(cleaning, content)) as Values
   const parameters = isObject(content['params']) ? content['params'] : undefined
   if (parameters !== undefined && isObject(clean['params'])) clean['params'] = withNumbers(method, id, parameters, clean['params'], own)
   return {
-    ...(jsonrpc === undefined ? {} : { jsonrpc }),
-    ...(id === undefined ? {} : { id: typeof id === 'string' ? cleaning.text(id) : id }),
+    ...(jsonrpc === undefined ? {} : { jsonrpc: '2.0' }),
+    ...(isNumbered ? { id: typeof id === 'string' ? cleaning.text(id) : id } : {}),
     ...(method === undefined ? {} : { method: typeof method === 'string' ? cleaning.text(method) : cleaning.data(method) }),
     ...clean,
   }

@@ -6,12 +6,14 @@ import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
+import { Handed } from '../handed.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { copyWith } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { watchApprovals } from './approvals.js'
+import { watchAgents, withGuardedTools } from './inner-tools.js'
 
 export { redactTraces } from './traces.js'
 
@@ -20,6 +22,8 @@ type Run = (...values: never[]) => unknown
 interface FunctionTool {
   readonly type: string
   readonly name: string
+  /** Of an agent: hears of its events. */
+  readonly on?: unknown
   readonly invoke?: (runContext: unknown, input: unknown, details: unknown) => unknown
   readonly timeoutErrorFunction?: Run
   readonly needsApproval?: Run
@@ -52,16 +56,21 @@ export const withSecrets: WithSecrets = createWithSecrets({
 function wrap(tool: FunctionTool, grant: ToolGrant): object {
   const { invoke } = tool
   if (invoke === undefined) return tool
+  const isAgent = typeof tool.on === 'function'
   const guard = new ToolGuard(grant)
   const wrapped = {
     async invoke(runContext: unknown, input: unknown, details: unknown): Promise<unknown> {
       const tracing = await currentTracing()
+      if (isAgent) await watchAgents()
       return guard.run((call) => {
-        const { span, trace } = tracing()
+        const { span, trace, within } = tracing()
         call.after(() => scrubSpan(call, span))
-        for (const shared of [span?.spanData, trace]) call.after(watchShared(call, shared))
-        const values = give([runContext, input, details], call)
-        return Reflect.apply(invoke, tool, values) as unknown
+        for (const shared of [span?.spanData, span, trace]) call.after(watchShared(call, shared))
+        watchContext(call, runContext)
+        tidyWhenAborted(call, details)
+        const handed = new Handed(call)
+        const run = (): unknown => within(handed, () => Reflect.apply(invoke, tool, [runContext, copyOf(input), copyOf(details)]))
+        return isAgent ? withGuardedTools(grant, (one, its) => wrap(one as FunctionTool, its), run) : run()
       })
     },
     ...otherFunctions(tool, grant),
@@ -75,12 +84,13 @@ function otherFunctions(tool: FunctionTool, grant: ToolGrant): object {
   for (const member of ['timeoutErrorFunction', 'isEnabled', 'needsApproval'] as const) {
     const run = tool[member]
     // One that takes nothing is what the SDK makes of a constant, and knows by itself.
-    if (typeof run === 'function' && run.length > 0) guarded[member] = guardFunction(run, grant, {}, give)
+    if (typeof run === 'function' && run.length > 0) guarded[member] = guardFunction(run, grant, {}, give, tool)
   }
-  if (typeof tool.customDataExtractor === 'function') guarded['customDataExtractor'] = guardFunction(tool.customDataExtractor, grant, {}, giveTogether)
+  if (typeof tool.customDataExtractor === 'function') guarded['customDataExtractor'] = guardFunction(tool.customDataExtractor, grant, {}, giveTogether, tool)
   for (const member of ['inputGuardrails', 'outputGuardrails'] as const) {
     const guardrails = tool[member]
-    if (Array.isArray(guardrails)) guarded[member] = guardrails.map((guardrail: Guardrail) => ({ ...guardrail, run: guardFunction(guardrail.run, grant, {}, giveTogether) }))
+    if (Array.isArray(guardrails))
+      guarded[member] = guardrails.map((guardrail: Guardrail) => ({ ...guardrail, run: guardFunction(guardrail.run, grant, {}, giveTogether, guardrail) }))
   }
   return guarded
 }
@@ -88,16 +98,40 @@ function otherFunctions(tool: FunctionTool, grant: ToolGrant): object {
 /** Of functions that are handed one object which holds it all. */
 const giveTogether: Give = (values, call) => {
   const { context, runContext = context } = (values[0] ?? {}) as { context?: unknown; runContext?: unknown }
-  give([runContext], call)
-  return values.map((value) => copyOf(value))
+  watchContext(call, runContext)
+  const handed = handedOf(call, runContext)
+  return values.map((value) => handed.value(value))
 }
 
 const give: Give = ([runContext, ...others], call) => {
+  watchContext(call, runContext)
+  const handed = handedOf(call, runContext)
+  return [runContext, ...others.map((value) => handed.value(value))]
+}
+
+/** What is an instance is one of the SDK, such as the agent, whose instructions go to the model. The context of the run is what it is. */
+const handedOf = (call: GuardedCall, runContext: unknown): Handed => new Handed(call, (object) => (object === runContext ? object : undefined))
+
+function watchContext(call: GuardedCall, runContext: unknown): void {
   watchApprovals(call, runContext)
   // Its usage and its input are serialized with it, and a tool may give it another context.
   for (const shared of [runContext, (runContext as { context?: unknown } | undefined)?.context, (runContext as { usage?: unknown } | undefined)?.usage])
     call.after(watchShared(call, shared))
-  return [runContext, ...others.map((value) => copyOf(value))]
+}
+
+/** When its time is over the SDK goes on without the tool: what it left until then is clean, and what it leaves later when it ends. */
+function tidyWhenAborted(call: GuardedCall, details: unknown): void {
+  const { signal } = (details ?? {}) as { signal?: unknown }
+  if (!(signal instanceof AbortSignal)) return
+  const tidy = (): void => {
+    try {
+      call.tidy()
+    } catch {
+      // As after `close()`: nothing is known any more that could be replaced.
+    }
+  }
+  signal.addEventListener('abort', tidy, { once: true })
+  call.after(() => signal.removeEventListener('abort', tidy))
 }
 
 interface Span {
@@ -116,15 +150,31 @@ function scrubSpan(call: GuardedCall, span: Span | undefined): void {
 interface Tracing {
   readonly span?: Span | undefined
   readonly trace?: unknown
+  /** Runs the tool where it finds its span and trace behind what cleans. */
+  readonly within: (handed: Handed, run: () => unknown) => unknown
+}
+
+/** As far as it is used here: https://openai.github.io/openai-agents-js/guides/tracing/ */
+interface TracingOfSdk {
+  getCurrentSpan(): Span | null
+  getCurrentTrace(): object | null
+  withTraceContext(context: { trace: object; span: object | undefined }, run: () => unknown): unknown
 }
 
 async function currentTracing(): Promise<() => Tracing> {
   try {
-    const { getCurrentSpan, getCurrentTrace } = await import('@openai/agents')
-    return () => ({ span: (getCurrentSpan() ?? undefined) as Span | undefined, trace: getCurrentTrace() })
+    // Older versions have no `withTraceContext`.
+    const { getCurrentSpan, getCurrentTrace, withTraceContext } = (await import('@openai/agents')) as unknown as Partial<TracingOfSdk> &
+      Pick<TracingOfSdk, 'getCurrentSpan' | 'getCurrentTrace'>
+    return () => {
+      const [span, trace] = [getCurrentSpan() ?? undefined, getCurrentTrace()]
+      const within: Tracing['within'] = (handed, run) =>
+        withTraceContext === undefined || trace === null ? run() : withTraceContext({ trace: handed.value(trace) as object, span: handed.value(span) as object | undefined }, run)
+      return { span, trace, within }
+    }
   } catch {
     // Not to be found from here, as in a workspace that does not hoist it.
-    return () => ({})
+    return () => ({ within: (_handed, run) => run() })
   }
 }
 

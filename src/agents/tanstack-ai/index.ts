@@ -6,11 +6,10 @@
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { Handed } from '../handed.js'
-import { guardHanding, type Handing } from '../handing.js'
+import { guardHanding, ownCopy, type Handing } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
-import { watchShared } from '../shared.js'
-import { copyWith } from '../shape.js'
+import { watchShared, withoutFreezing } from '../shared.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 interface Tool {
@@ -37,7 +36,7 @@ export const withSecrets: WithSecrets = createWithSecrets({
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   if (tool.execute === undefined) return tool
-  return copyWith(tool, { execute: guardHanding(tool.execute, grant, { give }) })
+  return ownCopy(tool, { execute: guardHanding(tool.execute, tool, grant, { give }) })
 }
 
 const give: Handing['give'] = ([input, context, ...others], handed) => [copyOf(input), cleanContext(handed, context), ...others.map((value) => handed.value(value))]
@@ -45,7 +44,7 @@ const give: Handing['give'] = ([input, context, ...others], handed) => [copyOf(i
 function cleanContext(handed: Handed, context: unknown): unknown {
   if (typeof context !== 'object' || context === null) return handed.value(context)
   const given: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(context)) given[key] = key === 'context' ? value : handed.value(value)
+  for (const [key, value] of Object.entries(context)) given[key] = key === 'context' ? withoutFreezing(value) : handed.value(value)
   handed.call.after(watchShared(handed.call, (context as { context?: unknown }).context))
   return given
 }
