@@ -205,7 +205,7 @@ class Cleaner {
   #bytes(view: ArrayBufferView): unknown {
     // Before they are looked at: whoever made them may write into them meanwhile, or later.
     const own = this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
-    const bytes = bytesIn(own as ArrayBufferView)
+    const bytes = bytesIn(own)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
     if (cleaned === bytes) return own
     // Of numbers that are more than bytes there is no copy with something else in it.
