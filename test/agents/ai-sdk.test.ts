@@ -90,9 +90,11 @@ describe('a wrapped tool', () => {
     }
   })
 
+  const kept = { status: 'writing' }
   it.each<[string, (text: string) => unknown]>([
     ['a text', (text) => text],
     ['a text within data', (text) => ({ status: 'writing', parts: [{ text }] })],
+    ['a text within one object that is written anew', (text) => Object.assign(kept, { parts: [{ text }] })],
   ])('shows of what grows as much as a stream would, and at the end the whole: %s', async (_what, state) => {
     const growing = tool({
       inputSchema,
@@ -106,6 +108,8 @@ describe('a wrapped tool', () => {
     for (let length = 6; length <= key.length; length++) expect(told.join('\n')).not.toContain(key.slice(0, length))
     expect(told.at(-1)).toContain(`The answer is ${marker}, as you know.`)
     expect(told.some((one) => one.includes('The answer is') && !one.includes(marker))).toBe(true)
+    // A list stays one, also where a part of it is held back.
+    expect(told.filter((one) => one.startsWith('{')).every((one) => Array.isArray((JSON.parse(one) as { parts: unknown }).parts))).toBe(true)
   })
 
   it('gives its last state where redaction had to learn first', async () => {

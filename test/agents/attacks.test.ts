@@ -67,6 +67,16 @@ describe('an exception of a framework', () => {
     expect((error as GraphInterrupt).interrupts).toEqual([{ id: 'a', value: marker }])
   })
 
+  it('tells nothing where it cannot be mended', async () => {
+    const error = await thrownBy(
+      inLangChain((value) => {
+        throw Object.freeze(new GraphInterrupt([{ id: 'a', value }]))
+      }).invoke({ query: 'q' }),
+    )
+    expect(error).toBeInstanceOf(GraphInterrupt)
+    expect(seen(error)).not.toContain(key)
+  })
+
   // Members that are getters were skipped, those of its class as well, and what it says of itself.
   it('tells nothing by getters', async () => {
     let thrown: unknown

@@ -161,6 +161,107 @@ describe('a service', () => {
   })
 })
 
+describe('what leads from a service to another', () => {
+  /** Calls what it is given, and keeps what comes of it. */
+  class Runner {
+    readonly heard: unknown[] = []
+    readonly listeners = new Set<unknown>()
+    run(callback: (this: Runner) => unknown): unknown {
+      try {
+        return callback.call(this)
+      } catch (error) {
+        this.heard.push(error)
+        throw error
+      }
+    }
+    on(listener: unknown): void {
+      this.listeners.add(listener)
+    }
+    off(listener: unknown): void {
+      this.listeners.delete(listener)
+    }
+    make(Made: new () => object): void {
+      this.heard.push(new Made())
+    }
+    hear(heard: unknown): void {
+      this.heard.push(heard)
+    }
+  }
+
+  it('a promise of one gives one that is clean', async () => {
+    const runner = new Runner()
+    await handing({ later: Promise.resolve(runner) }, async (given, value) => (await given.later).hear(value))
+    expect(runner.heard).toEqual([marker])
+  })
+
+  it('what a callback is called on is clean, and so is what it throws, which the tool gets back', async () => {
+    const runner = new Runner()
+    const isBack = await handing(runner, (given, value) => {
+      given.run(function () {
+        this.hear(value)
+      })
+      const error = new Error(value)
+      try {
+        given.run(() => {
+          throw error
+        })
+      } catch (thrown) {
+        return thrown === error
+      }
+      return false
+    })
+    expect(runner.heard).toEqual([marker, expect.objectContaining({ message: marker })])
+    expect(isBack).toBe(true)
+  })
+
+  it('a listener is taken off by itself', async () => {
+    const runner = new Runner()
+    const listener = (): void => undefined
+    await handing(runner, (given) => {
+      given.on(listener)
+      given.on(() => undefined)
+      given.off(listener)
+    })
+    expect(runner.listeners.size).toBe(1)
+  })
+
+  it('a class of the tool is one, and one that the tool is handed is made with what is clean', async () => {
+    const runner = new Runner()
+    class Told {
+      readonly told: unknown
+      constructor(told: unknown) {
+        this.told = told
+      }
+    }
+    const isOf = await handing([runner, Told] as const, ([given, Given], value) => {
+      given.make(
+        class Own {
+          readonly own = 1
+        },
+      )
+      given.hear(new Given({ value }))
+      return new Given(1) instanceof Told
+    })
+    expect(runner.heard).toEqual([{ own: 1 }, { told: { value: marker } }])
+    expect(isOf).toBe(true)
+  })
+
+  it('a function is called on the very object, and not on what stands for it', async () => {
+    const log = new Log()
+    const isOn = function (this: unknown): boolean {
+      return this === log
+    }
+    expect(await handing([log, isOn] as const, ([given, ask]) => Reflect.apply(ask, given, []))).toBe(true)
+  })
+
+  // Frozen members are what they are: these could be anything.
+  it('what the runtime asks for itself is that', async () => {
+    const own = { signal: new AbortController().signal, body: new Blob(['hello']), pattern: /l+/, events: new EventTarget() }
+    const said = await handing(own, (given) => Object.entries(own).map(([key, value]) => Reflect.get(given, key) === value))
+    expect(said).toEqual([true, true, true, true])
+  })
+})
+
 /** By names of members, getters, and what is no plain data. */
 describe('a service is told nothing by', () => {
   it.each<[string, (log: Log, value: string) => unknown]>([

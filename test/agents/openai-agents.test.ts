@@ -150,6 +150,31 @@ describe('a wrapped tool', () => {
     expect(context.made?.settings.password).toBe(key)
   })
 
+  it('leaves sets, names of a map and instances in the context clean, and every instance there that tells nothing', async () => {
+    class Note {
+      readonly text: string
+      constructor(text: string) {
+        this.text = text
+      }
+    }
+    const context = { set: new Set<unknown>(['kept']), map: new Map<unknown, unknown>(), note: undefined as unknown, other: undefined as unknown }
+    const made = new Note('clean')
+    const leaving = makeSearch(async (_input, runContext) => {
+      const value = await getSecret('KEY')
+      const given = (runContext as { context: typeof context }).context
+      given.set.add(value)
+      given.map.set({ value }, 1)
+      given.note = new Note(value)
+      given.other = made
+      return 'done'
+    })
+    const agent = new Agent<typeof context>({ name: 'agent', model: modelOf([], 'search'), tools: [withSecrets(leaving, { secrets, allow: ['KEY'] }) as never] })
+    await new Runner().run(agent, 'go', { context })
+    expect([...context.set]).toEqual(['kept', marker])
+    expect([...context.map]).toEqual([[{ value: marker }, 1]])
+    expect([context.note, context.other === made]).toEqual([{ text: marker }, true])
+  })
+
   it('runs its other functions in its scope as well, and what they say is clean', async () => {
     const asked: string[] = []
     const reading =
