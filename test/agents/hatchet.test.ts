@@ -81,6 +81,29 @@ describe('withSecrets of keyward/hatchet', () => {
     expect(told).not.toContain(key)
   })
 
+  it('hands a workflow on as it is, and streams in the order in which it was told', async () => {
+    const child = HatchetClient.init({ token, host_port: '127.0.0.1:1', tls_config: { tls_strategy: 'none' } } as never).task({ name: 'child', fn: () => ({}) })
+    const ran: unknown[] = []
+    const streamed: string[] = []
+    const context = {
+      runChild: (workflow: unknown) => void ran.push(workflow),
+      async putStream(data: string) {
+        // The first takes longest.
+        await new Promise((resolve) => void setTimeout(resolve, data.startsWith('a') ? 20 : 0))
+        streamed.push(data)
+      },
+    }
+    const tells = async (_input: object, given: typeof context) => {
+      given.runChild(child)
+      await Promise.all([given.putStream('a'.repeat(99)), given.putStream('b'.repeat(99))])
+      return {}
+    }
+    await withSecrets({ name: 'tells', fn: tells }, { secrets, allow: ['KEY'] }).fn({}, context)
+    expect(ran).toHaveLength(1)
+    expect(ran[0]).toBe(child)
+    await expect.poll(() => streamed.join('')).toBe(`${'a'.repeat(99)}${'b'.repeat(99)}`)
+  })
+
   it('runs a workflow as a child, as it was declared', async () => {
     const hatchet = HatchetClient.init({ token, host_port: '127.0.0.1:1', tls_config: { tls_strategy: 'none' } } as never)
     const child = hatchet.task({ name: 'child', fn: () => ({}) })

@@ -223,6 +223,14 @@ describe('withSecrets of keyward/mastra', () => {
     expect(JSON.stringify(result)).not.toContain(key)
   })
 
+  it.each(['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputStart', 'onInputDelta', 'onInputAvailable', 'onOutput'])('guards its %s', async (member) => {
+    const tool = Object.assign(createTool({ id: 'all', description: 'd', execute: async () => 'done' }), {
+      [member]: async () => Promise.reject(new Error(await getSecret('KEY'))),
+    })
+    const run = (withSecrets(tool, { secrets, allow: ['KEY'] }) as unknown as Record<string, () => Promise<unknown>>)[member]!
+    await expect(run()).rejects.toThrow(marker)
+  })
+
   it('guards the other functions of a tool', async () => {
     const tool = createTool({
       id: 'all',

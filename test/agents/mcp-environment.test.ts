@@ -28,6 +28,12 @@ describe('minimalEnvironment', () => {
     expect(environment).toEqual({ ...default1(), github_api_token: 'token-canary-1' })
     expect(environment).toEqual({ ...default2(), github_api_token: 'token-canary-1' })
     expect(await minimalEnvironment({ secrets, allow: [] })).toEqual(default1())
+    // A function of a shell is code.
+    const { TERM: before } = process.env
+    process.env['TERM'] = '() { echo; }'
+    expect(Object.keys(await minimalEnvironment({ secrets, allow: [] }))).not.toContain('TERM')
+    if (before === undefined) delete process.env['TERM']
+    else process.env['TERM'] = before
     expect(events).toContainEqual(expect.objectContaining({ type: 'read', name: 'github/api-token', tool: 'mcp-server' }))
   })
 
