@@ -25,6 +25,7 @@ export function gateOf(token: string, hosts: ReadonlySet<string>, path: string):
       isAlone('expect', '100-continue'),
       isAlone('transfer-encoding', 'chunked'),
       request.url === path,
+      request.httpVersion === '1.1',
     ]
     return checks.every(Boolean)
   }

@@ -7,6 +7,7 @@ import { getSecret } from '../../src/agents/index.js'
 import { serveHttp, withSecrets, type HttpServing } from '../../src/graft/index.js'
 import { createSecrets } from '../../src/index.js'
 import { errorOf } from '../access/backend.js'
+import { lines, say } from '../proxy/opened.js'
 import { GraftClient, GraftHttp, post } from '../servers/graft-client.js'
 import { hearingAlone } from './faults.js'
 
@@ -143,6 +144,40 @@ describe('a request', () => {
     expect(all).toMatch(/^HTTP\/1\.1 401 /)
     expect(all.endsWith(refusal)).toBe(true)
   })
+})
+
+/** Node keeps the first of two headers, and would answer by itself to what is malformed, before anybody asks for the token. */
+describe('a request that a socket says', () => {
+  const own = (): string => `Host: 127.0.0.1:${serving.port}`
+  const key = `Authorization: Bearer ${token}`
+
+  it.each<[string, () => readonly string[]]>([
+    ['two Hosts', () => ['GET /mcp HTTP/1.1', own(), 'Host: attacker.example', key]],
+    ['a Host of another listener of this machine', () => ['GET /mcp HTTP/1.1', `Host: [::1]:${serving.port}`, key]],
+    ['two tokens', () => ['GET /mcp HTTP/1.1', own(), key, 'Authorization: Bearer other']],
+    ['HTTP/1.0', () => ['GET /mcp HTTP/1.0', own(), key]],
+    ['no Host', () => ['GET /mcp HTTP/1.1', key]],
+    ['an expectation that nobody knows', () => ['GET /mcp HTTP/1.1', own(), 'Expect: 200-maybe']],
+    ['a body that is waited for, and no token', () => ['POST /mcp HTTP/1.1', own(), 'Content-Length: 2', 'Expect: 100-continue']],
+    ['headers that are too long', () => ['GET /mcp HTTP/1.1', own(), `x-a: ${'a'.repeat(20_000)}`]],
+    ['CONNECT', () => ['CONNECT attacker.example:443 HTTP/1.1', own()]],
+  ])('with %s has the one answer', async (_what, of) => {
+    const all = await say(serving.port, lines(...of()))
+    expect([all.slice(0, 13), all.endsWith(refusal)]).toEqual(['HTTP/1.1 401 ', true])
+  })
+})
+
+it('an answer that cannot be cleaned any more is withheld, that of a tool which nobody wrapped as well', async () => {
+  const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
+  const bare = { ...tools.echoes, name: 'bare', execute: () => `bare ${key}` }
+  const server = await serveHttp([withSecrets(tools.reads, { secrets: own, allow: ['KEY'] }), bare], { token })
+  const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"bare"}}'
+  expect((await post(server.url, call, bearer)).body).toContain('bare [secret')
+  await own.close()
+  const { body } = await post(server.url, call, bearer)
+  expect(body.includes(key)).toBe(false)
+  expect(JSON.parse(body)).toMatchObject({ id: 1, error: { code: -32_603 } })
+  await server.close()
 })
 
 describe('serveHttp', () => {

@@ -131,6 +131,31 @@ describe('an agent of Graft', () => {
     }
   })
 
+  // Open: stdin that is closed after the first signal takes the listeners off, so that the second ends the process without a word.
+  it('is answered when a second signal ends the process at once', async () => {
+    const { transport, client } = await start()
+    const hanging = client.execute('hangs', {}).catch((error: unknown) => String(error))
+    await after(100)
+    const exited = once(transport.child, 'exit')
+    transport.child.kill('SIGTERM')
+    await after(200)
+    transport.child.kill('SIGTERM')
+    expect(await Promise.race([exited, after(3_000, 'waits')])).toEqual([143, null])
+    expect(await Promise.race([hanging, after(1_000, 'hangs')])).toMatch(/The process of the tool ended/)
+  })
+
+  it('is answered a batch one by one where it would be no line that it can read', async () => {
+    const { transport } = await start()
+    const before = transport.output.length
+    const call = (id: number) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'big', arguments: { bytes: 600_000 } } })
+    await transport.send(JSON.stringify([call(1), call(2)]))
+    transport.child.stdin.end()
+    await once(transport.child, 'exit')
+    const lines = transport.output.slice(before).trim().split('\n')
+    expect(lines.map((line) => (JSON.parse(line) as { id: number }).id)).toEqual([1, 2])
+    expect(lines.every((line) => line.length < 1024 * 1024)).toBe(true)
+  })
+
   it('may go away: the server ends', async () => {
     const { transport, client } = await start()
     void client.execute('hangs', {}).catch(() => undefined)
