@@ -53,7 +53,8 @@ export async function serveHttp(tools: Tools, options: HttpOptions): Promise<Htt
   const desk = new Desk(serving, checkCount(maxBody, 'options.maxBody', 1))
   const shown = listened.includes(':') ? `[${listened}]` : listened
   const bound = await desk.listen(checkCount(port, 'options.port', 0), listened, (own) => {
-    const ofListener = listened === 'localhost' ? ['localhost', '127.0.0.1', '[::1]'] : ['localhost', shown]
+    const isOneAddress = loopback.test(listened) && listened !== 'localhost'
+    const ofListener = isOneAddress ? ['localhost', shown] : ['localhost', '127.0.0.1', '[::1]', shown]
     const known = [...names, ...ofListener.map((name) => `${name.toLowerCase()}:${own}`)]
     return gateOf(token, new Set(known), path)
   })
