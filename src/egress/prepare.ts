@@ -1,9 +1,11 @@
 /** Everything that can refuse a request without a read, and before what sends is loaded: for a `fetch`, and for what a client of the proxy sends. */
+import { isSecretError } from '../errors/secret-error.js'
 import type { Carrier, Place } from '../seam.js'
 import { Flight } from './flight.js'
 import { cleanHeaders } from './headers.js'
 import { clearQuery, type Outgoing } from './inject.js'
 import type { Policy } from './policy.js'
+import { isUnread } from './refusal.js'
 import type { Taken } from './request.js'
 import { checkTarget } from './target.js'
 
@@ -27,24 +29,31 @@ export interface Checked extends Omit<Outgoing, 'body'> {
   readonly policy: Policy
 }
 
-/** @throws SecretError `denied`, where the policy does not let it pass; what `run` fails with. */
+/**
+ * The audit is told of what is refused as of a read that was denied: of one that happened the read itself tells.
+ * @throws SecretError `denied`, where the policy does not let it pass; what `run` fails with.
+ */
 export async function withChecked<Result>(
   { allowsHttp }: Pick<Way, 'allowsHttp'>,
   { carrier, policy }: Opened,
-  taken: Taken,
+  take: () => Taken,
   run: (flight: Flight, checked: Checked) => Promise<Result>,
 ): Promise<Result> {
-  const { method } = taken
-  checkTarget(carrier, policy, { url: taken.url, method, allowsHttp })
-  const headers = cleanHeaders(carrier, taken.headers, policy.inject)
-  const url = clearQuery(carrier, taken.url, policy.inject)
-  const flight = new Flight(carrier, taken)
+  let begun: { readonly flight: Flight; readonly taken: Taken } | undefined
   try {
+    const taken = take()
+    const { method } = taken
+    checkTarget(carrier, policy, { url: taken.url, method, allowsHttp })
+    const headers = cleanHeaders(carrier, taken.headers, policy.inject)
+    const url = clearQuery(carrier, taken.url, policy.inject)
+    const flight = new Flight(carrier, taken)
+    begun = { flight, taken }
     return await run(flight, { taken, policy, url, method, headers })
   } catch (error) {
-    flight.land()
+    begun?.flight.land()
     // Nobody will ask for the rest of it; one that is being read is seen to where it is.
-    taken.cancel(error)
+    begun?.taken.cancel(error)
+    if (isSecretError(error, 'denied') && isUnread(error.reason)) carrier.tellRefused(error.reason)
     throw error
   }
 }

@@ -3,7 +3,12 @@ import { createError } from '../errors/secret-error.js'
 import type { Carrier } from '../seam.js'
 
 /** Why a fetch was refused, as the error's `reason`. */
-export type RefusalReason = 'request' | 'url' | 'origin' | 'method' | 'path' | 'host' | 'credentials' | 'private-address' | 'redirect' | 'partial' | 'coding' | 'charset'
+export type RefusalReason = Unread | 'redirect' | 'partial' | 'coding' | 'charset'
+
+/** Those that come before the secret is read. */
+const unread = ['request', 'url', 'origin', 'method', 'path', 'host', 'credentials', 'private-address'] as const
+type Unread = (typeof unread)[number]
+export const isUnread = (reason: string | undefined): reason is Unread => unread.some((one) => one === reason)
 
 /** @param what Ends no sentence. */
 export function refusal(carrier: Carrier, reason: RefusalReason, what: string, fix: string): Error {

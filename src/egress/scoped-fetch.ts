@@ -48,10 +48,15 @@ export function scopedFetch(name: SecretName, options: ScopedFetchOptions = {}):
   const open = checked['secrets'] === undefined ? ambient(plan, secret) : bound(plan, carrierOf(checked['secrets'] as Secrets<never>, secret))
   return async function fetch(input: unknown, init?: RequestInit): Promise<Response> {
     const opened = open()
-    return withChecked(plan, opened, takeRequest(opened.carrier, input, init), async (flight, checked) => {
-      const { exchangeFetch } = await flight.until(plan.loading)
-      return exchangeFetch(flight, plan, checked)
-    })
+    return withChecked(
+      plan,
+      opened,
+      () => takeRequest(opened.carrier, input, init),
+      async (flight, checked) => {
+        const { exchangeFetch } = await flight.until(plan.loading)
+        return exchangeFetch(flight, plan, checked)
+      },
+    )
   }
 }
 

@@ -32,7 +32,14 @@ export class Errand {
   async run(): Promise<void> {
     const body = new ClientBody(this.#response)
     await this.#told(async (served, rest) => {
-      await this.#write(await withChecked(this.#plan, served, this.#taken(served, rest, body), (flight, checked) => exchange(flight, this.#plan, checked)))
+      await this.#write(
+        await withChecked(
+          this.#plan,
+          served,
+          () => this.#taken(served, rest, body),
+          (flight, checked) => exchange(flight, this.#plan, checked),
+        ),
+      )
     })
     body.drop()
   }
@@ -40,7 +47,12 @@ export class Errand {
   /** Asks for another protocol. Undefined where that was not granted, and its client was told so. */
   async upgrade(protocol: string): Promise<Tunnel | undefined> {
     return await this.#told(async (served, rest) => {
-      const outcome = await withChecked(this.#plan, served, this.#taken(served, rest, undefined), (flight, checked) => exchangeUpgrade(flight, this.#plan, checked, protocol))
+      const outcome = await withChecked(
+        this.#plan,
+        served,
+        () => this.#taken(served, rest, undefined),
+        (flight, checked) => exchangeUpgrade(flight, this.#plan, checked, protocol),
+      )
       if ('socket' in outcome) return outcome
       await this.#write(outcome)
       return undefined

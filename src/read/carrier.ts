@@ -1,4 +1,6 @@
 /** A view as egress has it: it carries one secret out of the process, and cleans what comes back. */
+import type { ReadEvent } from '../audit/events.js'
+import { activeTrace } from '../audit/trace.js'
 import { setBackgroundTimer } from '../clock.js'
 import { createError } from '../errors/secret-error.js'
 import { binaryValue } from '../redaction/parts.js'
@@ -36,6 +38,12 @@ export class Carrier {
   get isRefused(): boolean {
     const { scope } = this.#view
     return scope.ended !== undefined || scope.refuses(this.name) !== undefined
+  }
+
+  /** Tells the audit that it was not let out, and so not read. */
+  tellRefused(reason: string): void {
+    const { root, scope } = this.#view
+    root.audit?.emit(root.event<ReadEvent>(scope, root.clock.now(), activeTrace(), { type: 'read', name: this.name, outcome: 'denied', deniedBy: 'scope', reason, duration: 0 }))
   }
 
   /** `useSecret` of this very view: what fails with the status 401 is run once more, with what is read anew. */
