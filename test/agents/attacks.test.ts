@@ -267,8 +267,9 @@ describe('a run of OpenAI', () => {
 })
 
 // What is an instance is handed on as it is, and was not cleaned: it is told with the steps of a run.
-it('the context of a tool of the AI SDK, where it is an instance, is not told the key', async () => {
-  const execute = async (_input: unknown, { context }: { context: Session & { session?: Session } }) => {
+it.each(['context', 'experimental_context', 'experimental_sandbox'])('the %s of a tool of the AI SDK, where it is an instance, is not told the key', async (member) => {
+  const execute = async (_input: unknown, { [member]: context }: Record<string, Session & { session?: Session }>) => {
+    if (context === undefined) throw new Error('not handed on')
     context.user = await getSecret('KEY')
     if (context.session !== undefined) context.session.user = context.user
     return 'done'
@@ -276,7 +277,7 @@ it('the context of a tool of the AI SDK, where it is an instance, is not told th
   const tools = { search: toolOfAiSdk({ inputSchema: jsonSchema({ type: 'object' }), contextSchema: jsonSchema({ type: 'object' }), execute } as never) } as ToolSet
   const { search } = withAiSdk(tools, { secrets, allow: { search: ['KEY'] } })
   for (const context of [new Session(), { session: new Session() }]) {
-    expect(await search!.execute!({}, { toolCallId: '1', messages: [], context } as never)).toBe('done')
+    expect(await search!.execute!({}, { toolCallId: '1', messages: [], [member]: context } as never)).toBe('done')
     expect(seen(context)).not.toContain(key)
   }
 })
