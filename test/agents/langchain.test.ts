@@ -28,18 +28,6 @@ const messagesOf = async (tools: ConstructorParameters<typeof ToolNode>[0], name
   ((await nodeOf(tools).invoke({ messages: [new AIMessage({ content: '', tool_calls: [call(name)] })] })) as { messages: ToolMessage[] }).messages
 
 describe('a wrapped tool', () => {
-  it('leaves nothing in the metadata and tags of whoever called it', async () => {
-    const given = { metadata: { user: { name: 'u' } }, tags: ['t'] }
-    const leaves = async (_input: unknown, config: { metadata: { user: { name: string } }; tags: string[] }): Promise<string> => {
-      config.metadata.user.name = await getSecret('KEY')
-      config.tags.push(config.metadata.user.name)
-      return config.metadata.user.name
-    }
-    const tooled = tool(leaves as never, { name: 'leaves', description: 'Leaves.', schema }) as unknown as typeof search
-    expect(await withSecrets(tooled, { secrets, allow: ['KEY'] }).invoke({ query: 'q' }, given)).toBe(marker)
-    expect(given).toEqual({ metadata: { user: { name: 'u' } }, tags: ['t'] })
-  })
-
   it('is what it was: type, class, name, schema', async () => {
     expectTypeOf(wrapped).toEqualTypeOf(search)
     expect(wrapped).toBeInstanceOf(DynamicStructuredTool)
@@ -84,6 +72,18 @@ describe('a wrapped tool', () => {
     expect(() => withSecrets(search, { secrets, allow: 'KEY' } as never)).toThrow(/allow/)
     // @ts-expect-error a name that the view does not have
     withSecrets(search, { secrets, allow: ['KYE'] })
+  })
+
+  it('leaves nothing in the metadata and tags of whoever called it', async () => {
+    const given = { metadata: { user: { name: 'u' } }, tags: ['t'] }
+    const leaves = async (_input: unknown, config: { metadata: { user: { name: string } }; tags: string[] }): Promise<string> => {
+      config.metadata.user.name = await getSecret('KEY')
+      config.tags.push(config.metadata.user.name)
+      return config.metadata.user.name
+    }
+    const tooled = tool(leaves as never, { name: 'leaves', description: 'Leaves.', schema }) as unknown as typeof search
+    expect(await withSecrets(tooled, { secrets, allow: ['KEY'] }).invoke({ query: 'q' }, given)).toBe(marker)
+    expect(given).toEqual({ metadata: { user: { name: 'u' } }, tags: ['t'] })
   })
 })
 
