@@ -13,15 +13,11 @@ interface Taker {
 
 const nobody: Taker = { take: () => undefined, end: () => undefined, fail: () => undefined }
 
-/** Milliseconds between two looks at whether a client is still there whose upload nobody takes. */
-const look = 2_000
-
 export class ClientBody {
   readonly isEmpty: boolean
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   #taker = nobody
-  #looking: ReturnType<typeof setInterval> | undefined
 
   constructor(response: ServerResponse) {
     const { req: request } = response
@@ -45,7 +41,6 @@ export class ClientBody {
   /** Nobody wants the rest, or all of it: it is passed over, since the next request of the connection stands behind it. */
   drop(): void {
     if (this.isEmpty) return
-    clearInterval(this.#looking)
     this.#taker = nobody
     this.#request.resume()
   }
@@ -75,16 +70,12 @@ export class ClientBody {
   /** As it is asked for. */
   #stream(first: readonly Uint8Array[]): ReadableStream<Uint8Array> {
     const request = this.#request
-    let asked = 0
-    let isAsked = false
-    this.#lookAfter(() => (isAsked ? undefined : asked))
     return new OwnStream<Uint8Array>(
       {
         start: (controller) => {
           for (const chunk of first) controller.enqueue(chunk)
           this.#taker = {
             take(chunk) {
-              isAsked = false
               request.pause()
               controller.enqueue(chunk)
             },
@@ -93,29 +84,11 @@ export class ClientBody {
           }
         },
         pull() {
-          asked += 1
-          isAsked = true
           request.resume()
         },
         cancel: () => this.drop(),
       },
       { highWaterMark: 0 },
     )
-  }
-
-  /**
-   * What is held up is not read, and so nobody hears that its client has left. It is told to go on, which every client passes over: where there is none any
-   * more, the connection breaks.
-   * @param heldAt Undefined where it is read; else the same for as long as it is held up.
-   */
-  #lookAfter(heldAt: () => number | undefined): void {
-    const response = this.#response
-    let before: number | undefined
-    this.#looking = setInterval(() => {
-      const at = heldAt()
-      if (at !== undefined && at === before && !response.headersSent) response.writeContinue()
-      before = at
-    }, look)
-    this.#looking.unref()
   }
 }

@@ -86,34 +86,20 @@ it.each([205, 401])('an answer whose body nobody wants and that does not end (%s
   await expect.poll(() => isOpen([...server.sockets][0]!), { timeout: 2_000 }).toBe(false)
 })
 
-describe('a client that leaves', () => {
-  it('while its upload is held up by an origin that does not read is seen', { timeout: 20_000 }, async () => {
-    const server = await listen((request) => void request.pause())
-    const { proxy } = await openProxy(server.origin)
-    const socket = connect(proxy.port, '127.0.0.1').on('error', () => undefined)
-    socket.write(upload(proxy.port, proxy.token))
-    await expect.poll(() => server.sockets.size, { timeout: 5_000 }).toBe(1)
-    await after(1_500)
-    socket.destroy()
-    // Twice what it takes to look.
-    await after(8_000)
-    const began = Date.now()
-    await proxy.close()
-    expect(Date.now() - began).toBeLessThan(2_000)
+// An announcement that it should go on (100 Continue), which it did not ask for, ends the request of undici, and a few of them that of Go.
+it('an upload that is held up hears nothing until it was taken, and is taken then', { timeout: 20_000 }, async () => {
+  const server = await listen((request, response) => {
+    let length = 0
+    request.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => response.end(String(length)))
+    request.pause()
+    setTimeout(() => request.resume(), 3_000)
   })
-
-  it('is not taken for one that waits: what is held up goes on when it is taken', { timeout: 20_000 }, async () => {
-    const server = await listen((request, response) => {
-      let length = 0
-      request.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => response.end(String(length)))
-      request.pause()
-      setTimeout(() => request.resume(), 5_000)
-    })
-    const { proxy } = await openProxy(server.origin)
-    const said = await say(proxy.port, upload(proxy.port, proxy.token), { quiet: 7_000 })
-    expect(said).toMatch(/^(?:HTTP\/1\.1 100 Continue\r\n\r\n)+HTTP\/1\.1 200 OK\r\n/)
-    expect(said).toContain(String(size))
-  })
+  const { proxy, ask } = await openProxy(server.origin)
+  const asked = ask('/KEY/', { method: 'POST', body: Buffer.alloc(size) })
+  const said = await say(proxy.port, upload(proxy.port, proxy.token), { quiet: 5_000 })
+  expect(said).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  expect(said).toContain(String(size))
+  expect(await (await asked).text()).toBe(String(size))
 })
 
 it('answers that only announce another one are not waited for without end', async () => {
