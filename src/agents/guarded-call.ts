@@ -27,7 +27,7 @@ export class GuardedCall {
   /** The call itself, and the stream that it gave. */
   #open = 0
   /** Of blobs that have been read, by what they are of. */
-  readonly #blobs = new WeakMap<object, Blob>()
+  #blobs: WeakMap<object, Blob> | undefined
   /** To be called once the call has settled, or has given a stream, which holds the scope itself. */
   readonly finish: () => void
 
@@ -94,19 +94,21 @@ export class GuardedCall {
     return this.#asking(() =>
       this.#call.cleaner.value(
         value,
-        (object) => known?.(object) ?? this.#blobs.get(object) ?? cleanEntries(this, object, (file) => this.#blobs.get(file)) ?? asLater(this, object),
+        (object) => known?.(object) ?? this.#blobs?.get(object) ?? cleanEntries(this, object, (file) => this.#blobs?.get(file)) ?? asLater(this, object),
       ),
     )
   }
 
   /** The result: clean as it is, and as what the framework makes of it. A stream holds the scope until it ends. */
-  async result(value: unknown): Promise<unknown> {
+  result(value: unknown): unknown {
+    if (isPrimitive(value)) return this.#call.cleaner.value(value)
     const later = typeof value === 'object' && value !== null ? this.#asking(() => asLater(this, value, this.hold())) : undefined
-    return later ?? (await this.outcome(value))
+    return later ?? this.outcome(value)
   }
 
   /** The same for what is a part of what is told: a stream in it runs in the scope as long as that lasts. */
   async outcome(value: unknown): Promise<unknown> {
+    if (isPrimitive(value)) return this.#call.cleaner.value(value)
     const plain = this.#asking(() => this.#call.cleaner.plain(value))
     if (plain !== undefined) return plain
     await this.prepare(value)
@@ -120,7 +122,7 @@ export class GuardedCall {
 
   /** Reads what is only read by waiting: to be called before this is cleaned. */
   async prepare(value: unknown): Promise<void> {
-    for (const blob of this.#asking(() => blobsIn(value))) this.#blobs.set(blob, await cleanBlob(this, blob))
+    for (const blob of this.#asking(() => blobsIn(value))) (this.#blobs ??= new WeakMap()).set(blob, await cleanBlob(this, blob))
   }
 
   #outcome(value: unknown): unknown {
@@ -169,6 +171,9 @@ export class GuardedCall {
     return isMended ? error : copy
   }
 }
+
+/** What holds nothing else, and asks for no code of the tool. */
+const isPrimitive = (value: unknown): boolean => (typeof value !== 'object' && typeof value !== 'function') || value === null
 
 function faultOf(run: () => void): readonly unknown[] {
   try {

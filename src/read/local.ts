@@ -19,6 +19,8 @@ interface Learnt {
   /** Names that were looked for since the interval began. */
   readonly names: Set<string>
   since: number
+  /** Lists of names all of which were looked for to the end, in this interval too: a tool that is called often asks for the same ones. */
+  lists: WeakSet<object>
   /** Those that were looked for to the end, at any time. */
   readonly known: Set<string>
   done: Promise<void>
@@ -58,21 +60,32 @@ async function whenLoaded(view: Pick<View, 'root' | 'scope'>): Promise<void> {
 function learnNames(core: Core, { root, scope }: Pick<View, 'root' | 'scope'>): LocalValues {
   const now = root.clock.now()
   let all = learnt.get(root)
-  if (all === undefined) learnt.set(root, (all = { names: new Set(), since: now, known: new Set(), done: Promise.resolve(), isDone: true }))
+  if (all === undefined) learnt.set(root, (all = { names: new Set(), since: now, lists: new WeakSet(), known: new Set(), done: Promise.resolve(), isDone: true }))
   if (Math.abs(now - all.since) >= interval) {
     all.names.clear()
+    all.lists = new WeakSet()
     all.since = now
   }
   let isKnown = true
-  const missing: string[] = []
-  const look = (name: string, { names, known }: Learnt): void => {
-    isKnown &&= known.has(name)
-    if (!names.has(name)) missing.push(name)
-  }
-  for (const name of core.resolver.declared) look(name, all)
-  for (const { grant } of scope.held) for (const name of grant?.allow.exact ?? []) look(name, all)
-  if (missing.length > 0) learnAll(core, all, missing)
+  for (const { grant } of scope.held) isKnown = lookFor(core, all, grant?.allow.exact ?? none) && isKnown
+  isKnown = lookFor(core, all, core.resolver.declared) && isKnown
   return { isKnown, ready: all.isDone ? undefined : all.done }
+}
+
+const none: readonly string[] = []
+
+/** Has each of these been looked for at least once? */
+function lookFor(core: Core, all: Learnt, names: Iterable<string> & object): boolean {
+  if (all.lists.has(names)) return true
+  let isKnown = true
+  const missing: string[] = []
+  for (const name of names) {
+    isKnown &&= all.known.has(name)
+    if (!all.names.has(name)) missing.push(name)
+  }
+  if (missing.length > 0) learnAll(core, all, missing)
+  else if (isKnown) all.lists.add(names)
+  return isKnown
 }
 
 function learnAll(core: Core, all: Learnt, names: readonly string[]): void {
