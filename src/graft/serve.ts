@@ -19,6 +19,7 @@ export type Tools = readonly GraftTool[] | Readonly<Record<string, GraftTool>>
 export interface ServeOptions {
   /** The server's name, which nobody but Graft's log sees. Default `'keyward'`. */
   name?: string
+  /** The server's version, beside its name. Default `'1'`. */
   version?: string
   /** How long a tool may take: then its call is answered with an error, since Graft itself waits without end. Default `'60s'`. */
   timeout?: Duration
