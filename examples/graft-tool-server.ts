@@ -4,6 +4,7 @@ import { getSecret } from 'keyward/agents'
 import { serveStdio, withSecrets } from 'keyward/graft'
 
 const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { SEARCH_KEY: 'not-a-real-search-key' } } })
+const searcher = secrets.scope({ agent: 'searcher', allow: ['SEARCH_KEY'] })
 
 const search = {
   name: 'search',
@@ -19,5 +20,5 @@ const search = {
 }
 
 // Until Graft ends stdin. Each call is answered, also where a tool hangs (after 60 s) or throws in a timer.
-await serveStdio([withSecrets(search, { secrets, allow: ['SEARCH_KEY'] })], { name: 'search' })
+await serveStdio([withSecrets(search, { secrets: searcher, allow: ['SEARCH_KEY'] })], { name: 'search' })
 await secrets.close()
