@@ -27,13 +27,13 @@ export function blobsIn(value: unknown): readonly Blob[] {
   return found
 }
 
+/** As they are, whatever an iterator of their own would say of them, which may be without end; of a list those that it has, and not its holes. */
 function* membersOf(value: object): Generator {
-  if (Array.isArray(value)) yield* value as readonly unknown[]
-  if (value instanceof Map) for (const pair of value) yield* pair as [unknown, unknown]
-  if (value instanceof Set) yield* value
-  if (isForm(value)) for (const [, member] of value) yield member
+  if (value instanceof Map) for (const pair of Map.prototype.entries.call(value)) yield* pair
+  if (value instanceof Set) yield* Set.prototype.values.call(value)
+  if (isForm(value)) yield* FormData.prototype.values.call(value)
   // Getters are code of whoever made it, and are looked at when it is cleaned.
-  if (!Array.isArray(value)) for (const { value: member } of Object.values(Object.getOwnPropertyDescriptors(value))) yield member
+  for (const key of Reflect.ownKeys(value)) yield Object.getOwnPropertyDescriptor(value, key)?.value
 }
 
 /** The same blob where it is clean. */
@@ -55,15 +55,16 @@ export function cleanEntries(call: GuardedCall, value: object, known: (file: obj
   if (isForm(value)) return cleanForm(call, value, known)
   if (!isTagged(value, 'Headers')) return undefined
   const cleaned = cleanHeaders(call, value as Headers)
-  return isSame([...(value as Headers)], [...cleaned]) ? (value as Headers) : cleaned
+  return isSame([...Headers.prototype.entries.call(value)], [...cleaned]) ? (value as Headers) : cleaned
 }
 
 function cleanForm(call: GuardedCall, form: FormData, known: (file: object) => Blob | undefined): FormData {
   const copy = new FormData()
-  for (const [name, member] of form)
+  const entries = [...FormData.prototype.entries.call(form)]
+  for (const [name, member] of entries)
     if (typeof member === 'string') copy.append(call.text(name), call.text(member))
     else copy.append(call.text(name), known(member) ?? member)
-  return isSame([...form], [...copy]) ? form : copy
+  return isSame(entries, [...copy]) ? form : copy
 }
 
 const isSame = (left: readonly (readonly unknown[])[], right: readonly (readonly unknown[])[]): boolean =>

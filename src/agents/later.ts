@@ -283,7 +283,7 @@ function headersOfText(call: GuardedCall, headers: Headers): Headers {
 
 export function cleanHeaders(call: GuardedCall, headers: Headers): Headers {
   const cleaned = new Headers()
-  for (const [name, value] of headers) {
+  for (const [name, value] of Headers.prototype.entries.call(headers)) {
     cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
   }
   return cleaned

@@ -53,7 +53,7 @@ export async function withChecked<Result>(
     begun?.flight.land()
     // Nobody will ask for the rest of it; one that is being read is seen to where it is.
     begun?.taken.cancel(error)
-    if (isSecretError(error, 'denied') && isUnread(error.reason)) carrier.tellRefused(error.reason)
+    if (isSecretError(error, 'denied') && error.deniedBy === 'scope' && isUnread(error.reason)) carrier.tellRefused(error.reason)
     throw error
   }
 }

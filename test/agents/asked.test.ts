@@ -1,21 +1,12 @@
 /** Ways out of a wrapped tool by what is asked of an object to clean it, or later by whoever was given it: each was open once. */
-import { Agent, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage } from '@openai/agents'
 import { context as contextOfTraces, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { toolDefinition } from '@tanstack/ai'
-import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { getSecret, guard } from '../../src/agents/index.js'
-import { withSecrets as withOpenAi } from '../../src/agents/openai-agents/index.js'
-import { withSecrets as withTanstack } from '../../src/agents/tanstack-ai/index.js'
-import { createSecrets } from '../../src/index.js'
-import { canary as key, findCanary, other } from './containment/canary.js'
-import { chatWith } from './containment/tanstack-ai.js'
+import { canary as key } from './containment/canary.js'
+import { expectClean, hiding, Named, secrets, type Run } from './attacks/objects.js'
 
-type Run<Context = unknown> = (value: string, context: Context) => unknown
-
-const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key, OTHER: other } } })
 const guarded = <Body extends (...values: never[]) => unknown>(run: Body): Body => guard(run, { secrets, tool: 'search', allow: ['KEY'] })
 /** Calls a tool that makes its result of the key. */
 const resultOf = async (make: (value: string) => unknown): Promise<unknown> => guarded(async () => make(await getSecret('KEY')))()
@@ -29,42 +20,7 @@ async function thrownOf(make: (value: string) => unknown): Promise<unknown> {
   }
   throw new Error('nothing was thrown')
 }
-const shown = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, { depth: 8, getters: 'get', maxArrayLength: 99 }))
-const expectClean = (seen: unknown): void => expect(findCanary(Array.isArray(seen) ? seen.map(shown).join('\n') : shown(seen))).toBeUndefined()
 const readOrCode = async (name: string): Promise<unknown> => getSecret(name).catch(({ code }: { code: unknown }) => code)
-
-/** An object that says nothing of what it gives to whoever asks for it by name. */
-const hiding = (members: Readonly<Record<PropertyKey, unknown>>): object =>
-  new Proxy(
-    new (class Hiding {
-      readonly clean = true
-    })(),
-    { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) },
-  )
-
-/** Throws as long as it is looked at to be cleaned, and not when it is serialized. */
-function throwing(): object {
-  let left = 6
-  return new Proxy(
-    {},
-    {
-      getPrototypeOf: () => {
-        if ((left -= 1) >= 0) throw new Error('failed')
-        return Object.prototype
-      },
-    },
-  )
-}
-/** JSON says under which name it asks. */
-class Named {
-  readonly #value: string
-  constructor(value: string) {
-    this.#value = value
-  }
-  toJSON(name?: string): string {
-    return name === undefined || name === '' ? 'clean' : this.#value
-  }
-}
 
 describe('what is asked of a result, to clean it, is code of the tool: it reads', () => {
   /** From the second call on nothing is waited for before the tool runs. */
@@ -410,70 +366,5 @@ describe('an object tells nothing', () => {
     }
     const clean = new Clean()
     expect(await resultOf(() => clean)).toBe(clean)
-  })
-})
-
-describe('a run of OpenAI', () => {
-  interface Context {
-    readonly context: { readonly deep: object; readonly map: object }
-  }
-  const parameters = { type: 'object', properties: {}, required: [], additionalProperties: true } as never
-  const modelCalling = (name: string, seen: unknown[]): never => {
-    const outputs = [
-      { type: 'function_call', id: 'f', callId: 'call-1', name, status: 'completed', arguments: '{"input":"x"}' },
-      { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] },
-    ]
-    const getResponse = async ({ input, systemInstructions }: Record<string, unknown>): Promise<object> => {
-      seen.push(`model: ${JSON.stringify([input, systemInstructions])}`)
-      return { usage: new Usage(), output: [outputs.shift()] }
-    }
-    return { getResponse } as never
-  }
-  /** What the model is given, the state of the run, and its spans. */
-  async function told(make: (seen: unknown[]) => object): Promise<unknown[]> {
-    const seen: unknown[] = []
-    const see = async (traced: { toJSON(): unknown }): Promise<void> => void seen.push(`span: ${JSON.stringify(traced.toJSON())}`)
-    setTracingDisabled(false)
-    setTraceProcessors([{ onTraceStart: see, onTraceEnd: see, onSpanStart: see, onSpanEnd: see, shutdown: async () => undefined, forceFlush: async () => undefined }])
-    const search = withOpenAi(make(seen), { secrets, allow: ['KEY'] }) as never
-    const agent = new Agent<unknown>({ name: 'agent', instructions: 'Search.', model: modelCalling('search', seen), tools: [search] })
-    const context = { deep: {}, map: new Map() }
-    const { state } = await new Runner({ traceIncludeSensitiveData: true }).run(agent, 'go', { context })
-    return [...seen, state.toString(), JSON.stringify(context)]
-  }
-  const toolWith = (members: object) => (): object => toolOfOpenAi({ name: 'search', description: 'Searches.', strict: false, parameters, execute: async () => 'done', ...members })
-  const toolThat = (run: Run<Context>) => toolWith({ execute: async (_input: unknown, runContext: Context) => (await run(await getSecret('KEY'), runContext)) ?? 'done' })
-
-  it.each<[string, (seen: unknown[]) => object]>([
-    // The model was given the key by both.
-    ['a Proxy that is returned', toolThat((value) => hiding({ type: 'text', text: value }))],
-    [
-      'methods of an array that is returned',
-      toolThat((value) => {
-        const part = { type: 'text', text: value }
-        return Object.assign([{ type: 'text', text: 'clean' }], { map: (make: (one: object) => unknown) => [make(part)], [Symbol.iterator]: () => [part].values() })
-      }),
-    ],
-    // Whatever throws while one object is tidied leaves all that comes after it as it is.
-    ['its context, after what cannot be looked at', toolThat((value, runContext) => void Object.assign(runContext.context, { trap: throwing(), token: value }))],
-    ['an instance in its context, whose toJSON looks at its name', toolThat((value, runContext) => void Object.assign(runContext.context, { told: new Named(value) }))],
-  ])('is not told by %s', async (_what, make) => {
-    expectClean(await told(make))
-  })
-})
-
-describe('TanStack AI', () => {
-  interface Context {
-    emitCustomEvent(name: string, value: object): void
-    readonly context: { readonly deep: object }
-  }
-  it.each<[string, Run<Context>]>([['its result, by a toJSON that looks at its name', (value) => new Named(value)]])('is not told by %s', async (_what, run) => {
-    const seen: unknown[] = []
-    const plain = toolDefinition({ name: 'search', description: 'Searches.', inputSchema: { type: 'object', properties: {} } }).server(
-      async (_input, context) => (await run(await getSecret('KEY'), context as never)) ?? 'done',
-    )
-    const context = { deep: {} }
-    await chatWith({ seen, context, tools: withTanstack([plain], { secrets, allow: { search: ['KEY'] } }), call: ['search', {}] })
-    expectClean([...seen, JSON.stringify(seen), JSON.stringify(context)])
   })
 })

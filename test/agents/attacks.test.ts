@@ -492,6 +492,26 @@ describe('a blob is read, and clean,', () => {
       ),
     ).toBe(marker)
   })
+  it('under a symbol', async () => {
+    const hidden = Symbol('hidden')
+    expect(
+      await textOf(
+        (value) => ({ [hidden]: new Blob([value]) }),
+        (result: Record<symbol, Blob>) => result[hidden]!,
+      ),
+    ).toBe(marker)
+  })
+  it('without going through what has no end, or nothing but holes', async () => {
+    const list: unknown[] = []
+    list.length = 4_000_000_000
+    const endless = Object.assign(new Map(), {
+      *[Symbol.iterator]() {
+        for (;;) yield [1, 1]
+      },
+    })
+    const result = (await resultOf((value) => ({ list, endless, blob: new Blob([value]) }))) as { list: unknown[]; blob: Blob }
+    expect([result.list.length, await result.blob.text()]).toEqual([4_000_000_000, marker])
+  })
   it('within a form, whose texts and names are clean too', async () => {
     const form = (await resultOf((value) => {
       const made = new FormData()

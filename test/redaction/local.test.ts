@@ -63,6 +63,29 @@ describe('before a tool runs', () => {
     await secrets.close()
   })
 
+  it('it knows it with a tool that was called often before, too', async () => {
+    const clock = createFakeClock(Date.now())
+    const { secrets } = open({ clock })
+    const prepared = prepareTool(secrets, { tool: 'search', allow: ['DECLARED'] })
+    for (let call = 0; call < 3; call += 1) await prepared().ready
+    await write({ DECLARED: 'changed-4f9d2b7a81c6' })
+    await clock.advanceAsync(5_000)
+    await prepared().ready
+    expect(secrets.redact('changed-4f9d2b7a81c6')).toBe('[secret DECLARED]')
+    await secrets.close()
+  })
+
+  it('no tool may run as long as what it could say is looked for, whichever call began that', async () => {
+    const { secrets } = open()
+    await secrets.getSecret('OTHER')
+    const prepared = prepareTool(secrets, { tool: 'search', allow: ['GRANTED'] })
+    const calls = [prepared(), prepared(), prepared()]
+    expect(calls.map(({ mayRun }) => mayRun)).toEqual([false, false, false])
+    for (const { ready } of calls) await ready
+    expect(prepared().mayRun).toBe(true)
+    await secrets.close()
+  })
+
   it('no backend is asked', async () => {
     const remote = createScriptable({ name: 'remote' })
     remote.put('DECLARED', values.DECLARED)

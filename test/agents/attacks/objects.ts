@@ -2,16 +2,25 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { createSecrets } from '../../../src/index.js'
-import { canary as key, findCanary } from '../containment/canary.js'
+import { canary as key, findCanary, other } from '../containment/canary.js'
 
 export type Run<Context = unknown> = (value: string, context: Context) => unknown
 
-export const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } } })
+export const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key, OTHER: other } } })
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, { depth: 8, getters: 'get', maxArrayLength: 99 }))
 export const expectClean = (seen: unknown): void => expect(findCanary(Array.isArray(seen) ? seen.map(shown).join('\n') : shown(seen))).toBeUndefined()
 
-/** Says nothing of what it gives to whoever asks for it by name, and is taken for data. */
+/** An object that says nothing of what it gives to whoever asks for it by name. */
+export const hiding = (members: Readonly<Record<PropertyKey, unknown>>): object =>
+  new Proxy(
+    new (class Hiding {
+      readonly clean = true
+    })(),
+    { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) },
+  )
+
+/** The same, and is taken for data. */
 export const hidingPlain = (members: Readonly<Record<PropertyKey, unknown>>): object =>
   new Proxy({}, { get: (target, name) => (Object.hasOwn(members, name) ? members[name] : Reflect.get(target, name)) })
 

@@ -3,7 +3,7 @@ import { Agent, getCurrentSpan, Runner, setTraceProcessors, setTracingDisabled, 
 import { describe, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { withSecrets as withOpenAi } from '../../../src/agents/openai-agents/index.js'
-import { expectClean, hidingPlain, Named, secrets, throwing, type Run } from './objects.js'
+import { expectClean, hiding, hidingPlain, Named, secrets, throwing, type Run } from './objects.js'
 
 describe('a run of OpenAI', () => {
   interface Context {
@@ -46,6 +46,15 @@ describe('a run of OpenAI', () => {
     })
 
   it.each<[string, (seen: unknown[]) => object]>([
+    // The model was given the key by both.
+    ['a Proxy that is returned', toolThat((value) => hiding({ type: 'text', text: value }))],
+    [
+      'methods of an array that is returned',
+      toolThat((value) => {
+        const part = { type: 'text', text: value }
+        return Object.assign([{ type: 'text', text: 'clean' }], { map: (make: (one: object) => unknown) => [make(part)], [Symbol.iterator]: () => [part].values() })
+      }),
+    ],
     // Only what its data and its error hold is looked at.
     ['a method of its span', toolThat((value) => void Object.assign(getCurrentSpan()!, { toJSON: () => ({ value }) }))],
     ['a getter of its span', toolThat((value) => void Object.defineProperty(getCurrentSpan(), 'error', { get: () => ({ message: value }) }))],

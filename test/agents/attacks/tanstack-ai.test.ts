@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { withSecrets as withTanstack } from '../../../src/agents/tanstack-ai/index.js'
 import { chatWith } from '../containment/tanstack-ai.js'
-import { expectClean, likeSchema, secrets, throwing, type Run } from './objects.js'
+import { expectClean, likeSchema, Named, secrets, throwing, type Run } from './objects.js'
 
 describe('TanStack AI', () => {
   interface Context {
@@ -25,6 +25,7 @@ describe('TanStack AI', () => {
   })
 
   it.each<[string, Run<Context>]>([
+    ['its result, by a toJSON that looks at its name', (value) => new Named(value)],
     ['an event, by what is taken for a schema', (value, context) => context.emitCustomEvent('progress', likeSchema(value))],
     // What it is itself made of nobody puts anything in place of.
     ['its context, by what cannot be changed', (value, { context }) => void Object.defineProperty(context, 'told', { value, enumerable: true })],
