@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { onEndingSignals } from '../ending-signals.js'
 import { action, type Call } from './call.js'
 import { CommandError, exitCodes } from './exit-codes.js'
 import { startServing, warnOf } from './proxy-flags.js'
@@ -48,7 +49,12 @@ async function serve(call: Call<Options>, agent: string): Promise<number> {
   const { name: names, port, host, allowLoopbackHttp } = options
   const given = Object.fromEntries(Object.entries({ names, port, host, allowLoopbackHttp }).filter(([, value]) => value !== undefined))
   // Before it is said that it listens: whoever hears of it may end it.
-  const interrupted = untilInterrupted()
+  const interrupted = new Promise<void>((resolve) =>
+    onEndingSignals(
+      () => resolve(),
+      () => undefined,
+    ),
+  )
   const serving = await startServing(project, { ...given, agent })
   const { proxy, served, variables } = serving
   for (const { name, origin, baseUrl } of served) output.note(`${name} at ${baseUrl}, for ${origin}`)
@@ -60,16 +66,4 @@ async function serve(call: Call<Options>, agent: string): Promise<number> {
   if (isInterrupted) return exitCodes.ok
   output.error('keyward: the scope of the agent has ended, and the proxy with it.')
   return exitCodes.denied
-}
-
-/** A second time it ends at once, as without a listener. */
-function untilInterrupted(): Promise<void> {
-  const signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
-  return new Promise((resolve) => {
-    const interrupt = (): void => {
-      for (const signal of signals) process.off(signal, interrupt)
-      resolve()
-    }
-    for (const signal of signals) process.on(signal, interrupt)
-  })
 }

@@ -1,5 +1,6 @@
 /** Tools over standard input and output: a message a line, and on stdout nothing else. */
 import { constants } from 'node:os'
+import { onEndingSignals } from '../ending-signals.js'
 import { checkObject } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { withResolvers } from './calls.js'
@@ -13,7 +14,6 @@ import { commonKeys, lineOf, longestLine, ofLine, Serving, type ServeOptions, ty
 import { called, writeToStderr } from './stderr.js'
 
 let isServing = false
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** Milliseconds after the end that something which a tool left running may keep the process, since Graft waits for its end; and that an answer may wait without being read. */
 const patience = 5_000
 
@@ -63,7 +63,9 @@ async function serve(served: Served, gone: AbortSignal): Promise<void> {
     session.close()
     end()
   }
-  const ends = [onSignals(onSignal, () => output.hurry()), answerAtExit(input, session, output)]
+  // What the app handles itself is left to the app.
+  const isOurs = (name: NodeJS.Signals): boolean => process.listenerCount(name) === 0
+  const ends = [onEndingSignals(onSignal, () => output.hurry(), isOurs), answerAtExit(input, session, output)]
   gone.addEventListener('abort', () => end(), { once: true })
   await ended
   if (signal === undefined) input.end()
@@ -124,26 +126,4 @@ function answerAtExit(input: Input, session: Session, output: Output): () => voi
   }
   process.on('exit', onExit)
   return () => process.off('exit', onExit)
-}
-
-/** The first ends what is read; the second the process. Where the app handles a signal itself it is left to the app. */
-function onSignals(end: (signal: NodeJS.Signals) => void, endNow: () => void): () => void {
-  const listeners = signals
-    .filter((signal) => process.listenerCount(signal) === 0)
-    .map((signal) => {
-      let isSecond = false
-      const listener = (): void => {
-        if (isSecond) {
-          endNow()
-          process.exit(128 + constants.signals[signal])
-        }
-        isSecond = true
-        end(signal)
-      }
-      process.on(signal, listener)
-      return [signal, listener] as const
-    })
-  return () => {
-    for (const [signal, listener] of listeners) process.off(signal, listener)
-  }
 }

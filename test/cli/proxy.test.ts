@@ -124,6 +124,22 @@ describe('keyward proxy', () => {
     expect((await ended).exitCode).toBe(0)
   })
 
+  it.each([
+    ['goes on to wait for a signal that comes twice at once, as `timeout` and npm send it', 50, [0, null]],
+    ['ends at once when a signal comes again later', 700, [143, null]],
+  ])('%s', async (_what, pause, expected) => {
+    const { document, child, ended } = await start(['--agent', 'researcher', '--allow-loopback-http', '--json'])
+    const response = await fetch(`${document.variables['KEYWARD_PROXY_URL']}/SEARCH_KEY/slow`, { headers: { 'x-api-key': document.token } })
+    child.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, pause))
+    child.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (const finish of held) finish()
+    await response.text().catch(() => undefined)
+    await ended
+    expect([child.exitCode, child.signalCode]).toEqual(expected)
+  })
+
   it('ends with its scope, and says so', async () => {
     const { ended } = await start(['--agent', 'short', '--allow-loopback-http', '--json'])
     const { exitCode, errors } = await ended

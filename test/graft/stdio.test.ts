@@ -131,17 +131,28 @@ describe('an agent of Graft', () => {
     }
   })
 
-  // Open: stdin that is closed after the first signal takes the listeners off, so that the second ends the process without a word.
   it('is answered when a second signal ends the process at once', async () => {
     const { transport, client } = await start()
     const hanging = client.execute('hangs', {}).catch((error: unknown) => String(error))
     await after(100)
     const exited = once(transport.child, 'exit')
     transport.child.kill('SIGTERM')
-    await after(200)
+    await after(700)
     transport.child.kill('SIGTERM')
     expect(await Promise.race([exited, after(3_000, 'waits')])).toEqual([143, null])
     expect(await Promise.race([hanging, after(1_000, 'hangs')])).toMatch(/The process of the tool ended/)
+  })
+
+  it('is answered by what ran when a signal comes twice at once, as `timeout` and npm send it', async () => {
+    const { transport, client } = await start()
+    const slow = client.execute('slow', {})
+    await after(30)
+    const exited = once(transport.child, 'exit')
+    transport.child.kill('SIGTERM')
+    await after(20)
+    transport.child.kill('SIGTERM')
+    expect(await slow).toBe('slept')
+    expect(await exited).toEqual([143, null])
   })
 
   it('is answered a batch one by one where it would be no line that it can read', async () => {

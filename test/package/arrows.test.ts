@@ -13,6 +13,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   variables: ['provider-names', 'errors'],
   'wait-for': [],
   'copy-bytes': [],
+  'ending-signals': [],
   exchange: [],
   'load-once': [],
   'bounded-call': ['provider', 'errors', 'clock'],
@@ -30,12 +31,12 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'redaction-door': ['redaction', 'read', 'errors'],
   agents: ['copy-bytes', 'egress', 'seam', 'errors', 'clock', 'duration', 'register', 'variables'],
   loopback: [],
-  graft: ['agents', 'loopback', 'seam', 'errors', 'clock', 'duration', 'register'],
+  graft: ['agents', 'loopback', 'ending-signals', 'seam', 'errors', 'clock', 'duration', 'register'],
   proxy: ['egress', 'loopback', 'seam', 'errors', 'clock', 'duration', 'register'],
   rotation: ['seam', 'provider', 'errors', 'clock', 'duration', 'register'],
   index: ['config', 'read', 'access', 'registry', 'provider', 'errors', 'clock', 'duration', 'register', 'audit', 'redaction'],
   project: ['proxy', 'config', 'read', 'access', 'registry', 'provider', 'errors', 'duration', 'file-trust', 'provider-names', 'variables'],
-  cli: ['project', 'redaction-door', 'config', 'read', 'provider', 'errors'],
+  cli: ['project', 'ending-signals', 'redaction-door', 'config', 'read', 'provider', 'errors'],
   testing: ['index', 'read', 'provider', 'errors', 'clock', 'duration', 'audit'],
 }
 
