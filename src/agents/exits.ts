@@ -1,4 +1,5 @@
 /** Ways out of a tool that are no return value: functions and objects that a framework hands it. What goes through them is clean. */
+import { createChanges } from './changes.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
 import { withMembers } from './shape.js'
@@ -45,15 +46,13 @@ function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
     if (!methods.has(value)) methods.set(value, methodOf(call, target, value as Callable))
     return methods.get(value)
   }
-  return new Proxy(exit, {
+  return new Proxy<Exit>(exit, {
     get: given,
     getOwnPropertyDescriptor(target, key) {
       const descriptor = Reflect.getOwnPropertyDescriptor(target, key)
       return descriptor === undefined || !('value' in descriptor) ? descriptor : { ...descriptor, value: given(target, key) }
     },
-    set: (target, key, value) => Reflect.set(target, key, call.data(value), target),
-    defineProperty: (target, key, descriptor) => 'value' in descriptor && Reflect.defineProperty(target, key, { ...descriptor, value: call.data(descriptor.value) }),
-    setPrototypeOf: () => false,
+    ...(createChanges(call, (value) => call.data(value)) as ProxyHandler<Exit>),
   })
 }
 

@@ -2,6 +2,7 @@
  * What a framework hands a tool: data comes as copies, so that what the tool writes into it nobody else reads; and what the tool gives to functions and services,
  * calls them with or sets on them, is clean. A tool uses them as if nothing stood between.
  */
+import { createChanges, type Changes } from './changes.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
 import { Offers } from './offers.js'
@@ -30,11 +31,18 @@ export class Handed {
   readonly #offers: Offers
   /** What others are given as it is. */
   readonly #passed = new WeakSet<object>()
+  /** How the tool changes what is not its own. */
+  readonly changes: Changes
 
   constructor(call: GuardedCall, special: Special = () => undefined) {
     this.call = call
     this.#special = special
     this.#offers = new Offers(this)
+    this.changes = createChanges(
+      call,
+      (value) => this.clean(value),
+      (run) => this.callback(run),
+    )
   }
 
   /** What the tool is given in place of this. */
@@ -150,28 +158,6 @@ export class Handed {
           ) as object,
       }),
     )
-  }
-
-  /** How a tool changes what is not its own: what it sets is clean, and so are the names. What it would inherit from something else says, nobody has looked at. */
-  readonly changes: Pick<Required<ProxyHandler<object>>, 'set' | 'defineProperty' | 'setPrototypeOf'> = {
-    set: (target, key, value) => Reflect.set(target, this.#name(key), this.clean(value), target),
-    defineProperty: (target, key, descriptor) => Reflect.defineProperty(target, this.#name(key), this.#descriptor(target, key, descriptor)),
-    setPrototypeOf: (target, prototype) => Object.getPrototypeOf(target) === prototype,
-  }
-
-  #name(key: PropertyKey): PropertyKey {
-    return typeof key === 'symbol' ? (this.call.data(key) as symbol) : this.call.text(String(key))
-  }
-
-  #descriptor(target: object, key: PropertyKey, descriptor: PropertyDescriptor): PropertyDescriptor {
-    // What could not be changed again would have to be the very value, or the Proxy is no longer believed.
-    const clean = Object.hasOwn(target, key) ? { ...descriptor } : { configurable: true, ...descriptor }
-    if ('value' in descriptor) clean.value = this.clean(descriptor.value)
-    for (const key of ['get', 'set'] as const) {
-      const run = descriptor[key]
-      if (run !== undefined) clean[key] = this.callback(run) as never
-    }
-    return clean
   }
 
   #method(target: object, method: Callable): Callable {

@@ -328,6 +328,26 @@ describe('a graph', () => {
   })
 })
 
+// The name of a member was written into the handler as it was.
+it.each<[string, (handler: object, value: string) => unknown]>([
+  ['a member', (handler, value) => Object.assign(handler, { told: value })],
+  ['the name of a member', (handler, value) => Object.assign(handler, { [value]: 1 })],
+  ['the name of a member that is defined', (handler, value) => Object.defineProperty(handler, value, { value: 1, enumerable: true, writable: true })],
+  ['a symbol', (handler, value) => Object.assign(handler, { [Symbol(value)]: 1 })],
+  ['a getter', (handler, value) => Reflect.defineProperty(handler, 'told', { get: () => value, enumerable: true, configurable: true })],
+  ['what it inherits', (handler, value) => Reflect.setPrototypeOf(handler, { told: value })],
+])('a handler of LangChain is not told the key by %s', async (_what, tell) => {
+  const handler = { name: 'own', awaitHandlers: true, handleToolStart: () => undefined }
+  const search = inLangChain((value, { callbacks }: { callbacks: { handlers: (typeof handler)[] } }) => {
+    const own = callbacks.handlers.find(({ name }) => name === 'own')!
+    tell(own, value)
+    own.name = 'reached'
+  })
+  await search.invoke({ query: 'q' }, { callbacks: [handler] })
+  expect(handler.name).toBe('reached')
+  expect([inspect(handler, { showHidden: true }), seen((handler as { told?: unknown }).told)].join(' ')).not.toContain(key)
+})
+
 // A wrapped tool inherited the description from the tool itself, which the model is told anew with each call.
 it('a tool of LangChain does not tell the model the key by its own description', async () => {
   const plain = tool(
