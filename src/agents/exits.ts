@@ -2,9 +2,9 @@
 import { createChanges } from './changes.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
-import { withMembers } from './shape.js'
 
 type Callable = (...values: never[]) => unknown
+type Special = (object: object) => object | undefined
 
 /** Some are compared, such as handlers, or found again where the call goes on. */
 const cleaned = new WeakMap<GuardedCall, WeakMap<object, object>>()
@@ -24,18 +24,19 @@ export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Ex
 /**
  * The same object; what its methods are called with and what its members are set to is cleaned first, and those of another of its class that they return. Data that they
  * return, and that it has, is a copy. One for each object in a call.
+ * @param special What stands for an object that a method returns; undefined for those that are as above.
  */
-export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
+export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit, special?: Special): Exit {
   const known = cleaned.get(call) ?? new WeakMap<object, object>()
   cleaned.set(call, known)
-  const clean = (known.get(exit) as Exit | undefined) ?? proxyOf(call, exit)
+  const clean = (known.get(exit) as Exit | undefined) ?? proxyOf(call, exit, special)
   known.set(exit, clean)
   // What is found again within the call is this one.
   known.set(clean, clean)
   return clean
 }
 
-function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
+function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit, special?: Special): Exit {
   const methods = new Map<unknown, unknown>()
   const given = (target: Exit, key: PropertyKey): unknown => {
     // On the object itself, which may have private fields.
@@ -43,7 +44,7 @@ function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
     const { configurable = true, writable = true, get } = Object.getOwnPropertyDescriptor(target, key) ?? {}
     if (key === 'constructor' || (!configurable && !writable && get === undefined)) return value
     if (typeof value !== 'function') return copyOf(value)
-    if (!methods.has(value)) methods.set(value, methodOf(call, target, value as Callable))
+    if (!methods.has(value)) methods.set(value, methodOf(call, target, value as Callable, special))
     return methods.get(value)
   }
   return new Proxy<Exit>(exit, {
@@ -56,22 +57,16 @@ function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
   })
 }
 
-function methodOf(call: GuardedCall, target: object, method: Callable): unknown {
+function methodOf(call: GuardedCall, target: object, method: Callable, special?: Special): unknown {
   return (...values: unknown[]): unknown => {
     const clean = values.map((value) => call.data(value))
     const result = Reflect.apply(method, target, clean) as unknown
     const isAnother = typeof result === 'object' && result !== null && result.constructor !== Object && result.constructor === target.constructor
-    if (isAnother) return cleanMethods(call, result)
-    // A run of LangSmith, beneath which `traceable` functions of the tool tell theirs.
-    if (isRunTree(result)) return withMembers(result, { client: cleanMethods(call, result.client) })
+    if (isAnother) return cleanMethods(call, result, special)
+    const own = typeof result === 'object' && result !== null ? special?.(result) : undefined
+    if (own !== undefined) return own
     return result instanceof Promise ? copyLater(result) : copyOf(result)
   }
-}
-
-function isRunTree(value: unknown): value is { readonly client: object } {
-  if (typeof value !== 'object' || value === null) return false
-  const { client, postRun } = value as { client?: unknown; postRun?: unknown }
-  return typeof client === 'object' && client !== null && typeof postRun === 'function'
 }
 
 async function copyLater(promise: Promise<unknown>): Promise<unknown> {

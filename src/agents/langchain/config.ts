@@ -54,8 +54,14 @@ function withCopyOfInput(scratchpad: Config): Config {
 /** What a tool starts is traced by the handlers of its caller: a list of them, or what holds them (a CallbackManager, or the manager of a run, which hands them to its children). */
 export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
   const clean = (handlers: unknown): unknown =>
-    Array.isArray(handlers) ? handlers.map((handler: unknown) => (isObject(handler) ? cleanMethods(call, handler) : handler)) : handlers
+    Array.isArray(handlers) ? handlers.map((handler: unknown) => (isObject(handler) ? cleanMethods(call, handler, (object) => cleanRun(call, object)) : handler)) : handlers
   if (Array.isArray(callbacks)) return clean(callbacks) as object
   const { handlers, inheritableHandlers } = callbacks as { handlers?: unknown; inheritableHandlers?: unknown }
   return withMembers(callbacks, { handlers: clean(handlers), inheritableHandlers: clean(inheritableHandlers) })
+}
+
+/** A run of LangSmith, beneath which `traceable` functions of the tool tell theirs. */
+function cleanRun(call: GuardedCall, run: object): object | undefined {
+  const { client, postRun } = run as { client?: unknown; postRun?: unknown }
+  return isObject(client) && isFunction(postRun) ? withMembers(run, { client: cleanMethods(call, client) }) : undefined
 }
