@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
+    // Most of them wait for servers and clocks, and for other processes: two at a time take little more than half as long, on two cores too.
+    maxWorkers: 2,
     projects: [
       {
         test: {

@@ -49,12 +49,7 @@ async function serve(call: Call<Options>, agent: string): Promise<number> {
   const { name: names, port, host, allowLoopbackHttp } = options
   const given = Object.fromEntries(Object.entries({ names, port, host, allowLoopbackHttp }).filter(([, value]) => value !== undefined))
   // Before it is said that it listens: whoever hears of it may end it.
-  const interrupted = new Promise<void>((resolve) =>
-    onEndingSignals(
-      () => resolve(),
-      () => undefined,
-    ),
-  )
+  const interrupted = untilInterrupted()
   const serving = await startServing(project, { ...given, agent })
   const { proxy, served, variables } = serving
   for (const { name, origin, baseUrl } of served) output.note(`${name} at ${baseUrl}, for ${origin}`)
@@ -66,4 +61,15 @@ async function serve(call: Call<Options>, agent: string): Promise<number> {
   if (isInterrupted) return exitCodes.ok
   output.error('keyward: the scope of the agent has ended, and the proxy with it.')
   return exitCodes.denied
+}
+
+function untilInterrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    const interrupt = (): void => {
+      // As it ends by itself Node takes its listeners off first, and the signal that comes twice would end it.
+      process.once('exit', () => process.exit())
+      resolve()
+    }
+    onEndingSignals(interrupt, () => undefined)
+  })
 }

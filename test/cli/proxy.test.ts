@@ -140,6 +140,14 @@ describe('keyward proxy', () => {
     expect([child.exitCode, child.signalCode]).toEqual(expected)
   })
 
+  it('ends with 0 however often the signal comes at once, and whenever', async () => {
+    const { child, ended } = await start(['--agent', 'researcher', '--allow-loopback-http', '--json'])
+    const begin = performance.now()
+    while (performance.now() - begin < 400 && child.kill('SIGTERM')) await new Promise((resolve) => setImmediate(resolve))
+    await ended
+    expect([child.exitCode, child.signalCode]).toEqual([0, null])
+  })
+
   it('ends with its scope, and says so', async () => {
     const { ended } = await start(['--agent', 'short', '--allow-loopback-http', '--json'])
     const { exitCode, errors } = await ended
