@@ -87,7 +87,7 @@ it.each([205, 401])('an answer whose body nobody wants and that does not end (%s
 })
 
 // An announcement that it should go on (100 Continue), which it did not ask for, ends the request of undici, and a few of them that of Go.
-it('an upload that is held up hears nothing until it was taken, and is taken then', { timeout: 20_000 }, async () => {
+it('an upload that is held up hears nothing until it was taken, and is taken then', { timeout: 40_000 }, async () => {
   const server = await listen((request, response) => {
     let length = 0
     request.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => response.end(String(length)))
@@ -96,7 +96,7 @@ it('an upload that is held up hears nothing until it was taken, and is taken the
   })
   const { proxy, ask } = await openProxy(server.origin)
   const asked = ask('/KEY/', { method: 'POST', body: Buffer.alloc(size) })
-  const said = await say(proxy.port, upload(proxy.port, proxy.token), { quiet: 5_000 })
+  const said = await say(proxy.port, upload(proxy.port, proxy.token), { quiet: 30_000, until: new RegExp(String(size)) })
   expect(said).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
   expect(said).toContain(String(size))
   expect(await (await asked).text()).toBe(String(size))

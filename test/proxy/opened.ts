@@ -41,24 +41,35 @@ export async function openProxy(origin: string, { policy, policies, values = {},
   return { proxy, backend, stored, secrets, scope, ask }
 }
 
+interface Listening {
+  /** Milliseconds without a byte after which nothing more is waited for. Default: 400 after the first one, which has 5 s to come. */
+  readonly quiet?: number
+  /** Ends our half once all is said. */
+  readonly end?: boolean
+  /** Nothing more is waited for once this has come. */
+  readonly until?: RegExp
+}
+
 /** What comes back until the other side ends the connection, or nothing more comes for a while. */
-export function say(port: number, text: string | Buffer, { quiet = 400, end = false }: { quiet?: number; end?: boolean } = {}): Promise<string> {
+export function say(port: number, text: string | Buffer, { quiet, end = false, until }: Listening = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
+    const said = (): string => Buffer.concat(chunks).toString('latin1')
     const socket: Socket = connect(port, '127.0.0.1', () => {
       socket.write(text)
       if (end) socket.end()
     })
-    let late = setTimeout(finish, quiet)
+    let late = setTimeout(finish, quiet ?? 5_000)
     function finish(): void {
       clearTimeout(late)
       socket.destroy()
-      resolve(Buffer.concat(chunks).toString('latin1'))
+      resolve(said())
     }
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk)
       clearTimeout(late)
-      late = setTimeout(finish, quiet)
+      if (until?.test(said()) === true) finish()
+      else late = setTimeout(finish, quiet ?? 400)
     })
     socket.on('close', finish)
     socket.on('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' || error.code === 'EPIPE' ? finish() : reject(error)))
