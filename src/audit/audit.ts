@@ -6,6 +6,8 @@ import { activeTrace, isTracing } from './trace.js'
 /** The event of a hit, but for its time: what is held has a provider and a reference. */
 export type HitTemplate = ReadEvent & { provider: string; reference: string }
 
+type Undated<Event = AuditEvent> = Event extends AuditEvent ? Omit<Event, 'time' | 'environment'> : never
+
 interface Sink {
   write(event: AuditEvent): unknown
   flush?(): Promise<void>
@@ -78,6 +80,15 @@ export class Audit {
     this.#home.run(() => this.#sinks.forEach((sink) => this.#deliver(sink, { ...event })))
   }
 
+  /** Tells of what no scope did: with the time and the environment. */
+  tell(event: Undated): void {
+    this.emit(this.#dated(event))
+  }
+
+  #dated(event: Undated): AuditEvent {
+    return { ...event, time: this.#clock.now(), ...(this.environment === undefined ? {} : { environment: this.environment }) }
+  }
+
   /** Settles when every sink has flushed and closed; a sink that fails is told of to the others. */
   async close(): Promise<void> {
     await Promise.all(
@@ -97,9 +108,9 @@ export class Audit {
     if (failed.hasFailed) return
     failed.hasFailed = true
     const warning = 'An audit sink failed: events are missing from it'
-    const base = { time: this.#clock.now(), ...(this.environment === undefined ? {} : { environment: this.environment }) }
+    const event = this.#dated({ type: 'warning', warning })
     const others = this.#sinks.filter(({ hasFailed }) => !hasFailed)
-    for (const sink of others) this.#deliver(sink, { ...base, type: 'warning', warning })
+    for (const sink of others) this.#deliver(sink, { ...event })
     // Nobody is left to be told.
     if (others.length === 0) globalThis.process?.emitWarning?.(`keyward: ${warning}`)
   }

@@ -6,25 +6,22 @@ import { LocationSet } from '../access/location.js'
 import type { NameSet } from '../access/name.js'
 import type { Refusal, ScopeState } from '../access/scope.js'
 import { within } from '../clock.js'
-import { cleanFailure, createError, failureOf, invalidConfig, isSecretError, type CleanFailure } from '../errors/secret-error.js'
+import { createError, failureOf, invalidConfig, isSecretError, type CleanFailure } from '../errors/secret-error.js'
 import { KnownValues } from '../redaction/known.js'
 import { Redactor, type Reader as RedactionReader } from '../redaction/redactor.js'
 import { createRedactStage, type FlushAt, type RedactedStage } from '../redaction/stream.js'
 import { Cache, nameOf, type Address, type CachePolicy, type HeldVersion } from './cache.js'
-import type { ProviderSetup } from '../provider.js'
 import type { Demand, Found, Outcome } from './flight.js'
 import { Identities } from './identity.js'
 import type { ProviderInstance } from './instance.js'
-import type { LeaseOutcome } from './lease.js'
 import type { PendingRead } from './pending-read.js'
+import { tellLease, tellLogin, tellRefresh, type LoginResult } from './provider-events.js'
 import type { CheckedRead } from './read-options.js'
 import { Reader, type Handle } from './reader.js'
 import { Resolver, type Candidate } from './resolver.js'
 import type { Root, RootSettings } from './root.js'
 import { Store } from './store.js'
 import { textsOf } from './value.js'
-
-type LoginResult = Parameters<ProviderSetup['login']>[0]
 
 /** Reads that are to see one version of what they share. */
 export type Group = Map<string, { policy: CachePolicy | false; outcome?: Promise<Outcome> }>
@@ -46,7 +43,6 @@ const mostKnown = 20_000
 
 export class Core {
   readonly clock: HomeClock
-  readonly environment: string | undefined
   readonly timeout: number
   readonly maxEntries: number
   readonly isForTools: boolean
@@ -68,7 +64,6 @@ export class Core {
     this.#settings = settings
     this.clock = root.clock
     this.isForTools = settings.isForTools
-    this.environment = settings.environment
     this.timeout = settings.timeout
     this.maxEntries = settings.maxEntries
     this.audit = root.audit
@@ -77,17 +72,17 @@ export class Core {
     this.redactor = new Redactor(this.known)
     this.store = new Store(new Cache(this.clock, settings.maxEntries), this.clock, settings, {
       fetched: (candidate, version) => this.#learn(candidate, version),
-      refreshed: (candidate, result, duration) => this.tellRefresh(candidate, result, duration),
+      refreshed: (...said) => tellRefresh(this.audit, ...said),
       batchRefused: ({ name }) => this.warn('The backend refuses batches for this identity: secrets are asked for one by one from now on', name),
       watchFailed: ({ name }) => this.warn('The provider cannot be listened to for changes: they show when `cache.ttl` is over', name),
-      lease: (type, candidate, owner, outcome, duration) => this.#tellOfProvider(type, candidate, owner, outcome, duration),
+      lease: (...said) => tellLease(this.audit, ...said),
     })
     this.identities = new Identities({
       clock: this.clock,
       store: this.store,
       resolver: () => this.resolver,
       narrowed: (scope, instance, failure, duration) =>
-        this.#tellOfProvider('narrow', { instance }, scope, { ok: failure === undefined, attempts: 0, ...(failure === undefined ? {} : { failure }) }, duration),
+        tellLease(this.audit, 'narrow', { instance }, scope, { ok: failure === undefined, attempts: 0, ...(failure === undefined ? {} : { failure }) }, duration),
       failedToClose: ({ name }) => this.warn("The provider of an agent's own identity failed to close", name),
     })
   }
@@ -129,10 +124,7 @@ export class Core {
   readerOf(scope: ScopeState | undefined): RedactionReader {
     return {
       mayName: (name) => scope === undefined || scope.refuses(name) === undefined,
-      found: (name, count) => {
-        const base = { type: 'redaction', name, count, time: this.clock.now() } as const
-        this.audit?.emit(this.environment === undefined ? base : { ...base, environment: this.environment })
-      },
+      found: (name, count) => this.audit?.tell({ type: 'redaction', name, count }),
       short: (name) => {
         if (this.#short.has(name)) return
         this.#short.add(name)
@@ -321,18 +313,8 @@ export class Core {
     return true
   }
 
-  /** A login or renewal of a provider's own credentials, in its words as far as they are ours. */
-  tellLogin(provider: string, { outcome, duration, requestId }: LoginResult): void {
-    const { code, requestId: id } = cleanFailure({ code: outcome === 'ok' ? 'unavailable' : outcome, ...(requestId === undefined ? {} : { requestId }) })
-    this.audit?.emit({
-      type: 'login',
-      provider,
-      outcome: outcome === 'ok' ? 'ok' : code,
-      duration: Number.isFinite(duration) ? Math.max(0, duration) : 0,
-      time: this.clock.now(),
-      ...(id === undefined ? {} : { requestId: id }),
-      ...(this.environment === undefined ? {} : { environment: this.environment }),
-    })
+  tellLogin(provider: string, result: LoginResult): void {
+    tellLogin(this.audit, provider, result)
   }
 
   #candidates(read: PendingRead, options: CheckedRead): readonly Candidate[] | Refusal {
@@ -444,48 +426,6 @@ export class Core {
   #learn({ name }: Candidate, { stored }: HeldVersion): void {
     const now = this.clock.now()
     for (const text of textsOf(stored)) this.known.add(text, name, now)
-  }
-
-  #tellOfProvider(
-    type: 'renew' | 'revoke' | 'narrow',
-    { instance, name }: { instance: ProviderInstance; name?: string },
-    { agent }: { agent: string | undefined },
-    { failure, attempts }: LeaseOutcome,
-    duration: number,
-  ): void {
-    const said = {
-      provider: instance.name ?? '',
-      outcome: failure?.code ?? 'ok',
-      duration: Math.max(0, duration),
-      time: this.clock.now(),
-      ...(attempts === 0 ? {} : { attempts }),
-      ...(name === undefined ? {} : { name }),
-      ...(agent === undefined ? {} : { agent }),
-      ...(failure?.reason === undefined ? {} : { reason: failure.reason }),
-      ...(failure?.requestId === undefined ? {} : { requestId: failure.requestId }),
-      ...(failure?.code === 'denied' ? { deniedBy: 'backend' as const } : {}),
-      ...(this.environment === undefined ? {} : { environment: this.environment }),
-    } as const
-    this.audit?.emit(type === 'revoke' ? { type, ...said } : { type, ...said })
-  }
-
-  /** Of a call that ran behind. */
-  tellRefresh({ instance, name }: Candidate, result: { ok: boolean; attempts: number; failure?: CleanFailure }, duration: number): void {
-    if (this.audit === undefined) return
-    const { failure, attempts } = result
-    this.audit.emit({
-      type: 'refresh',
-      name,
-      provider: instance.name ?? '',
-      outcome: failure?.code ?? 'ok',
-      attempts,
-      duration: Math.max(0, duration),
-      time: this.clock.now(),
-      ...(failure?.reason === undefined ? {} : { reason: failure.reason }),
-      ...(failure?.requestId === undefined ? {} : { requestId: failure.requestId }),
-      ...(failure?.code === 'denied' ? { deniedBy: 'backend' as const } : {}),
-      ...(this.environment === undefined ? {} : { environment: this.environment }),
-    })
   }
 }
 

@@ -140,7 +140,6 @@ export class Root {
 
   /** A text of ours for whoever listens. */
   warn(warning: string, provider: string | undefined): void {
-    const base = { type: 'warning' as const, warning: oneLine(warning), time: this.clock.now() }
-    this.audit?.emit({ ...base, ...(provider === undefined ? {} : { provider }), ...(this.environment === undefined ? {} : { environment: this.environment }) })
+    this.audit?.tell({ type: 'warning', warning: oneLine(warning), ...(provider === undefined ? {} : { provider }) })
   }
 }

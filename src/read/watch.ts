@@ -13,6 +13,7 @@ import { describe } from './describe.js'
 import type { Demand } from './flight.js'
 import { attempt } from './foreign.js'
 import type { PendingRead } from './pending-read.js'
+import { tellRefresh } from './provider-events.js'
 import { plainRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
 import type { SecretDescription } from './types.js'
@@ -164,7 +165,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     const sight = await this.#seeSafely(candidates, beganAt + timeout, maxAge)
     if (!('candidate' in sight)) {
       if (sight.code === 'not-found') store.gone(seen.candidate)
-      this.#core.tellRefresh(seen.candidate, { ok: false, attempts: 1, failure: sight }, clock.now() - beganAt)
+      tellRefresh(this.#core.audit, seen.candidate, { ok: false, attempts: 1, failure: sight }, clock.now() - beganAt)
       return 'failed'
     }
     if (isSame(sight, seen)) return 'same'
@@ -180,7 +181,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     if (held.isFresh && !held.isMarked && held.version !== undefined && held.version === sight.details?.version) return { ...sight, version: held }
     store.mark(sight.candidate.address)
     const brought = await store.bring(sight.candidate, this.#demand(sight.candidate, beganAt + timeout))
-    this.#core.tellRefresh(sight.candidate, brought.ok ? { ok: true, attempts: brought.attempts } : brought, clock.now() - beganAt)
+    tellRefresh(this.#core.audit, sight.candidate, brought.ok ? { ok: true, attempts: brought.attempts } : brought, clock.now() - beganAt)
     if (!brought.ok || brought.cache === 'stale') return 'failed'
     const fetched: Sight = { candidate: sight.candidate, details: brought.version.details, version: brought.version }
     // A backend that answers from a copy may describe what it does not give yet.
