@@ -88,7 +88,7 @@ beforeAll(async () => {
 
 const runs = Number(process.env['KEYWARD_RUNS'] ?? 400)
 
-it('keeps what is promised of leases, whatever happens in whatever order', { timeout: Math.max(60_000, runs * 200) }, async () => {
+it('keeps what is promised of leases, whatever happens in whatever order', { timeout: Math.max(60_000, runs * 500) }, async () => {
   await fc.assert(
     fc.asyncProperty(settings, steps, async (given, steps) => {
       const history = new LeaseHistory(given)

@@ -40,7 +40,7 @@ describe('data without end is left out from some point on', () => {
     ['getters', branching],
     ['a proxy', proxied],
     ['a map that yields for ever', () => new Endless([[key, key]])],
-  ])('%s', { timeout: 30_000 }, (_, make) => {
+  ])('%s', { timeout: 120_000 }, (_, make) => {
     expect(inspect(clean({ first: key, then: make() }), { depth: 3 })).not.toContain(key)
   })
 
