@@ -101,7 +101,13 @@ export class Listener {
     })
   }
 
+  #isAnswering(socket: Duplex): boolean {
+    return [...this.#running].some(({ req: request }) => request.socket === socket)
+  }
+
   async #upgrade(handlers: Handlers, request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+    // Node gives the connection away while an answer is still to be written on it. Nobody who means it asks before that came.
+    if (this.#isAnswering(socket)) return refusal.giveOn(socket, this.#running)
     socket.on('error', () => undefined)
     ;(socket as Socket).setTimeout(0)
     const response = responseOn(request, socket)

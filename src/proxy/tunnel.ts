@@ -14,7 +14,8 @@ export function responseOn(request: IncomingMessage, socket: Duplex): ServerResp
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
-  response.once('finish', () => socket.end())
+  // What is half ended would be held by a client for as long as it likes.
+  response.once('finish', () => socket.end(() => socket.destroy()))
   return response
 }
 

@@ -190,6 +190,46 @@ describe('a handshake of WebSocket', () => {
     await expect.poll(total, { timeout: 3_000 }).toBe(200_005)
   })
 
+  // Node tells of it before the answers that stand before it, and gives the connection away: a rejection of that would end the process.
+  it.each(['without the token', 'with it'])('behind a request that is not answered yet is refused, %s, and nothing else ends', async (how) => {
+    const server = await listen((_request, response) => void setTimeout(() => response.end('slow'), 100))
+    const { proxy } = await openProxy(server.origin)
+    const get = lines('GET /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`)
+    const said = await say(proxy.port, `${get}${handshake(proxy.port, how === 'with it' ? proxy.token : 'none')}`, { quiet: 1_000 })
+    expect(said).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*slow/)
+    expect(said.endsWith(refusedBytes)).toBe(true)
+    expect(await say(proxy.port, `${lines('GET / HTTP/1.1', 'Host: other')}${handshake(proxy.port, 'none')}`, { quiet: 1_000 })).toBe(refusedBytes)
+  })
+
+  it('on a connection on which others were answered is a handshake', async () => {
+    const server = await serveRaw((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\nhello'))
+    })
+    const { proxy } = await openProxy(server.origin)
+    const socket = connect(proxy.port, '127.0.0.1')
+    whenDone(async () => void socket.destroy())
+    let said = ''
+    socket.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    socket.write(lines('GET /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`))
+    await expect.poll(() => said, { timeout: 2_000 }).toMatch(/ok\r\n0\r\n\r\n$/)
+    socket.write(handshake(proxy.port, proxy.token))
+    await expect.poll(() => said, { timeout: 2_000 }).toMatch(/101 Switching Protocols[^]*hello$/)
+  })
+
+  it('that was refused leaves no connection, also where its client ends it not', async () => {
+    const server = await listen((_request, response) => void response.end())
+    const { proxy } = await openProxy(server.origin)
+    const socket = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true })
+    whenDone(async () => void socket.destroy())
+    let isEnded = false
+    socket.on('error', () => undefined).on('end', () => (isEnded = true))
+    socket.resume().write(handshake(proxy.port, 'none'))
+    await expect.poll(() => isEnded, { timeout: 2_000 }).toBe(true)
+    // What is said to a connection that was only half ended is taken.
+    await expect.poll(() => socket.write('a') && isOpen(socket), { timeout: 2_000 }).toBe(false)
+  })
+
   it('that is answered with another protocol is not said to be WebSocket', async () => {
     const server = await serveRaw((socket) => void socket.write('HTTP/1.1 101 Anything\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'))
     const { proxy } = await openProxy(server.origin)
