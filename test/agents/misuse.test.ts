@@ -2,9 +2,11 @@
 import { Agent, tool as toolOfOpenAi } from '@openai/agents'
 import { tool as toolOfLangChain } from '@langchain/core/tools'
 import { createTool } from '@mastra/core/tools'
+import { createStep } from '@mastra/core/workflows'
 import { toolDefinition } from '@tanstack/ai'
 import { jsonSchema, tool as toolOfAiSdk } from 'ai'
 import { describe, expect, it } from 'vitest'
+import * as zod from 'zod'
 import * as aiSdk from '../../src/agents/ai-sdk/index.js'
 import * as hatchet from '../../src/agents/hatchet/index.js'
 import { getSecret, guard } from '../../src/agents/index.js'
@@ -58,6 +60,18 @@ describe.each(pairs.filter(([subpath, of]) => subpath !== of))('%s, given a tool
 it.each(pairs.filter(([subpath, of]) => subpath === of))('%s takes its own', (_subpath, _of, withSecrets, tool) => {
   expect(() => withSecrets(tool, { secrets, allow: ['KEY'] })).not.toThrow()
   expect(() => withSecrets({ search: tool }, { secrets, allow: { search: ['KEY'] } })).not.toThrow()
+})
+
+it.each(pairs.filter(([subpath, of]) => subpath === of))('%s takes one of its own that is frozen, and leaves it as it is', (_subpath, _of, withSecrets, tool) => {
+  const frozen = Object.freeze(Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as object)
+  expect(withSecrets(frozen, { secrets, allow: ['KEY'] })).not.toBe(frozen)
+  expect(() => withSecrets(Object.freeze({ search: frozen }), Object.freeze({ secrets, allow: Object.freeze({ search: Object.freeze(['KEY']) }) }))).not.toThrow()
+})
+
+it('a step of Mastra is refused by the AI SDK, whose tools look much like it', () => {
+  const step = createStep({ id: 'search', inputSchema: zod.object({}), outputSchema: zod.string(), execute })
+  for (const given of [() => aiSdk.withSecrets(step, { secrets, allow: ['KEY'] }), () => aiSdk.withSecrets({ step }, { secrets, allow: {} })])
+    expect(given).toThrow(/is a tool of Mastra.*withSecrets of keyward\/mastra/)
 })
 
 describe('a call of withSecrets', () => {
