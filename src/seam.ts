@@ -2,8 +2,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { bring, type AmbientScope, type AmbientStorage } from './access/ambient.js'
 import { checkGrant } from './access/grant.js'
-import { checkName } from './access/name.js'
+import { checkName, checkPattern } from './access/name.js'
 import { narrow } from './access/scope.js'
+import { checkList } from './errors/check.js'
 import { createError, invalidConfig } from './errors/secret-error.js'
 import { pin } from './redaction/redacted.js'
 import { Carrier } from './read/carrier.js'
@@ -70,10 +71,14 @@ export function runAt<Result>(place: Place, run: () => Result): Result {
  * Checks once what a tool is granted. What is returned opens a scope for one call of it: narrower than the view, and inside another tool narrower than that one.
  * @throws SecretError `invalid-config` where `secrets` is no view of this copy of the package, or the grant is malformed.
  */
-export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly tool: string; readonly allow: readonly string[] }): () => ToolCall {
+export function prepareTool(
+  secrets: Secrets<never>,
+  { tool, allow, option = 'options.allow' }: { readonly tool: string; readonly allow: readonly string[]; readonly option?: string },
+): () => ToolCall {
   const view = requireView(secrets)
-  const grant = checkGrant({ tool, allow }, 'options')
-  view.root.settings.checkDeclared?.(grant, 'options')
+  const listed = checkList(allow, option).map((pattern, index) => checkPattern(pattern, `${option}[${index}]`))
+  const grant = checkGrant({ tool, allow: listed }, 'options')
+  view.root.settings.checkDeclared?.(grant, 'options', option)
   // Most often it is known before the first call.
   learnLocal({ root: view.root, scope: narrow(view.root.clock, view.scope, grant) })
   return () => {

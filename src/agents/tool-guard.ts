@@ -8,6 +8,8 @@ export interface ToolGrant {
   readonly secrets: Secrets<never>
   readonly tool: string
   readonly allow: readonly string[]
+  /** How errors name the list. Default: `options.allow`. */
+  readonly option?: string
 }
 
 type Body = (call: GuardedCall) => unknown
