@@ -2,8 +2,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { bring, type AmbientScope, type AmbientStorage } from './access/ambient.js'
 import { checkGrant } from './access/grant.js'
-import { checkName } from './access/name.js'
-import { narrow } from './access/scope.js'
+import { checkName, checkPattern } from './access/name.js'
+import { narrow, type ScopeState } from './access/scope.js'
+import { checkList } from './errors/check.js'
 import { createError, invalidConfig } from './errors/secret-error.js'
 import { pin } from './redaction/redacted.js'
 import { Carrier } from './read/carrier.js'
@@ -33,6 +34,8 @@ export interface ToolCall {
   readonly mayRun: boolean
   /** Settles when redaction knows what the tool could say of secrets that are here and that nobody has read: to be waited for before anything that it says is told. */
   readonly ready: Promise<void> | undefined
+  /** @throws SecretError `closed`: what it would say could not be cleaned any more, so it is not to run. */
+  readonly requireOpen: () => void
   /** What cleans what it says. */
   readonly cleaner: ToolCleaner
   /** Ends the scope at once: for reads in flight, for what the tool left behind, and for what was made in it. */
@@ -70,19 +73,29 @@ export function runAt<Result>(place: Place, run: () => Result): Result {
  * Checks once what a tool is granted. What is returned opens a scope for one call of it: narrower than the view, and inside another tool narrower than that one.
  * @throws SecretError `invalid-config` where `secrets` is no view of this copy of the package, or the grant is malformed.
  */
-export function prepareTool(secrets: Secrets<never>, { tool, allow }: { readonly tool: string; readonly allow: readonly string[] }): () => ToolCall {
+export function prepareTool(
+  secrets: Secrets<never>,
+  { tool, allow, option = 'options.allow' }: { readonly tool: string; readonly allow: readonly string[]; readonly option?: string },
+): () => ToolCall {
   const view = requireView(secrets)
-  const grant = checkGrant({ tool, allow }, 'options')
-  view.root.settings.checkDeclared?.(grant, 'options')
+  const listed = checkList(allow, option).map((pattern, index) => checkPattern(pattern, `${option}[${index}]`))
+  const grant = checkGrant({ tool, allow: listed }, 'options')
+  view.root.settings.checkDeclared?.(grant, 'options', option)
   // Most often it is known before the first call.
   learnLocal({ root: view.root, scope: narrow(view.root.clock, view.scope, grant) })
   return () => {
     const { root, scope } = view.here()
     const own = openView(root, narrow(root.clock, scope, grant))
     const { isKnown, ready } = learnLocal(own)
-    return { place: new Tool(own), mayRun: isKnown, ready, cleaner: new ToolCleaner(own, scope), end: () => own.scope.end('tool-ended') }
+    const requireOpen = (): void => {
+      if (isClosed(own.scope)) throw createError({ code: 'closed', fix: 'No tool runs any more: call close() last, or make new ones with createSecrets()' }, {})
+    }
+    return { place: new Tool(own), mayRun: isKnown, ready, requireOpen, cleaner: new ToolCleaner(own, scope), end: () => own.scope.end('tool-ended') }
   }
 }
+
+/** A scope that was revoked before still says that alone: the root knows. */
+const isClosed = (scope: ScopeState): boolean => (scope.parent === undefined ? scope.ended === 'closed' : isClosed(scope.parent))
 
 /**
  * What cleans texts and data for a reader who knows the names that this view is granted: a last line before a model. It waits for what could be learnt first.

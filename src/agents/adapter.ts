@@ -1,5 +1,5 @@
 /** What the adapters of all frameworks have in common: one tool or a set of them is wrapped, each with what `allow` says. */
-import { checkList, checkObject, checkTable, suggest } from '../errors/check.js'
+import { checkList, checkObject, checkTable, printable, suggest } from '../errors/check.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import type { NamePattern } from '../register.js'
 import type { Secrets } from '../seam.js'
@@ -40,6 +40,19 @@ export function createWithSecrets(adapter: Adapter): WithSecrets {
   return withSecrets
 }
 
+/**
+ * Of a tool without functions of the app.
+ * @throws SecretError `invalid-config` where it is granted what nothing in it could read.
+ */
+export function refuseGrant({ tool, allow }: ToolGrant): void {
+  if (allow.length > 0)
+    throw invalidConfig(
+      `the tool "${tool}"`,
+      'has no function that could read what it is granted',
+      'a tool with `execute`, or an empty list in `allow` for one that somebody else runs',
+    )
+}
+
 const usage = 'withSecrets(tools, { secrets, allow })'
 
 function optionsOf(given: unknown, options: unknown): { readonly secrets: Secrets<never>; readonly allow: unknown } {
@@ -68,15 +81,20 @@ function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allo
   const entries = Object.entries(given).map(([key, tool]: [string, unknown]) => entryOf(adapter, key, tool, Array.isArray(given)))
   const namesOf = Array.isArray(given) ? namesInList(adapter, entries, table) : namesInObject(entries)
   const known = entries.flatMap(namesOf)
-  for (const name of Object.keys(table))
-    if (!known.includes(name)) throw invalidConfig(`options.allow.${name}`, 'is no tool of this set', `${suggest(name, known)}one of ${known.map((one) => `"${one}"`).join(', ')}`)
+  for (const name of Object.keys(table)) if (!known.includes(name)) throw invalidConfig(optionOf(name), 'is no tool of this set', oneOf(name, known))
   const wrapped = entries.map((entry) => {
     const name = namesOf(entry).find((one) => Object.hasOwn(table, one))
-    const names = name === undefined ? [] : checkList(table[name], `options.allow.${name}`)
-    return [entry.key, adapter.wrap(entry.tool, { secrets, tool: entry.own ?? entry.key, allow: names as string[] })] as const
+    const granted = name === undefined ? { allow: [] } : { allow: checkList(table[name], optionOf(name)) as string[], option: optionOf(name) }
+    return [entry.key, adapter.wrap(entry.tool, { secrets, tool: entry.own ?? entry.key, ...granted })] as const
   })
   return Array.isArray(given) ? wrapped.map(([, tool]) => tool) : Object.fromEntries(wrapped)
 }
+
+/** How errors name what `allow` says of one tool. */
+export const optionOf = (name: string): string => `options.allow.${printable(name)}`
+
+const oneOf = (name: string, known: readonly string[]): string =>
+  known.length === 0 ? 'none, since the set is empty' : `${suggest(name, known)}one of ${known.map((one) => `"${one}"`).join(', ')}`
 
 /** A list grants to one tool, and this is none: which of the two was meant otherwise? */
 function misread(adapter: Adapter, given: object, expected: string): Error {

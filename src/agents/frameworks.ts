@@ -13,7 +13,8 @@ interface Framework {
 const isObject = (value: unknown): value is Members => typeof value === 'object' && value !== null
 
 const frameworks: readonly Framework[] = [
-  { name: 'Mastra', subpath: 'keyward/mastra', isOne: (tool) => Symbol.for('mastra.core.tool.Tool') in tool },
+  // A step has no mark of its own, and members that no other tool has.
+  { name: 'Mastra', subpath: 'keyward/mastra', isOne: (tool) => Symbol.for('mastra.core.tool.Tool') in tool || 'suspendSchema' in tool },
   { name: 'TanStack AI', subpath: 'keyward/tanstack-ai', isOne: (tool) => '__toolSide' in tool },
   { name: 'LangChain', subpath: 'keyward/langchain', isOne: (tool) => typeof tool['_call'] === 'function' && 'lc_namespace' in tool },
   { name: 'the Agents SDK of OpenAI', subpath: 'keyward/openai-agents', isOne: (tool) => tool['type'] === 'function' && typeof tool['invoke'] === 'function' },

@@ -23,7 +23,7 @@ type Run = (...values: never[]) => unknown
  * The seam beneath every framework adapter: `run` is called in a scope of its own, with copies of the data that it is given; what it returns, yields or throws comes
  * out clean. The scope ends when the call or its stream settles. Where redaction has something to learn first, and wherever `run` itself is no generator function
  * and returns nothing to be gone through, the answer is a promise, whatever `run` returns.
- * @throws SecretError `invalid-config` for options that are not understood. What is returned throws `closed` after `close()`.
+ * @throws SecretError `invalid-config` for options that are not understood. What is returned throws `closed` after `close()`, and does not call `run`.
  */
 export function guard<Guarded extends Run, Name extends string>(run: Guarded, options: GuardOptions<Name>): Guarded {
   checkFunction(run, 'run')

@@ -45,6 +45,11 @@ export class GuardedCall {
     return this.#call.ready
   }
 
+  /** Before the tool itself runs. */
+  requireOpen(): void {
+    this.#call.requireOpen()
+  }
+
   run<Result>(body: () => Result): Result {
     return runAt(this.#call.place, () => withCleanSpan(this, body))
   }

@@ -32,7 +32,7 @@ export function ownCopy(tool: object, members: object): object {
   for (const [key, descriptor] of Reflect.ownKeys(copy).map((key) => [key, Object.getOwnPropertyDescriptor(copy, key)!] as const)) {
     const value: unknown = descriptor.value
     const isData = typeof value === 'object' && value !== null && isPlain(value) && !('~standard' in value)
-    if (isData && descriptor.configurable === true) Object.defineProperty(copy, key, { ...descriptor, value: copyOf(value) })
+    if (isData) Object.defineProperty(copy, key, { ...descriptor, value: copyOf(value) })
   }
   return copyWith(copy, members)
 }

@@ -7,9 +7,15 @@ export function withMembers<Wrapped extends object>(object: Wrapped, members: Re
   return wrapped
 }
 
-/** The same for objects that are gone through by their own members: those are copied, but for these. */
+/** The same for objects that are gone through by their own members: those are copied, but for these. What is made of a frozen one can be changed. */
 export function copyWith(object: object, members: object): object {
-  return Object.create(Object.getPrototypeOf(object) as object, { ...Object.getOwnPropertyDescriptors(object), ...Object.getOwnPropertyDescriptors(members) }) as object
+  const descriptors: PropertyDescriptorMap = { ...Object.getOwnPropertyDescriptors(object), ...Object.getOwnPropertyDescriptors(members) }
+  for (const key of Reflect.ownKeys(descriptors)) {
+    const descriptor = descriptors[key]!
+    descriptor.configurable = true
+    if ('value' in descriptor) descriptor.writable = true
+  }
+  return Object.create(Object.getPrototypeOf(object) as object, descriptors) as object
 }
 
 /** Gives a function the name and the length of another: some callers look at how many values it takes. */

@@ -8,6 +8,8 @@ export interface ToolGrant {
   readonly secrets: Secrets<never>
   readonly tool: string
   readonly allow: readonly string[]
+  /** How errors name the list. Default: `options.allow`. */
+  readonly option?: string
 }
 
 type Body = (call: GuardedCall) => unknown
@@ -39,6 +41,7 @@ export class ToolGuard {
   #start(call: GuardedCall, body: Body): unknown {
     let result: unknown
     try {
+      call.requireOpen()
       const given = call.run(() => {
         result = body(call)
         return isIterated(result) ? { later: this.#handOn(call, result) } : undefined
@@ -73,7 +76,11 @@ export class ToolGuard {
   /** Runs a function that makes an async generator: nothing of it before its first value is asked for. */
   iterate(body: (call: GuardedCall) => AsyncIterable<unknown>): AsyncGenerator {
     const call = this.#begin()
-    const iterable: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => body(call)[Symbol.asyncIterator]() }
+    const begin = (): AsyncIterator<unknown> => {
+      call.requireOpen()
+      return body(call)[Symbol.asyncIterator]()
+    }
+    const iterable: AsyncIterable<unknown> = { [Symbol.asyncIterator]: begin }
     try {
       return cleanIterable(call, iterable, call.hold())
     } finally {
@@ -83,22 +90,21 @@ export class ToolGuard {
 
   /**
    * The same for a generator that nothing can be waited for in.
-   * @throws SecretError `unavailable` (`not-learnt`) as long as redaction does not know what the tool could say.
+   * @throws SecretError `closed` after `close()`, and `unavailable` (`not-learnt`) as long as redaction does not know what the tool could say.
    */
   generate(body: (call: GuardedCall) => Generator): Generator {
     const call = this.#begin()
-    if (!call.mayRun) {
-      call.finish()
-      throw createError(
-        {
-          code: 'unavailable',
-          reason: 'not-learnt',
-          fix: 'A generator that is not asynchronous cannot wait for what redaction has to learn first: make it `async function*`, or call it later',
-        },
-        {},
-      )
-    }
     try {
+      call.requireOpen()
+      if (!call.mayRun)
+        throw createError(
+          {
+            code: 'unavailable',
+            reason: 'not-learnt',
+            fix: 'A generator that is not asynchronous cannot wait for what redaction has to learn first: make it `async function*`, or call it later',
+          },
+          {},
+        )
       return cleanGenerator(
         call,
         call.run(() => body(call)),

@@ -31,8 +31,8 @@ function checkAgent(value: unknown, path: string, declared: Plain | undefined): 
 }
 
 /** The same for a scope that is made later. */
-export function checkDeclaredGrant({ allow, deny }: CheckedGrant, option: string, declared: Plain): void {
-  for (const name of allow.exact) checkDeclared(name, `${option}.allow`, declared, 'has')
+export function checkDeclaredGrant({ allow, deny }: CheckedGrant, option: string, listed: string, declared: Plain): void {
+  for (const name of allow.exact) checkDeclared(name, listed, declared, 'has')
   for (const name of deny?.exact ?? []) checkDeclared(name, `${option}.deny`, declared, 'has')
 }
 

@@ -37,7 +37,7 @@ export async function openConfig(options: Options): Promise<OpenedConfig> {
   const root = createRoot(
     { ...environments[environment]!, ...(secrets === undefined ? {} : { secrets }), environment },
     {
-      ...(secrets === undefined ? {} : { checkDeclared: (grant: CheckedGrant, option: string) => checkDeclaredGrant(grant, option, secrets) }),
+      ...(secrets === undefined ? {} : { checkDeclared: (grant: CheckedGrant, option: string, listed = `${option}.allow`) => checkDeclaredGrant(grant, option, listed, secrets) }),
       origin: member(`${origin}: environments`, environment),
       ...(agents === undefined ? {} : { agents }),
       ...(directory === undefined ? {} : { directory }),

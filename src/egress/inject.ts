@@ -81,13 +81,15 @@ function encoded(carrier: Carrier, secret: string): string {
 
 async function signed(carrier: Carrier, sign: SignRequest, { url, method, headers, body }: Outgoing, secret: string, place: Place): Promise<Headers> {
   const request: RequestToSign = Object.freeze({ method, url: url.href, headers: new OwnHeaders(headers), body: body instanceof Uint8Array ? new Uint8Array(body) : undefined })
-  let added: Readonly<Record<string, unknown>>
+  let added: Readonly<Record<string, unknown>> | undefined
   try {
-    added = { ...(await runAt(place, () => sign(request, secret))) }
+    const returned: unknown = await runAt(place, () => sign(request, secret))
+    if (isTable(returned)) added = { ...returned }
   } catch {
     // What it throws may quote what it signed with.
     throw unsendable(carrier, 'sign', '`inject.sign` failed', 'Call it by itself with a value for tests to see why')
   }
+  if (added === undefined) throw invalidConfig('options.inject.sign', 'returned no plain object', 'an object of texts by the names of headers')
   const result = new OwnHeaders(headers)
   for (const [name, value] of Object.entries(added)) {
     if (!isToken(name) || isOurs(name))
@@ -97,3 +99,6 @@ async function signed(carrier: Carrier, sign: SignRequest, { url, method, header
   }
   return result
 }
+
+/** Headers have no members of their own: nothing of them would be sent. */
+const isTable = (value: unknown): value is object => Object.prototype.toString.call(value) === '[object Object]'

@@ -117,7 +117,11 @@ function toolsOf(given: unknown): ReadonlyMap<string, GraftTool> {
   return tools
 }
 
-const ofTable = (given: unknown): readonly (readonly [string, unknown])[] => Object.entries(checkTable(given, 'tools')).map(([key, tool]) => [`tools.${key}`, tool] as const)
+function ofTable(given: unknown): readonly (readonly [string, unknown])[] {
+  const table = checkTable(given, 'tools')
+  if (typeof table['execute'] === 'function') throw invalidConfig('tools', 'is one tool', 'a list of tools, or an object of them')
+  return Object.entries(table).map(([key, tool]) => [`tools.${key}`, tool] as const)
+}
 
 /** What a line is at most, in bytes, with its end: of a longer one Graft reads no more, and of what comes after it nothing either. */
 export const longestLine = 1024 * 1024

@@ -31,7 +31,7 @@ export interface RootSettings {
   readonly sinks: readonly AuditSink[]
   readonly authorize?: Authorize | undefined
   /** Throws where a grant names what it cannot mean, in secrets whose config says which there are. */
-  readonly checkDeclared?: ((grant: CheckedGrant, option: string) => void) | undefined
+  readonly checkDeclared?: ((grant: CheckedGrant, option: string, listed?: string) => void) | undefined
   /** Is nothing read outside of tools but by what was bound? */
   readonly isForTools: boolean
 }

@@ -27,7 +27,7 @@ export interface RootContext {
   /** Where files are looked for. Default: the working directory. */
   directory?: string | undefined
   /** Throws where a grant names what it cannot mean. */
-  checkDeclared?: ((grant: CheckedGrant, option: string) => void) | undefined
+  checkDeclared?: ((grant: CheckedGrant, option: string, listed?: string) => void) | undefined
   /** Stands before the names of options in errors, such as `keyward.config.ts: environments.production`. */
   origin?: string | undefined
 }

@@ -163,7 +163,8 @@ export class Redactor {
   /** @throws SecretError `closed`. */
   requireOpen(): void {
     // What is written while an app ends must not come out as it is.
-    if (this.#known.isClosed) throw createError({ code: 'closed', fix: 'Nothing is known any more that could be replaced: redact before close(), and end what writes first' }, {})
+    if (this.#known.isClosed)
+      throw createError({ code: 'closed', fix: 'Nothing is known any more that could be replaced: redact before close(), and end first what writes and what runs tools' }, {})
   }
 
   #update(): void {

@@ -113,6 +113,59 @@ describe('a guarded function', () => {
     expect(seen(error)).not.toContain(key)
   })
 
+  it.each<[string, (count: () => void) => (...values: never[]) => unknown]>([
+    ['a function', (count) => () => count()],
+    ['a function that is async', (count) => async () => Promise.resolve(count())],
+    [
+      'a generator',
+      (count) =>
+        function* () {
+          count()
+          yield 1
+        },
+    ],
+    [
+      'an async generator',
+      (count) =>
+        async function* () {
+          count()
+          yield 1
+        },
+    ],
+  ])('is not run after its secrets were closed, or while it waits: %s', async (_what, make) => {
+    let count = 0
+    const goThrough = async (given: unknown): Promise<void> => {
+      for await (const _ of given instanceof Promise ? [await given] : (given as AsyncIterable<unknown>));
+    }
+    for (const isRead of [true, false]) {
+      const own = open()
+      if (isRead) await own.getSecret('KEY')
+      const run = guard(
+        make(() => {
+          count += 1
+        }),
+        { secrets: own, tool: 'search', allow: ['KEY'] },
+      )
+      const closed = own.close()
+      expect(await errorOf((async () => goThrough(run()))())).toMatchObject({ code: 'closed' })
+      await closed
+      expect(await errorOf((async () => goThrough(run()))())).toMatchObject({ code: 'closed' })
+    }
+    expect(count).toBe(0)
+  })
+
+  it('is not run after its secrets were closed, though its scope was revoked before', async () => {
+    const own = open()
+    const scope = own.scope({ agent: 'researcher', allow: ['KEY'] })
+    let count = 0
+    const run = guard(async () => Promise.resolve((count += 1)), { secrets: scope, tool: 'search', allow: ['KEY'] })
+    await scope.revoke()
+    await run()
+    await own.close()
+    expect(await errorOf(run())).toMatchObject({ code: 'closed' })
+    expect(count).toBe(1)
+  })
+
   it('never shares a scope with another call', async () => {
     const calls = Array.from({ length: 200 }, (_, index) => {
       const name = index % 2 === 0 ? 'KEY' : 'OTHER'

@@ -1,10 +1,12 @@
 /** What is easily done wrong with `withSecrets`, and what is said of it. */
-import { Agent, tool as toolOfOpenAi } from '@openai/agents'
+import { Agent, tool as toolOfOpenAi, webSearchTool } from '@openai/agents'
 import { tool as toolOfLangChain } from '@langchain/core/tools'
 import { createTool } from '@mastra/core/tools'
+import { createStep } from '@mastra/core/workflows'
 import { toolDefinition } from '@tanstack/ai'
 import { jsonSchema, tool as toolOfAiSdk } from 'ai'
 import { describe, expect, it } from 'vitest'
+import * as zod from 'zod'
 import * as aiSdk from '../../src/agents/ai-sdk/index.js'
 import * as hatchet from '../../src/agents/hatchet/index.js'
 import { getSecret, guard } from '../../src/agents/index.js'
@@ -13,7 +15,7 @@ import * as mastra from '../../src/agents/mastra/index.js'
 import * as openaiAgents from '../../src/agents/openai-agents/index.js'
 import * as tanstackAi from '../../src/agents/tanstack-ai/index.js'
 import * as trigger from '../../src/agents/trigger/index.js'
-import { createSecrets } from '../../src/index.js'
+import { createSecrets, defineConfig, loadSecrets } from '../../src/index.js'
 import * as graft from '../../src/graft/index.js'
 
 const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: 'sk-canary-4f9d2b7a81c6e350' } } })
@@ -60,6 +62,32 @@ it.each(pairs.filter(([subpath, of]) => subpath === of))('%s takes its own', (_s
   expect(() => withSecrets({ search: tool }, { secrets, allow: { search: ['KEY'] } })).not.toThrow()
 })
 
+it.each(pairs.filter(([subpath, of]) => subpath === of))('%s takes one of its own that is frozen, and leaves it as it is', (_subpath, _of, withSecrets, tool) => {
+  const frozen = Object.freeze(Object.create(Object.getPrototypeOf(tool) as object, Object.getOwnPropertyDescriptors(tool)) as object)
+  expect(withSecrets(frozen, { secrets, allow: ['KEY'] })).not.toBe(frozen)
+  expect(() => withSecrets(Object.freeze({ search: frozen }), Object.freeze({ secrets, allow: Object.freeze({ search: Object.freeze(['KEY']) }) }))).not.toThrow()
+})
+
+it('a step of Mastra is refused by the AI SDK, whose tools look much like it', () => {
+  const step = createStep({ id: 'search', inputSchema: zod.object({}), outputSchema: zod.string(), execute })
+  for (const given of [() => aiSdk.withSecrets(step, { secrets, allow: ['KEY'] }), () => aiSdk.withSecrets({ step }, { secrets, allow: {} })])
+    expect(given).toThrow(/is a tool of Mastra.*withSecrets of keyward\/mastra/)
+})
+
+it.each<[string, object]>([
+  ['keyward/ai-sdk', toolOfAiSdk({ inputSchema: jsonSchema(schema as never) })],
+  ['keyward/openai-agents', webSearchTool()],
+  ['keyward/mastra', createTool({ id: 'search', description: 'd' })],
+  ['keyward/tanstack-ai', toolDefinition({ name: 'search', description: 'd', inputSchema: schema as never }).client()],
+])('%s grants nothing to a tool that somebody else runs', (subpath, tool) => {
+  const withSecrets = adapters[subpath]!
+  const says = /the tool "\w+" has no function that could read what it is granted; expected a tool with `execute`, or an empty list in `allow`/
+  expect(() => withSecrets(tool, { secrets, allow: ['KEY'] })).toThrow(says)
+  expect(() => withSecrets({ search: tool }, { secrets, allow: { search: ['KEY'] } })).toThrow(says)
+  expect(() => withSecrets(tool, { secrets, allow: [] })).not.toThrow()
+  expect(() => withSecrets({ search: tool }, { secrets, allow: {} })).not.toThrow()
+})
+
 describe('a call of withSecrets', () => {
   const search = tools['keyward/langchain']!
   const { withSecrets } = langchain as unknown as { withSecrets: WithSecrets }
@@ -84,11 +112,24 @@ describe('a call of withSecrets', () => {
       () => adapters['keyward/trigger']!({ id: 'search', trigger: execute }, { secrets, allow: [] }),
       /the first value is no tool; expected the options of a task/,
     ],
+    ['of an empty set', () => withSecrets([], { secrets, allow: { search: [] } }), /options\.allow\.search is no tool of this set; expected none, since the set is empty/],
+    ['with what is no name, for one tool', () => withSecrets(search, { secrets, allow: ['*KEY'] }), /options\.allow\[0\] has a "\*" that is not at the end/],
+    [
+      'with what is no name, in a set',
+      () => withSecrets([search], { secrets, allow: { search: ['KEY', '*KEY'] } }),
+      /options\.allow\.search\[1\] has a "\*" that is not at the end/,
+    ],
     ['with one name for two tools', () => withSecrets([search, search], { secrets, allow: { search: ['KEY'] } }), /tools\[1\] has the name of another tool of the list/],
     ['with no options for the model', () => langchain.redactModelInput(undefined as never), /secrets is missing/],
     ['with a view in the place of options', () => langchain.redactModelInput(secrets as never), /options is a view; expected \{ secrets \}/],
   ])('%s', (_what, run, says) => {
     expect(run).toThrow(says)
+  })
+
+  it('names the tool whose list has a name that the config does not declare', async () => {
+    const declared = await loadSecrets({ config: defineConfig({ secrets: { KEY: {} }, environments: { production: { provider: 'memory' } } }) })
+    expect(() => withSecrets([search], { secrets: declared, allow: { search: ['KYE'] } })).toThrow(/options\.allow\.search has a name that `secrets` does not declare; .*"KEY"/)
+    expect(() => withSecrets(search, { secrets: declared, allow: ['KYE'] })).toThrow(/options\.allow has a name that `secrets` does not declare/)
   })
 
   it('names a tool of an object by its key, or by what it calls itself, as a denial does', async () => {

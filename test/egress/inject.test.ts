@@ -88,6 +88,10 @@ describe('what cannot be sent', () => {
     ['no name', { 'a b': '1' }, 'invalid-config', /header that it cannot set/],
     ['no text', { authorization: 5 }, 'invalid-config', /no text/],
     ['a line end', { authorization: 'a\r\nb' }, 'invalid-value', /header/],
+    // Of which none would be sent, and nobody told.
+    ['Headers', new Headers({ authorization: 'a' }), 'invalid-config', /returned no plain object; expected an object of texts by the names of headers/],
+    ['nothing', undefined, 'invalid-config', /returned no plain object/],
+    ['a text', 'authorization: a', 'invalid-config', /returned no plain object/],
   ])('a signature that sets %s', async (_what, headers, code, text) => {
     const server = await serve()
     const { fetch } = open(server.origin, { inject: { sign: () => headers as never } })

@@ -195,6 +195,7 @@ describe('serveHttp', () => {
     expect(await message({ tokn: token })).toMatch(/tokn/)
     expect(await message({ secrets: {} })).toMatch(/secrets/)
     const served = async (given: unknown) => (await errorOf(serveHttp(given as never, { token }))).message
+    expect(await served(tools.echoes)).toMatch(/tools is one tool; expected a list of tools, or an object of them/)
     expect(await served([{ name: 'a', description: '', schema: {} }])).toMatch(/tools\[0\]\.execute/)
     expect(await served({ a: { name: 'a', description: '', execute: () => 1 } })).toMatch(/tools\.a\.schema/)
     expect(await served([tools.reads, tools.reads])).toMatch(/tools\[1\]\.name/)

@@ -2,8 +2,7 @@
  * The AI SDK of Vercel: tools are plain objects, of which each function is guarded. What a generator yields are states of the output, the last of which is the
  * result.
  */
-import { invalidConfig } from '../../errors/secret-error.js'
-import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { createWithSecrets, refuseGrant, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { Manner } from '../guarded-call.js'
@@ -50,12 +49,7 @@ function wrap(tool: object, grant: ToolGrant): object {
     if (typeof run === 'function') replace(member, guardFunction(run as Run, grant, {}, give))
   }
   const isGuarded = typeof execute === 'function' || others.some((member) => typeof (tool as Record<string, unknown>)[member] === 'function')
-  if (!isGuarded && grant.allow.length > 0)
-    throw invalidConfig(
-      `the tool "${grant.tool}"`,
-      'has no function that could read what it is granted',
-      'a tool with `execute`, or an empty list in `allow` for one that somebody else runs',
-    )
+  if (!isGuarded) refuseGrant(grant)
   return wrapped
 }
 

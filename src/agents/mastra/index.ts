@@ -2,7 +2,7 @@
  * Mastra: the seam is the tool's own `execute`, which runs before anything is traced, kept or told to the model; of a step of a workflow it is the same. What the
  * tool is handed beside its input (the request context, writers, spans, `suspend`, messages, Mastra itself) cleans what goes through it.
  */
-import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { createWithSecrets, refuseGrant, type WithSecrets } from '../adapter.js'
 import { controlFlow } from '../control-flow.js'
 import type { Manner } from '../guarded-call.js'
 import { guardHanding, ownCopy } from '../handing.js'
@@ -40,11 +40,15 @@ const others = ['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputS
 function wrap(tool: Tool, grant: ToolGrant): object {
   // A copy, and not an object that inherits from it: Mastra spreads tools.
   const wrapped = ownCopy(tool, {}) as Record<string, unknown>
-  const replace = (owner: object, member: string, value: unknown): unknown => Object.defineProperty(owner, member, { value, enumerable: true, writable: true, configurable: true })
   const { execute } = tool
-  if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))
-  for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardHanding(wrapped[member] as Run, tool, grant, handing))
-  if (typeof wrapped['transform'] === 'object' && wrapped['transform'] !== null) replace(wrapped, 'transform', guardedTransform(wrapped['transform'], grant))
+  const functions = others.filter((member) => typeof wrapped[member] === 'function')
+  const transform = wrapped['transform']
+  const isTransformed = typeof transform === 'object' && transform !== null
+  if (execute === undefined && functions.length === 0 && !isTransformed) refuseGrant(grant)
+  const replace = (member: string, value: unknown): unknown => Object.defineProperty(wrapped, member, { value, enumerable: true, writable: true, configurable: true })
+  if (execute !== undefined) replace('execute', guarded(tool, execute, grant))
+  for (const member of functions) replace(member, guardHanding(wrapped[member] as Run, tool, grant, handing))
+  if (isTransformed) replace('transform', guardedTransform(transform, grant))
   return wrapped
 }
 

@@ -2,11 +2,12 @@
  * Servers of the Model Context Protocol, of both versions of the SDK: each tool, resource and prompt runs in a scope of its own, and what the server sends to its client is
  * clean. Also the environment of a server that a client starts.
  */
-import { checkList, checkObject, checkTable, printable } from '../../errors/check.js'
+import { checkList, checkObject, checkTable } from '../../errors/check.js'
 import { invalidConfig } from '../../errors/secret-error.js'
 import type { NamePattern } from '../../register.js'
 import type { Secrets } from '../../seam.js'
-import type { Registry } from './names.js'
+import { optionOf } from '../adapter.js'
+import { keys, type Registry } from './names.js'
 import { ServerGuard, type LowLevelServer } from './server.js'
 
 export { minimalEnvironment, type EnvironmentOptions } from './environment.js'
@@ -27,18 +28,14 @@ export interface ServerOptions<Name extends string> {
  * @throws SecretError `invalid-config` for options that are not understood, and for what is no server.
  */
 export function withSecrets<Server extends object, Name extends string>(server: Server, options: ServerOptions<Name>): Server {
+  const { lowLevel, registry } = partsOf(server)
+  if (options === undefined) throw invalidConfig('the second value', 'is missing', 'withSecrets(server, { secrets, allow })')
   const { secrets, allow } = checkObject(options, 'options', ['secrets', 'allow'])
+  if (allow === undefined) throw invalidConfig('options.allow', 'is missing', 'an object with a list of names for each tool; an empty one grants nothing')
   if (Array.isArray(allow))
     throw invalidConfig('options.allow', 'is a list, and a server has several tools', 'an object with a list of names for each; for one callback use guard() of keyward/agents')
-  const granted = Object.entries(checkTable(allow, 'options.allow')).map(([key, names]) => [key, checkList(names, `options.allow.${key}`) as readonly string[]] as const)
-  for (const [key] of granted)
-    if (/^(?!(?:prompt|resource):)[^:]*:/.test(key))
-      throw invalidConfig(
-        `options.allow.${printable(key)}`,
-        'names nothing',
-        'the name of a tool, which has no colon, "prompt:" and that of a prompt, or "resource:" and that of a resource',
-      )
-  const { lowLevel, registry } = partsOf(server)
+  const granted = Object.entries(checkTable(allow, 'options.allow')).map(([key, names]) => [key, checkList(names, optionOf(key)) as readonly string[]] as const)
+  for (const [key] of granted) if (!/^(?:(?:prompt|resource):[^]|[^:]+$)/.test(key)) throw invalidConfig(optionOf(key), 'names nothing', keys)
   if (guarded.has(lowLevel))
     throw invalidConfig('the first value', 'is a server that is guarded already', 'one call of withSecrets for each server, with all of its tools in `allow`')
   const guard = new ServerGuard(secrets as Secrets<never>, registry, new Map(granted))

@@ -12,7 +12,9 @@ export interface Template {
   readonly uriTemplate: { match(uri: string): unknown; toString(): string }
 }
 
-/** Names of tools have no colon. */
+/** What `allow` may have. */
+export const keys = 'the name of a tool, which has no colon, "prompt:" and that of a prompt, or "resource:" and that of a resource'
+
 const ofPrompts = 'prompt:'
 const ofResources = 'resource:'
 

@@ -2,17 +2,18 @@
  * A server whose handlers run guarded. The seam is where the SDK finds the handler of a request, and so it does not matter who registered what, and when: the name in
  * the request decides. The last line is the transport: what is sent passes through here.
  */
-import { printable } from '../../errors/check.js'
+import { printable, suggest } from '../../errors/check.js'
 import { hidden } from '../../errors/one-line.js'
 import { isSecretError } from '../../errors/secret-error.js'
 import { here, type Place, type Secrets } from '../../seam.js'
+import { optionOf } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { prepareReader, type Reader } from '../reader.js'
 import { ToolGuard } from '../tool-guard.js'
 import { cleanContext } from './context.js'
 import { cleanMessage, withBlobs, type Cleaning, type OwnNumbers } from './message.js'
-import { isOfResource, keyOfTemplate, knownKeys, targetOf, templatesOf, type Registry } from './names.js'
+import { isOfResource, keyOfTemplate, keys, knownKeys, targetOf, templatesOf, type Registry } from './names.js'
 
 export type Handler = (request: unknown, context: unknown) => unknown
 
@@ -52,7 +53,7 @@ export class ServerGuard implements OwnNumbers {
     this.#registry = registry
     this.#allow = allow
     this.#read = prepareReader(secrets, 'mcp')
-    for (const [key, names] of allow) this.#guards.set(key, new ToolGuard({ secrets, tool: key, allow: names }))
+    for (const [key, names] of allow) this.#guards.set(key, new ToolGuard({ secrets, tool: key, allow: names, option: optionOf(key) }))
     this.#lists = new ToolGuard({ secrets, tool: 'resources/list', allow: [...allow].flatMap(([key, names]) => (isOfResource(key) ? names : [])) })
   }
 
@@ -89,7 +90,7 @@ export class ServerGuard implements OwnNumbers {
     for (const key of this.#allow.keys())
       if (!known.has(key))
         this.#read().warn(
-          `withSecrets of keyward/mcp: options.allow has "${printable(key)}", and the server has no such tool ${when}: a name that it registers, "prompt:" and the name of a prompt, or "resource:" and that of a resource`,
+          `withSecrets of keyward/mcp: options.allow has "${printable(key)}", and the server has nothing of that name ${when}; ${suggest(key, known) || 'expected '}${keys}. What is registered later may be meant`,
         )
   }
 

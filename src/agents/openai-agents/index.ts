@@ -2,7 +2,7 @@
  * The Agents SDK of OpenAI: the seam is `invoke` of a function tool. Its context is shared by all of a run and is serialized with the run's state: it stays what it
  * is, without what a tool left in it.
  */
-import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { createWithSecrets, refuseGrant, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
@@ -56,7 +56,10 @@ export const withSecrets: WithSecrets = createWithSecrets({
 
 function wrap(tool: FunctionTool, grant: ToolGrant): object {
   const { invoke } = tool
-  if (invoke === undefined) return tool
+  if (invoke === undefined) {
+    refuseGrant(grant)
+    return tool
+  }
   const isAgent = typeof tool.on === 'function'
   const guard = new ToolGuard(grant)
   const wrapped = {

@@ -3,7 +3,7 @@
  * a model wrote never holds a value, whatever it makes of what it is given. The context of a run is shared by all its tools, and stays what it is but for what a tool
  * left in it.
  */
-import { createWithSecrets, type WithSecrets } from '../adapter.js'
+import { createWithSecrets, refuseGrant, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { Handed } from '../handed.js'
 import { guardHanding, ownCopy, type Handing } from '../handing.js'
@@ -35,7 +35,10 @@ export const withSecrets: WithSecrets = createWithSecrets({
 })
 
 function wrap(tool: Tool, grant: ToolGrant): object {
-  if (tool.execute === undefined) return tool
+  if (tool.execute === undefined) {
+    refuseGrant(grant)
+    return tool
+  }
   return ownCopy(tool, { execute: guardHanding(tool.execute, tool, grant, { give }) })
 }
 
