@@ -280,12 +280,15 @@ describe('withSecrets of keyward/mastra', () => {
       requireApproval: async () => (await getSecret('KEY')).length === 0,
       onOutput: async () => Promise.reject(new Error(await getSecret('KEY'))),
       transform: { display: { output: async () => await getSecret('KEY') } },
+      background: { enabled: true, onComplete: async (task) => Promise.reject(new Error(`${String(task.result)} ${await getSecret('KEY')}`)) },
     })
     const wrapped = withSecrets(tool, { secrets, allow: ['KEY'] })
     expect(await wrapped.toModelOutput?.('done')).toEqual({ type: 'text', value: marker })
     expect(await (wrapped.requireApproval as () => Promise<boolean>)()).toBe(false)
     await expect((wrapped.onOutput as () => Promise<void>)()).rejects.toThrow(marker)
     expect(await wrapped.transform?.display?.output?.({} as never)).toBe(marker)
+    await expect(wrapped.background?.onComplete?.({ result: 'done' } as never)).rejects.toThrow(`done ${marker}`)
+    expect(wrapped.background?.enabled).toBe(true)
   })
 })
 

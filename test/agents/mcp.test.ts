@@ -269,7 +269,7 @@ describe('what a tool says where its scope was lost is told to the audit as its 
     })
     withSecrets(server, { secrets, allow: { says: ['KEY'] } })
     const [mine, theirs] = version === 'v1' ? Memory1.createLinkedPair() : Memory2.createLinkedPair()
-    await (server as unknown as McpServer1).connect(theirs as Memory1)
+    await (server as unknown as McpServer1).connect(theirs)
     const client = version === 'v1' ? new Client1(about, { capabilities }) : new Client2(about, { capabilities })
     if (client instanceof Client1) {
       client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'decline' }))
@@ -278,7 +278,7 @@ describe('what a tool says where its scope was lost is told to the audit as its 
       client.setRequestHandler('elicitation/create', () => ({ action: 'decline' }))
       client.setRequestHandler('sampling/createMessage', () => answer)
     }
-    await client.connect(mine as never)
+    await client.connect(mine)
     expect(await client.callTool({ name: 'says', arguments: {} })).toEqual(text('done'))
     await client.close()
   }

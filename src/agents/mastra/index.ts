@@ -36,6 +36,8 @@ export const withSecrets: WithSecrets = createWithSecrets({
 
 /** Other functions of a tool that run code of the app. */
 const others = ['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputStart', 'onInputDelta', 'onInputAvailable', 'onOutput'] as const
+/** Objects of such functions: what of a call is shown and kept, by target and phase; and what hears of it where it runs in the background. */
+const groups = ['transform', 'background'] as const
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   // A copy, and not an object that inherits from it: Mastra spreads tools.
@@ -44,7 +46,10 @@ function wrap(tool: Tool, grant: ToolGrant): object {
   const { execute } = tool
   if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))
   for (const member of others) if (typeof wrapped[member] === 'function') replace(wrapped, member, guardHanding(wrapped[member] as Run, tool, grant, handing))
-  if (typeof wrapped['transform'] === 'object' && wrapped['transform'] !== null) replace(wrapped, 'transform', guardedTransform(wrapped['transform'], grant))
+  for (const member of groups) {
+    const group = wrapped[member]
+    if (typeof group === 'object' && group !== null) replace(wrapped, member, guardedGroup(group, grant))
+  }
   return wrapped
 }
 
@@ -94,12 +99,11 @@ async function spanStorage(): Promise<Within> {
   }
 }
 
-/** What of a call is shown and kept: functions by target, and then by phase. */
-function guardedTransform(transform: object, grant: ToolGrant): object {
+function guardedGroup(group: object, grant: ToolGrant): object {
   return Object.fromEntries(
-    Object.entries(transform).map(([key, value]: [string, unknown]) => {
-      if (typeof value === 'function') return [key, guardHanding(value as Run, transform, grant, handing)]
-      return [key, typeof value === 'object' && value !== null ? guardedTransform(value, grant) : value]
+    Object.entries(group).map(([key, value]: [string, unknown]) => {
+      if (typeof value === 'function') return [key, guardHanding(value as Run, group, grant, handing)]
+      return [key, typeof value === 'object' && value !== null ? guardedGroup(value, grant) : value]
     }),
   )
 }
