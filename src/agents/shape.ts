@@ -7,6 +7,17 @@ export function withMembers<Wrapped extends object>(object: Wrapped, members: Re
   return wrapped
 }
 
+/** The same for objects that have private fields: their methods are called on the objects themselves. */
+export function withBound<Wrapped extends object>(object: Wrapped, members: Readonly<Record<string, unknown>>): Wrapped {
+  return new Proxy(object, {
+    get(target, key) {
+      if (typeof key === 'string' && Object.hasOwn(members, key)) return members[key]
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
 /** The same for objects that are gone through by their own members: those are copied, but for these. What is made of a frozen one can be changed. */
 export function copyWith(object: object, members: object): object {
   const descriptors: PropertyDescriptorMap = { ...Object.getOwnPropertyDescriptors(object), ...Object.getOwnPropertyDescriptors(members) }

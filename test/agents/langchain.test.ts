@@ -74,16 +74,29 @@ describe('a wrapped tool', () => {
     withSecrets(search, { secrets, allow: ['KYE'] })
   })
 
-  it('leaves nothing in the metadata and tags of whoever called it', async () => {
-    const given = { metadata: { user: { name: 'u' } }, tags: ['t'] }
-    const leaves = async (_input: unknown, config: { metadata: { user: { name: string } }; tags: string[] }): Promise<string> => {
-      config.metadata.user.name = await getSecret('KEY')
-      config.tags.push(config.metadata.user.name)
-      return config.metadata.user.name
+  // A ToolNode hands a tool its own config as well, and the call of the message.
+  it('leaves nothing in the metadata, tags and call of whoever called it', async () => {
+    interface Given {
+      readonly metadata: { readonly user: { name: string } }
+      readonly tags: string[]
     }
-    const tooled = tool(leaves as never, { name: 'leaves', description: 'Leaves.', schema }) as unknown as typeof search
-    expect(await withSecrets(tooled, { secrets, allow: ['KEY'] }).invoke({ query: 'q' }, given)).toBe(marker)
-    expect(given).toEqual({ metadata: { user: { name: 'u' } }, tags: ['t'] })
+    const given = (): Given => ({ metadata: { user: { name: 'u' } }, tags: ['t'] })
+    const [own, ofNode] = [given(), given()]
+    const asked = call('leaves')
+    const leaves = async (_input: unknown, runtime: Given & { config: Given; toolCall: { args: { query: string } } }): Promise<string> => {
+      const value = await getSecret('KEY')
+      for (const { metadata, tags } of [runtime, runtime.config]) {
+        metadata.user.name = value
+        tags.push(value)
+      }
+      runtime.toolCall.args.query = value
+      return value
+    }
+    const tooled = tool(leaves as never, { name: 'leaves', description: 'Leaves.', schema })
+    const { content } = (await withSecrets(tooled, { secrets, allow: ['KEY'] }).invoke(asked, { ...own, config: ofNode } as never)) as ToolMessage
+    expect(content).toBe(marker)
+    expect([own, ofNode]).toEqual([given(), given()])
+    expect(asked.args).toEqual({ query: 'q' })
   })
 })
 

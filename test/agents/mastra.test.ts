@@ -85,6 +85,7 @@ describe('withSecrets of keyward/mastra', () => {
           given.agent!.messages.push(value)
           ;(given as unknown as { more: { a: string } }).more.a = value
           given.requestContext.set('token', value)
+          expect(given.requestContext.constructor).toBe(RequestContext)
           const user: unknown = given.requestContext.get('user')
           Object.assign(user as object, { name: value })
           return 'done'
@@ -143,6 +144,42 @@ describe('withSecrets of keyward/mastra', () => {
     expect(seenOf(requestContext).includes(key)).toBe(false)
   })
 
+  it('hands on a writer whose chunks are those of any tool, and that is clean where bytes cut a value', async () => {
+    const chunksOf = async (wrap: (tool: typeof plain) => typeof plain, more: (writer: { write(piece: unknown): Promise<void> }) => Promise<unknown>): Promise<unknown[]> => {
+      const tool = createTool({
+        id: 'search',
+        description: 'd',
+        execute: async (_input, { writer }) => {
+          await writer!.write({ step: 1 })
+          await writer!.write('text')
+          await writer!.write({ step: 2 })
+          await more(writer as never)
+          return 'done'
+        },
+      })
+      const agent = new Agent({ id: 'a', name: 'a', instructions: 'i', model: modelOf([]) as never, tools: { search: wrap(tool as never) } })
+      const chunks: unknown[] = []
+      for await (const chunk of (await agent.stream('go', { runId: 'run' })).fullStream) if (chunk.type === 'tool-output') chunks.push(chunk)
+      return chunks
+    }
+    const wrap = (tool: typeof plain) => withSecrets(tool, { secrets, allow: ['KEY'] })
+    const chunks = await chunksOf(wrap, async () => undefined)
+    expect(chunks).toHaveLength(3)
+    expect(chunks).toEqual(
+      await chunksOf(
+        (tool) => tool,
+        async () => undefined,
+      ),
+    )
+    const cut = await chunksOf(wrap, async (writer) => {
+      const bytes = new TextEncoder().encode(await getSecret('KEY'))
+      await writer.write(bytes.slice(0, 9))
+      await writer.write(bytes.slice(9))
+    })
+    const told = cut.flatMap((chunk) => (chunk as { payload: { output: unknown } }).payload.output)
+    expect(told.map((output) => (output instanceof Uint8Array ? new TextDecoder().decode(output) : JSON.stringify(output))).join('')).toBe(`{"step":1}"text"{"step":2}${marker}`)
+  })
+
   it('gives a tool back what it gave an observer, and the observer a clean copy', async () => {
     const spans: unknown[] = []
     const observe = {
@@ -198,8 +235,9 @@ describe('withSecrets of keyward/mastra', () => {
         inputSchema: schema,
         outputSchema: schema,
         stateSchema: zod.object({ note: zod.string().optional() }),
-        execute: async ({ inputData, setState }) => {
+        execute: async ({ inputData, setState, requestContext }) => {
           const value = await getSecret('KEY')
+          requestContext.set('token', value)
           await setState({ note: value })
           return { value: `${inputData.value} ${value}` }
         },
@@ -218,8 +256,10 @@ describe('withSecrets of keyward/mastra', () => {
     )
     const workflow = createWorkflow({ id: 'w', inputSchema: schema, outputSchema: schema }).then(step).then(createStep(tool)).commit()
     const run = await workflow.createRun()
-    const result = await run.start({ inputData: { value: 'a' } })
+    const requestContext = new RequestContext<unknown>()
+    const result = await run.start({ inputData: { value: 'a' }, requestContext })
     expect(result).toMatchObject({ status: 'success', result: { value: `a ${marker}, ${key.length}` } })
+    expect(requestContext.get('token')).toBe(marker)
     expect(JSON.stringify(result)).not.toContain(key)
   })
 
@@ -240,12 +280,15 @@ describe('withSecrets of keyward/mastra', () => {
       requireApproval: async () => (await getSecret('KEY')).length === 0,
       onOutput: async () => Promise.reject(new Error(await getSecret('KEY'))),
       transform: { display: { output: async () => await getSecret('KEY') } },
+      background: { enabled: true, onComplete: async (task) => Promise.reject(new Error(`${String(task.result)} ${await getSecret('KEY')}`)) },
     })
     const wrapped = withSecrets(tool, { secrets, allow: ['KEY'] })
     expect(await wrapped.toModelOutput?.('done')).toEqual({ type: 'text', value: marker })
     expect(await (wrapped.requireApproval as () => Promise<boolean>)()).toBe(false)
     await expect((wrapped.onOutput as () => Promise<void>)()).rejects.toThrow(marker)
     expect(await wrapped.transform?.display?.output?.({} as never)).toBe(marker)
+    await expect(wrapped.background?.onComplete?.({ result: 'done' } as never)).rejects.toThrow(`done ${marker}`)
+    expect(wrapped.background?.enabled).toBe(true)
   })
 })
 

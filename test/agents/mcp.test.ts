@@ -1,7 +1,9 @@
 /** Servers of both versions of the SDK, with real clients: what is granted to whom, whenever it was registered, and what stays as it was. */
+import { AsyncResource } from 'node:async_hooks'
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { InMemoryTransport as Memory1 } from '@modelcontextprotocol/sdk/inMemory.js'
 import { completable as completable1 } from '@modelcontextprotocol/sdk/server/completable.js'
+import { CreateMessageRequestSchema, ElicitRequestSchema, ElicitResultSchema } from '@modelcontextprotocol/sdk/types.js'
 import { McpServer as McpServer1, ResourceTemplate as Template1 } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { Client as Client2 } from '@modelcontextprotocol/client'
 import { completable as completable2, InMemoryTransport as Memory2, McpServer as McpServer2, ResourceTemplate as Template2 } from '@modelcontextprotocol/server'
@@ -246,5 +248,54 @@ describe.each(versions.map((one) => [one.version, one] as const))('a server of %
     await new Promise((resolve) => void setTimeout(resolve, 5))
     expect(JSON.stringify(told)).toMatch(/\[secret/)
     expect(JSON.stringify(told)).not.toContain(canary)
+  })
+})
+
+describe('what a tool says where its scope was lost is told to the audit as its own:', () => {
+  type Send = (...values: unknown[]) => Promise<unknown>
+  type Context = Record<string, Send> & { mcpReq: Record<string, Send> }
+  const pool = new AsyncResource('pool')
+  const note = (value: string) => ({ method: 'notifications/message', params: { level: 'info', data: value } })
+  const form = (value: string) => ({ mode: 'form', message: value, requestedSchema: { type: 'object', properties: {} } })
+  const sample = (value: string) => ({ maxTokens: 1, messages: [{ role: 'user', content: { type: 'text', text: value } }] })
+  const answer = { model: 'm', role: 'assistant' as const, content: { type: 'text' as const, text: 'done' } }
+  const about = { name: 's', version: '1' }
+  const capabilities = { elicitation: { form: {} }, sampling: {} }
+
+  async function call(version: string, say: (value: string, context: Context) => unknown): Promise<void> {
+    const options = { capabilities: { logging: {} } }
+    const server = (version === 'v1' ? new McpServer1(about, options) : new McpServer2(about, options)) as unknown as AnyServer
+    server.registerTool('says', {}, async (context: Context) => {
+      const value = await getSecret('KEY')
+      await pool.runInAsyncScope(() => say(value, context))
+      return text('done')
+    })
+    withSecrets(server, { secrets, allow: { says: ['KEY'] } })
+    const [mine, theirs] = version === 'v1' ? Memory1.createLinkedPair() : Memory2.createLinkedPair()
+    await (server as unknown as McpServer1).connect(theirs)
+    const client = version === 'v1' ? new Client1(about, { capabilities }) : new Client2(about, { capabilities })
+    if (client instanceof Client1) {
+      client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'decline' }))
+      client.setRequestHandler(CreateMessageRequestSchema, () => answer)
+    } else {
+      client.setRequestHandler('elicitation/create', () => ({ action: 'decline' }))
+      client.setRequestHandler('sampling/createMessage', () => answer)
+    }
+    await client.connect(mine)
+    expect(await client.callTool({ name: 'says', arguments: {} })).toEqual(text('done'))
+    await client.close()
+  }
+
+  it.each<[string, string, (value: string, context: Context) => unknown]>([
+    ['v1', 'sendNotification', (value, { sendNotification: send }) => send!(note(value))],
+    ['v1', 'sendRequest', (value, { sendRequest: send }) => send!({ method: 'elicitation/create', params: form(value) }, ElicitResultSchema)],
+    ['v2', 'send', (value, { mcpReq }) => mcpReq['send']!({ method: 'elicitation/create', params: form(value) })],
+    ['v2', 'notify', (value, { mcpReq }) => mcpReq['notify']!(note(value))],
+    ['v2', 'log', (value, { mcpReq }) => mcpReq['log']!('info', value)],
+    ['v2', 'elicitInput', (value, { mcpReq }) => mcpReq['elicitInput']!(form(value))],
+    ['v2', 'requestSampling', (value, { mcpReq }) => mcpReq['requestSampling']!(sample(value))],
+  ])('in %s by %s', async (version, _member, say) => {
+    await call(version, say)
+    expect(events.filter(({ type }) => type === 'redaction')).toEqual([expect.objectContaining({ name: 'KEY', tool: 'says' })])
   })
 })

@@ -1,7 +1,10 @@
 /** A proxy ends: by itself when it is closed, and with its scope at once. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { startProxy } from '../../src/proxy/index.js'
+import { collectUntil } from '../access/collect.js'
 import { listen, serve, whenDone } from '../egress/serve.js'
 import { openProxy } from './opened.js'
 
@@ -63,6 +66,20 @@ describe('close()', () => {
   })
 })
 
+describe('a connection that is silent', () => {
+  // As Node says it: to wait for it would take minutes.
+  it('is ended: before a request comes, within one, between two, and while it is answered', async () => {
+    const servers: Server[] = []
+    const began = (message: unknown): void => void servers.push((message as { server: Server }).server)
+    subscribe('http.server.request.start', began)
+    whenDone(async () => void unsubscribe('http.server.request.start', began))
+    const { ask, proxy } = await openProxy((await serve()).origin)
+    await (await ask('/KEY/')).text()
+    const own = servers.find((server) => (server.address() as { port: number }).port === proxy.port)
+    expect(own).toMatchObject({ headersTimeout: 10_000, connectionsCheckingInterval: 1_000, keepAliveTimeout: 30_000, requestTimeout: 0, timeout: 330_000 })
+  })
+})
+
 describe('the end of the scope', () => {
   it.each<[string, (opened: Awaited<ReturnType<typeof openProxy>>) => Promise<unknown>]>([
     ['revoked', ({ scope }) => scope.revoke()],
@@ -90,5 +107,21 @@ describe('the end of the scope', () => {
     expect(await isListening(proxy.port)).toBe(true)
     await proxy.closed
     expect(await isListening(proxy.port)).toBe(false)
+  })
+
+  it('is nothing to one that was closed before: the scope keeps nothing of it', async () => {
+    const { scope } = await openProxy((await serve()).origin)
+    let isGone = false
+    const registry = new FinalizationRegistry(() => {
+      isGone = true
+    })
+    const close = async (): Promise<void> => {
+      const proxy = await startProxy({ secrets: scope, allowLoopbackHttp: true })
+      await proxy.close()
+      registry.register(proxy.closed, undefined)
+    }
+    await close()
+    await collectUntil(() => isGone)
+    expect(isGone).toBe(true)
   })
 })

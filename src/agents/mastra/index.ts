@@ -36,19 +36,20 @@ export const withSecrets: WithSecrets = createWithSecrets({
 
 /** Other functions of a tool that run code of the app. */
 const others = ['toModelOutput', 'requireApproval', 'needsApprovalFn', 'onInputStart', 'onInputDelta', 'onInputAvailable', 'onOutput'] as const
+/** Objects of such functions: what of a call is shown and kept, by target and phase; and what hears of it where it runs in the background. */
+const groups = ['transform', 'background'] as const
 
 function wrap(tool: Tool, grant: ToolGrant): object {
   // A copy, and not an object that inherits from it: Mastra spreads tools.
   const wrapped = ownCopy(tool, {}) as Record<string, unknown>
+  const replace = (owner: object, member: string, value: unknown): unknown => Object.defineProperty(owner, member, { value, enumerable: true, writable: true, configurable: true })
   const { execute } = tool
   const functions = others.filter((member) => typeof wrapped[member] === 'function')
-  const transform = wrapped['transform']
-  const isTransformed = typeof transform === 'object' && transform !== null
-  if (execute === undefined && functions.length === 0 && !isTransformed) refuseGrant(grant)
-  const replace = (member: string, value: unknown): unknown => Object.defineProperty(wrapped, member, { value, enumerable: true, writable: true, configurable: true })
-  if (execute !== undefined) replace('execute', guarded(tool, execute, grant))
-  for (const member of functions) replace(member, guardHanding(wrapped[member] as Run, tool, grant, handing))
-  if (isTransformed) replace('transform', guardedTransform(transform, grant))
+  const grouped = groups.filter((member) => typeof wrapped[member] === 'object' && wrapped[member] !== null)
+  if (execute === undefined && functions.length === 0 && grouped.length === 0) refuseGrant(grant)
+  if (execute !== undefined) replace(wrapped, 'execute', guarded(tool, execute, grant))
+  for (const member of functions) replace(wrapped, member, guardHanding(wrapped[member] as Run, tool, grant, handing))
+  for (const member of grouped) replace(wrapped, member, guardedGroup(wrapped[member] as object, grant))
   return wrapped
 }
 
@@ -98,12 +99,11 @@ async function spanStorage(): Promise<Within> {
   }
 }
 
-/** What of a call is shown and kept: functions by target, and then by phase. */
-function guardedTransform(transform: object, grant: ToolGrant): object {
+function guardedGroup(group: object, grant: ToolGrant): object {
   return Object.fromEntries(
-    Object.entries(transform).map(([key, value]: [string, unknown]) => {
-      if (typeof value === 'function') return [key, guardHanding(value as Run, transform, grant, handing)]
-      return [key, typeof value === 'object' && value !== null ? guardedTransform(value, grant) : value]
+    Object.entries(group).map(([key, value]: [string, unknown]) => {
+      if (typeof value === 'function') return [key, guardHanding(value as Run, group, grant, handing)]
+      return [key, typeof value === 'object' && value !== null ? guardedGroup(value, grant) : value]
     }),
   )
 }

@@ -2,6 +2,7 @@
 import { copyOf } from '../copy.js'
 import { cleanFunction, cleanMethods } from '../exits.js'
 import type { GuardedCall } from '../guarded-call.js'
+import { withBound } from '../shape.js'
 import { cleanMessage, type OwnNumbers } from './message.js'
 
 type Values = Record<string, unknown>
@@ -31,24 +32,13 @@ function member(call: GuardedCall, key: string, value: unknown, own: OwnNumbers)
   return copied(value)
 }
 
-/** Of v2. */
+/** Of v2: the same request, with headers that nobody else reads. */
 function cleanHttp(http: unknown): unknown {
   if (!isObject(http)) return http
   const clean: Values = {}
-  for (const [key, value] of Object.entries(http)) clean[key] = key === 'req' && value instanceof Request ? withOwnHeaders(value) : copied(value)
+  for (const [key, value] of Object.entries(http))
+    clean[key] = key === 'req' && value instanceof Request ? withBound(value, { headers: new Headers(value.headers) }) : copied(value)
   return clean
-}
-
-/** The same request, with headers that nobody else reads. */
-function withOwnHeaders(request: Request): Request {
-  const headers = new Headers(request.headers)
-  return new Proxy(request, {
-    get(target, key) {
-      if (key === 'headers') return headers
-      const value: unknown = Reflect.get(target, key, target)
-      return isFunction(value) ? value.bind(target) : value
-    },
-  })
 }
 
 /** A copy in which addresses, which can be written to, are copies too. */

@@ -1,6 +1,6 @@
 /**
  * A server whose handlers run guarded. The seam is where the SDK finds the handler of a request, and so it does not matter who registered what, and when: the name in
- * the request decides. The last line is the transport: what is sent passes through here.
+ * the request decides. The last line is the transport, and the queue of what tasks ask: what is sent passes through here.
  */
 import { printable, suggest } from '../../errors/check.js'
 import { hidden } from '../../errors/one-line.js'
@@ -10,6 +10,7 @@ import { optionOf } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { prepareReader, type Reader } from '../reader.js'
+import { withBound } from '../shape.js'
 import { ToolGuard } from '../tool-guard.js'
 import { cleanContext } from './context.js'
 import { cleanMessage, withBlobs, type Cleaning, type OwnNumbers } from './message.js'
@@ -22,7 +23,13 @@ export interface LowLevelServer {
   readonly _requestHandlers: Map<string, Handler>
   fallbackRequestHandler?: Handler | undefined
   readonly transport?: Transport | undefined
+  readonly _taskMessageQueue?: TaskMessageQueue | undefined
   connect(transport: Transport): Promise<void>
+}
+
+/** Of v1: messages of a task wait there until the client comes for them. */
+interface TaskMessageQueue {
+  enqueue(task: string, entry: { readonly message: unknown }, ...others: readonly unknown[]): Promise<void>
 }
 
 export interface Transport {
@@ -59,9 +66,9 @@ export class ServerGuard implements OwnNumbers {
 
   install(server: LowLevelServer): void {
     const handlers = new GuardedHandlers(server, (method, handler) => this.#guarded(method, handler))
-    const { _requestHandlers: before, connect } = server
+    const { _requestHandlers: before, _taskMessageQueue: queue, connect } = server
     for (const [method, handler] of before) handlers.set(method, handler)
-    Object.assign(server, { _requestHandlers: handlers })
+    Object.assign(server, { _requestHandlers: handlers }, queue === undefined ? {} : { _taskMessageQueue: this.#cleanQueue(queue) })
     const guarded = async (transport: Transport): Promise<void> => {
       this.#begin(transport)
       await Reflect.apply(connect, server, [transport])
@@ -84,6 +91,13 @@ export class ServerGuard implements OwnNumbers {
     const { send } = transport
     const clean = async (message: unknown, how?: unknown): Promise<void> => this.#send(message, async (cleaned) => Reflect.apply(send, transport, [cleaned, how]))
     Object.defineProperty(transport, 'send', { value: clean, writable: true, configurable: true })
+  }
+
+  /** Another object, since one queue may be that of several servers. */
+  #cleanQueue(queue: TaskMessageQueue): TaskMessageQueue {
+    const enqueue: TaskMessageQueue['enqueue'] = async (task, entry, ...others) =>
+      this.#send(entry.message, async (message) => queue.enqueue(task, { ...entry, message }, ...others))
+    return withBound(queue, { enqueue })
   }
 
   #warnBut(known: ReadonlySet<string>, when: string): void {

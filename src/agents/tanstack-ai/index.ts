@@ -16,6 +16,7 @@ interface Tool {
   readonly name: string
   readonly execute?: (...values: never[]) => unknown
   readonly __toolSide?: unknown
+  readonly metadata?: { readonly mcp?: { readResource?: (...values: never[]) => unknown } }
 }
 
 /**
@@ -39,7 +40,11 @@ function wrap(tool: Tool, grant: ToolGrant): object {
     refuseGrant(grant)
     return tool
   }
-  return ownCopy(tool, { execute: guardHanding(tool.execute, tool, grant, { give }) })
+  const wrapped = ownCopy(tool, { execute: guardHanding(tool.execute, tool, grant, { give }) }) as Tool
+  const { mcp } = wrapped.metadata ?? {}
+  // Reads the page that a client is shown with a result.
+  if (typeof mcp?.readResource === 'function') mcp.readResource = guardHanding(mcp.readResource, mcp, grant, { give })
+  return wrapped
 }
 
 const give: Handing['give'] = ([input, context, ...others], handed) => [copyOf(input), cleanContext(handed, context), ...others.map((value) => handed.value(value))]

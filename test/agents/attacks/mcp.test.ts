@@ -1,8 +1,10 @@
 /** Ways out of a wrapped tool of this framework that attacks found. */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { InMemoryTaskMessageQueue, InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js'
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { describe, it } from 'vitest'
+import { ElicitRequestSchema, type CallToolResult } from '@modelcontextprotocol/sdk/types.js'
+import { describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { withSecrets as withMcp } from '../../../src/agents/mcp/index.js'
 import { expectClean, secrets } from './objects.js'
@@ -34,4 +36,57 @@ describe('the client of an MCP server is not told by', () => {
     await client.close()
     expectClean(seen)
   })
+})
+
+// What a task asks its client is kept in a store until the client comes for it, and went there past the transport.
+it('the queue of messages of an MCP task is not told what the task asks for and notes, and the client is asked', async () => {
+  const kept: string[] = []
+  class Queue extends InMemoryTaskMessageQueue {
+    override async enqueue(...values: Parameters<InMemoryTaskMessageQueue['enqueue']>): Promise<void> {
+      kept.push(JSON.stringify(values))
+      await super.enqueue(...values)
+    }
+  }
+  const store = new InMemoryTaskStore()
+  const capabilities = { logging: {}, tasks: { requests: { tools: { call: {} } } } }
+  const server = new McpServer({ name: 's', version: '1' }, { capabilities, taskStore: store, taskMessageQueue: new Queue() })
+  withMcp(server, { secrets, allow: { search: ['KEY'] } })
+  server.experimental.tasks.registerToolTask(
+    'search',
+    { execution: { taskSupport: 'required' } },
+    {
+      async createTask({ taskStore }) {
+        const value = await getSecret('KEY')
+        const task = await taskStore.createTask({ ttl: 60_000, pollInterval: 5 })
+        const relatedTask = { taskId: task.taskId }
+        void (async () => {
+          await server.server.notification({ method: 'notifications/message', params: { level: 'info', data: value } }, { relatedTask })
+          await taskStore.updateTaskStatus(task.taskId, 'input_required')
+          const { action } = await server.server.elicitInput({ message: `Is it ${value}?`, requestedSchema: { type: 'object', properties: {} } }, { relatedTask })
+          await taskStore.storeTaskResult(task.taskId, 'completed', { content: [{ type: 'text', text: action }] })
+        })()
+        return { task }
+      },
+      getTask: async ({ taskStore, taskId }) => taskStore.getTask(taskId),
+      getTaskResult: async ({ taskStore, taskId }) => (await taskStore.getTaskResult(taskId)) as CallToolResult,
+    },
+  )
+  const client = new Client({ name: 'c', version: '1' }, { capabilities: { elicitation: { form: {} } } })
+  const asked: unknown[] = []
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    asked.push(params.message)
+    return { action: 'decline' }
+  })
+  const [mine, theirs] = InMemoryTransport.createLinkedPair()
+  await server.connect(theirs)
+  await client.connect(mine)
+  await client.listTools()
+  const told: unknown[] = []
+  for await (const message of client.experimental.tasks.callToolStream({ name: 'search', arguments: {} })) told.push(message)
+  expect(told.at(-1)).toMatchObject({ type: 'result', result: { content: [{ text: 'decline' }] } })
+  expect(asked).toEqual(['Is it [secret KEY]?'])
+  expect(kept).toHaveLength(2)
+  expectClean([...kept, ...told])
+  await client.close()
+  store.cleanup()
 })

@@ -24,6 +24,23 @@ describe('TanStack AI', () => {
     expect(search.description).toBe('Searches.')
   })
 
+  // It is read for the client after the tool has run, past the tool's own function.
+  it('is not told by the page that is shown with its result', async () => {
+    const seen: unknown[] = []
+    const uri = 'ui://search'
+    const readResource = async () => ({ contents: [{ uri, text: `<p>${await getSecret('KEY')}</p>` }] })
+    const plain = toolDefinition({
+      name: 'search',
+      description: 'Searches.',
+      inputSchema: { type: 'object', properties: {} },
+      metadata: { mcp: { uiResourceUri: uri, readResource } },
+    })
+    const tools = withTanstack([plain.server(async () => 'done')], { secrets, allow: { search: ['KEY'] } })
+    await chatWith({ seen, context: {}, tools, call: ['search', {}] })
+    expect(JSON.stringify(seen)).toContain('<p>[secret KEY]</p>')
+    expectClean([...seen, JSON.stringify(seen)])
+  })
+
   it.each<[string, Run<Context>]>([
     ['its result, by a toJSON that looks at its name', (value) => new Named(value)],
     ['an event, by what is taken for a schema', (value, context) => context.emitCustomEvent('progress', likeSchema(value))],
