@@ -12,7 +12,7 @@ import { modelInputCleaner } from '../model-input.js'
 import { withMembers } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
-import { cleanCallbacks, cleanConfig, isData } from './config.js'
+import { cleanCallbacks, cleanConfig, configStorage, isData } from './config.js'
 
 type Call = (input: unknown, runManager: unknown, config: unknown) => unknown
 
@@ -35,12 +35,12 @@ export const withSecrets = createWithSecrets({
 function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   const guard = new ToolGuard(grant, manner)
   const call: Call = async (input, runManager, config) => {
-    // Where LangChain was found, what is asked for within a tool is looked up there: `getWriter`, `interrupt`.
-    const within = tool.func === undefined ? await runWithConfig() : undefined
+    // One with a function of its own sees to it itself.
+    const storage = tool.func === undefined ? await configStorage() : undefined
     return guard.run((guarded) => {
       const [copy, manager, clean] = give([input, runManager, config], guarded)
       const run = (): unknown => Reflect.apply(tool._call, tool, [copy, manager, clean])
-      return within === undefined ? run() : within(clean, run)
+      return storage === undefined ? run() : storage.runWithConfig(clean, run)
     })
   }
   // Whoever calls the function itself gets no more of it.
@@ -71,17 +71,6 @@ const manner: Manner = {
       return []
     }
   }),
-}
-
-type RunWithConfig = (config: unknown, run: () => unknown) => unknown
-
-async function runWithConfig(): Promise<RunWithConfig | undefined> {
-  try {
-    const { AsyncLocalStorageProviderSingleton } = await import('@langchain/core/singletons')
-    return (config, run) => AsyncLocalStorageProviderSingleton.runWithConfig(config, run)
-  } catch {
-    return undefined
-  }
 }
 
 /** As far as it is used here: https://docs.langchain.com/oss/javascript/langchain/middleware */
