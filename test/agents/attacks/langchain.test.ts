@@ -1,7 +1,9 @@
 /** Ways out of a wrapped tool of this framework that attacks found. */
+import { BaseCallbackHandler } from '@langchain/core/callbacks/base'
 import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { Document } from '@langchain/core/documents'
 import { AIMessage } from '@langchain/core/messages'
+import { RunnableLambda } from '@langchain/core/runnables'
 import { fakeModel } from '@langchain/core/testing'
 import { tool } from '@langchain/core/tools'
 import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
@@ -132,4 +134,16 @@ describe('an agent of LangChain is not told by', () => {
     expect(state.messages.at(-1)!.content).toBe('true')
     expectClean([state, docs])
   })
+})
+
+// To clean it for a handler locked it, and the tool could no longer read what it had told of.
+it('a tool of LangChain reads what it told a handler of', async () => {
+  const read = RunnableLambda.from(async ({ stream, response }: { stream: ReadableStream<string>; response: Response }) => {
+    let text = await response.text()
+    for await (const piece of stream) text += piece
+    return text
+  })
+  const search = toolThat(async (_value, runtime) => read.invoke({ stream: ReadableStream.from(['a', 'b']), response: new Response('c') }, runtime as never))
+  const handler = BaseCallbackHandler.fromMethods({ handleChainStart: () => undefined })
+  expect(await withSecrets(search, { secrets, allow: ['KEY'] }).invoke({}, { callbacks: [handler] })).toBe('cab')
 })
