@@ -9,6 +9,7 @@ import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
+import { prepareReader, type Reader } from '../reader.js'
 import { withMembers } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
@@ -45,13 +46,28 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   }
   // Whoever calls the function itself gets no more of it.
   const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give, tool) }
-  return withMembers(tool, { ...toldOf(tool), _call: call, ...func })
+  return Object.defineProperties(withMembers(tool, { ...toldOf(tool), _call: call, ...func }), askedOf(tool, prepareReader(grant.secrets, grant.tool)))
 }
 
 /** What a model and its traces are told of a tool, as it is now: the tool itself may write there. */
 function toldOf(tool: object): Readonly<Record<string, unknown>> {
   const told = ['name', 'description', 'metadata', 'tags', 'extras'] as const
   return Object.fromEntries(told.filter((key) => Object.hasOwn(tool, key)).map((key) => [key, copyOf((tool as Record<string, unknown>)[key])]))
+}
+
+/** Getters of its class, and what it makes of itself for traces, are asked of the tool itself, which may have private fields. What they say is clean: it may be of its state. */
+function askedOf(tool: object, reader: () => Reader): PropertyDescriptorMap {
+  const asked: PropertyDescriptorMap = {}
+  const ask = (key: PropertyKey): unknown => {
+    const value: unknown = Reflect.get(tool, key)
+    return typeof value === 'string' ? reader().text(value) : value
+  }
+  for (let owner = Object.getPrototypeOf(tool) as object | null; owner !== null && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null)
+    for (const [key, { get }] of Object.entries(Object.getOwnPropertyDescriptors(owner)))
+      if (get !== undefined && !Object.hasOwn(tool, key)) asked[key] = { get: () => ask(key), set: (value) => void Reflect.set(tool, key, value), configurable: true }
+  const { lc_serializable: isSerialized, toJSON } = tool as { lc_serializable?: unknown; toJSON?: unknown }
+  if (isSerialized === true && typeof toJSON === 'function') asked['toJSON'] = { value: () => reader().data(Reflect.apply(toJSON, tool, [])), configurable: true, writable: true }
+  return asked
 }
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {

@@ -5,7 +5,7 @@ import { Document } from '@langchain/core/documents'
 import { AIMessage } from '@langchain/core/messages'
 import { RunnableLambda } from '@langchain/core/runnables'
 import { fakeModel } from '@langchain/core/testing'
-import { tool } from '@langchain/core/tools'
+import { StructuredTool, tool } from '@langchain/core/tools'
 import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
 import { Annotation, getConfig, MemorySaver, MessagesAnnotation, RunControl, StateGraph, task } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
@@ -134,6 +134,31 @@ describe('an agent of LangChain is not told by', () => {
     expect(state.messages.at(-1)!.content).toBe('true')
     expectClean([state, docs])
   })
+})
+
+// Where these are of a class, they were asked of what stands for the tool, and said what it keeps to itself.
+it('a tool of a class of LangChain does not tell what it keeps by its description, nor as it is serialized', async () => {
+  class Search extends StructuredTool {
+    override lc_serializable = true
+    readonly name = 'search'
+    readonly schema = zod.object({})
+    endpoint: string | undefined
+    constructor(own: { endpoint?: string }) {
+      super(own as never)
+    }
+    get description(): string {
+      return `Searches ${this.endpoint}`
+    }
+    async _call(): Promise<string> {
+      this.endpoint ??= await getSecret('KEY')
+      return 'done'
+    }
+  }
+  const search = withSecrets(new Search({ endpoint: '' }), { secrets, allow: ['KEY'] })
+  expect(search.description).toBe('Searches undefined')
+  expect(await search.invoke({})).toBe('done')
+  expect(search.description).toBe('Searches [secret KEY]')
+  expect(JSON.stringify(search)).toContain('"endpoint":"[secret KEY]"')
 })
 
 // To clean it for a handler locked it, and the tool could no longer read what it had told of.
