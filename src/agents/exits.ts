@@ -9,13 +9,25 @@ type Special = (object: object) => object | undefined
 /** Some are compared, such as handlers, or found again where the call goes on. */
 const cleaned = new WeakMap<GuardedCall, WeakMap<object, object>>()
 
+function exitsOf(call: GuardedCall): WeakMap<object, object> {
+  const known = cleaned.get(call) ?? new WeakMap<object, object>()
+  cleaned.set(call, known)
+  return known
+}
+
+/** Clean, but for what the tool was handed: a framework tells that too, such as the config of a run, and no tool has made it. */
+function told(call: GuardedCall, value: unknown): unknown {
+  const known = exitsOf(call)
+  return call.data(value, (object) => (known.has(object) ? object : undefined))
+}
+
 /** The same function; what it is called with is cleaned first. */
 export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Exit): Exit {
   function clean(this: unknown, ...values: unknown[]): unknown {
     return Reflect.apply(
       exit,
       this,
-      values.map((value) => call.data(value)),
+      values.map((value) => told(call, value)),
     ) as unknown
   }
   return clean as unknown as Exit
@@ -27,8 +39,7 @@ export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Ex
  * @param special What stands for an object that a method returns; undefined for those that are as above.
  */
 export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit, special?: Special): Exit {
-  const known = cleaned.get(call) ?? new WeakMap<object, object>()
-  cleaned.set(call, known)
+  const known = exitsOf(call)
   const clean = (known.get(exit) as Exit | undefined) ?? proxyOf(call, exit, special)
   known.set(exit, clean)
   // What is found again within the call is this one.
@@ -53,13 +64,13 @@ function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit, special?: S
       const descriptor = Reflect.getOwnPropertyDescriptor(target, key)
       return descriptor === undefined || !('value' in descriptor) ? descriptor : { ...descriptor, value: given(target, key) }
     },
-    ...(createChanges(call, (value) => call.data(value)) as ProxyHandler<Exit>),
+    ...(createChanges(call, (value) => told(call, value)) as ProxyHandler<Exit>),
   })
 }
 
 function methodOf(call: GuardedCall, target: object, method: Callable, special?: Special): unknown {
   return (...values: unknown[]): unknown => {
-    const clean = values.map((value) => call.data(value))
+    const clean = values.map((value) => told(call, value))
     const result = Reflect.apply(method, target, clean) as unknown
     const isAnother = typeof result === 'object' && result !== null && result.constructor !== Object && result.constructor === target.constructor
     if (isAnother) return cleanMethods(call, result, special)

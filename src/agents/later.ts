@@ -219,27 +219,37 @@ function closeNow(call: GuardedCall, generator: Partial<Generator>): void {
   }
 }
 
+/** The other is locked when this one is read: where nobody does, as of what a tool only tells a handler of, the tool reads it itself. */
 function cleanStream(call: GuardedCall, stream: ReadableStream, release: () => void): ReadableStream {
+  if (stream.locked) throw new TypeError('The stream is locked')
+  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => readerOf(stream) }, release)
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await values.next()
+        if (done === true) controller.close()
+        else controller.enqueue(value)
+      },
+      async cancel(reason) {
+        await values.return(reason)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+function readerOf(stream: ReadableStream): AsyncIterator<unknown> {
   const reader = stream.getReader()
-  const read = async (): Promise<IteratorResult<unknown>> => {
-    const { done, value } = await reader.read()
-    return done ? { done, value: undefined } : { done, value: value as unknown }
-  }
-  const cancel = async (reason?: unknown): Promise<IteratorResult<unknown>> => {
-    await reader.cancel(reason)
-    return { done: true, value: undefined }
-  }
-  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => ({ next: read, return: cancel }) }, release)
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await values.next()
-      if (done === true) controller.close()
-      else controller.enqueue(value)
+  return {
+    async next() {
+      const { done, value } = await reader.read()
+      return done ? { done, value: undefined } : { done, value: value as unknown }
     },
-    async cancel(reason) {
-      await values.return(reason)
+    async return(reason?: unknown) {
+      await reader.cancel(reason)
+      return { done: true, value: undefined }
     },
-  })
+  }
 }
 
 function cleanResponse(call: GuardedCall, response: Response, release: () => void): Response {

@@ -1,5 +1,5 @@
 /** The AI SDK beside the attacks: types, sets, states of a generator, and the last line before the model. */
-import { generateText, jsonSchema, stepCountIs, tool, wrapLanguageModel } from 'ai'
+import { experimental_toolCaller, generateText, jsonSchema, stepCountIs, tool, toolSearch, wrapLanguageModel } from 'ai'
 import { MockLanguageModelV4 } from 'ai/test'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import * as zod from 'zod'
@@ -58,6 +58,25 @@ describe('a wrapped tool', () => {
     const { web } = withSecrets({ web: hosted, search }, { secrets, allow: { search: ['KEY'] } })
     expect(Object.keys(web)).toEqual(Object.keys(hosted))
     for (const [member, value] of Object.entries(hosted)) expect(web[member as keyof typeof web]).toBe(value)
+  })
+
+  it('that makes another of the tools of a set, or searches them, does so in its scope, clean', async () => {
+    const bind = () => tool({ inputSchema, execute: async () => `bound ${await getSecret('KEY')}` })
+    let told = ''
+    const code = experimental_toolCaller(tool({ inputSchema, execute: async () => (told = await getSecret('KEY')) }), {
+      type: 'local',
+      bind,
+      prepareModelMessage: () => `with ${told}`,
+    })
+    const find = toolSearch({ search: async ({ tools }) => ((await getSecret('KEY')).length === key.length ? tools.map(({ name }) => name) : []) })
+    const { code: wrapped, ...tools } = withSecrets({ code, find, later: { ...search, deferLoading: true } }, { secrets, allow: { code: ['KEY'], find: ['KEY'], later: [] } })
+    await wrapped.execute({ query: 'q' }, options)
+    const { bind: bound, prepareModelMessage } = wrapped.experimental_toolCaller as Extract<typeof wrapped.experimental_toolCaller, { type: 'local' }>
+    expect(await bound({}).execute!({ query: 'q' }, options)).toBe(`bound ${marker}`)
+    expect(prepareModelMessage!({})).toBe(`with ${marker}`)
+    expect(Object.keys(wrapped)).toEqual(Object.keys(code))
+    const { steps } = await generateText({ model: modelOf([], 'find'), tools, prompt: 'go', stopWhen: stepCountIs(2) })
+    expect(steps[0]!.toolResults[0]!.output).toEqual({ tools: [{ name: 'later', description: 'Searches.' }] })
   })
 
   it('tells states: each is clean, and the last is whole', async () => {
@@ -130,6 +149,17 @@ describe('a wrapped tool', () => {
     await expect(run()).rejects.toThrow(marker)
   })
 
+  // The SDK asks it anew with each step, outside of every call.
+  it('tells the model no more by a description that is a function', async () => {
+    let endpoint = 'nothing yet'
+    const execute = async () => ((endpoint = await getSecret('KEY')), 'done')
+    const describing = tool({ inputSchema, description: () => `Searches ${endpoint}`, execute })
+    const { search: wrapped } = withSecrets({ search: describing }, { secrets, allow: { search: ['KEY'] } })
+    const model = modelOf([])
+    await generateText({ model, tools: { search: wrapped }, prompt: 'go', stopWhen: stepCountIs(2) })
+    expect(model.doGenerateCalls.map(({ tools }) => (tools![0] as { description?: string }).description)).toEqual(['Searches nothing yet', `Searches ${marker}`])
+  })
+
   it('tells the model what toModelOutput makes of it, cleaned, in its scope', async () => {
     const prompts: unknown[] = []
     const showing = tool({
@@ -159,13 +189,13 @@ it('a last line before the model cleans what a tool that is not wrapped told', a
   expect(JSON.stringify(prompts)).not.toContain(key)
 })
 
-function modelOf(prompts: unknown[]): MockLanguageModelV4 {
+function modelOf(prompts: unknown[], toolName = 'search'): MockLanguageModelV4 {
   const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
   return new MockLanguageModelV4({
     doGenerate: (async ({ prompt }: { prompt: unknown }) => {
       prompts.push(prompt)
       return prompts.length === 1
-        ? { content: [{ type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: '{"query":"q"}' }], finishReason: { unified: 'tool-calls' }, usage, warnings: [] }
+        ? { content: [{ type: 'tool-call', toolCallId: 'call-1', toolName, input: '{"query":"q"}' }], finishReason: { unified: 'tool-calls' }, usage, warnings: [] }
         : { content: [{ type: 'text', text: 'finished' }], finishReason: { unified: 'stop' }, usage, warnings: [] }
     }) as never,
   })

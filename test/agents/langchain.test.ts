@@ -43,15 +43,27 @@ describe('a wrapped tool', () => {
   it('of a class of its own keeps that, its private fields and its methods', async () => {
     class Search extends StructuredTool<typeof schema> {
       readonly name = 'search'
-      readonly description = 'Searches.'
-      readonly schema = schema
+      readonly #schema = schema
+      #described = 'Searches'
       readonly #prefix = 'p'
+      get description(): string {
+        return `${this.#described}.`
+      }
+      set description(description: string) {
+        this.#described = description
+      }
+      get schema(): typeof schema {
+        return this.#schema
+      }
       async _call({ query }: { query: string }): Promise<string> {
         return `${this.#prefix} ${query} ${await getSecret('KEY')}`
       }
     }
     const own = withSecrets(new Search(), { secrets, allow: ['KEY'] })
     expect(own).toBeInstanceOf(Search)
+    expect([own.description, own.schema === schema]).toEqual(['Searches.', true])
+    own.description = 'Finds'
+    expect(own.description).toBe('Finds.')
     expect(await own.invoke({ query: 'q' })).toBe(`p q ${marker}`)
   })
 

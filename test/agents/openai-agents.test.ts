@@ -216,6 +216,34 @@ describe('a wrapped tool', () => {
     expect(JSON.stringify(inputs) + last.toString()).not.toContain(key)
   })
 
+  it('asks for an approval by a function that takes nothing, in its scope; what the SDK makes of a constant stays', async () => {
+    const asked: number[] = []
+    const needsApproval = async (): Promise<boolean> => {
+      asked.push((await getSecret('KEY')).length)
+      return false
+    }
+    const asking = tool({ name: 'search', description: 'Searches.', parameters, needsApproval, execute: async () => 'done' })
+    await new Runner().run(new Agent({ name: 'agent', model: modelOf([], 'search'), tools: [withSecrets(asking, { secrets, allow: ['KEY'] })] }), 'go')
+    expect(asked).toEqual([key.length])
+    const wrapped = withSecrets(search, { secrets, allow: ['KEY'] })
+    expect([wrapped.needsApproval, wrapped.isEnabled]).toEqual([search.needsApproval, search.isEnabled])
+  })
+
+  it('of an agent is interrupted for what a tool of that agent needs approved, and goes on with it', async () => {
+    const inputs: unknown[] = []
+    const asking = tool({ name: 'search', description: 'Searches.', parameters, needsApproval: true, execute: async () => `it is ${await getSecret('KEY')}` })
+    const inner = new Agent({ name: 'inner', model: modelOf(inputs, 'search'), tools: [asking] })
+    const ask = withSecrets(inner.asTool({ toolName: 'ask', toolDescription: 'Asks.' }), { secrets, allow: ['KEY'] })
+    const outer = new Agent({ name: 'outer', model: modelOf(inputs, 'ask'), tools: [ask] })
+    const { state, interruptions } = await new Runner().run(outer, 'go')
+    expect(interruptions.map(({ name }) => name)).toEqual(['search'])
+    for (const interruption of interruptions) state.approve(interruption)
+    const { finalOutput } = await new Runner().run(outer, state)
+    expect(finalOutput).toBe('finished')
+    expect(JSON.stringify(inputs)).toContain(`it is ${marker}`)
+    expect(JSON.stringify(inputs) + state.toString()).not.toContain(key)
+  })
+
   it('is clean in a run that is streamed', async () => {
     const inputs: unknown[] = []
     const agent = new Agent({ name: 'agent', model: modelOf(inputs, 'search'), tools: [withSecrets(search, { secrets, allow: ['KEY'] })] })

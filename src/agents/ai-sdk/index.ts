@@ -7,15 +7,16 @@ import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { Manner } from '../guarded-call.js'
 import { modelInputCleaner } from '../model-input.js'
+import { prepareReader } from '../reader.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
-import { copyWith } from '../shape.js'
+import { copyWith, likeFunction } from '../shape.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
 
-/** Functions of a tool that run the app's code; `execute` apart. */
-const others = ['toModelOutput', 'needsApproval', 'onInputStart', 'onInputDelta', 'onInputAvailable'] as const
+/** Functions of a tool that run the app's code; `execute` apart. The last one is that of `toolSearch()`, which the SDK makes an `execute` of. */
+const others = ['toModelOutput', 'needsApproval', 'onInputStart', 'onInputDelta', 'onInputAvailable', Symbol.for('vercel.ai.toolSearch.search')] as const
 
 /** Without any of these an object is no tool, but may be a set of some. */
 const members = ['execute', 'inputSchema', 'parameters', 'args'] as const
@@ -40,17 +41,52 @@ export const withSecrets: WithSecrets = createWithSecrets({
 const isTool = (value: unknown): boolean => typeof value === 'object' && value !== null && (Object.hasOwn(value, 'execute') || Object.hasOwn(value, 'inputSchema'))
 
 function wrap(tool: object, grant: ToolGrant): object {
-  const wrapped = copyWith(tool, {})
-  const { execute } = tool as { execute?: unknown }
-  const replace = (member: string, run: Run): unknown => Object.defineProperty(wrapped, member, { value: run, enumerable: true, writable: true, configurable: true })
-  if (typeof execute === 'function') replace('execute', withLast(guardFunction(execute as Run, grant, states, give)))
-  for (const member of others) {
-    const run = (tool as Record<string, unknown>)[member]
-    if (typeof run === 'function') replace(member, guardFunction(run as Run, grant, {}, give))
+  const members = tool as Readonly<Record<PropertyKey, unknown>>
+  const { execute, description, experimental_toolCaller: caller } = members
+  const guarded: Record<PropertyKey, unknown> = {}
+  if (typeof execute === 'function') guarded['execute'] = withLast(guardFunction(execute as Run, grant, states, give))
+  for (const member of others) if (typeof members[member] === 'function') guarded[member] = guardFunction(members[member] as Run, grant, {}, give)
+  // It is not enumerable.
+  if (isCaller(caller))
+    Object.defineProperty(guarded, 'experimental_toolCaller', { ...Object.getOwnPropertyDescriptor(tool, 'experimental_toolCaller'), value: cleanCaller(caller, grant) })
+  if (Reflect.ownKeys(guarded).length === 0) refuseGrant(grant)
+  if (typeof description === 'function') guarded['description'] = telling(description as Run, grant)
+  return copyWith(tool, guarded)
+}
+
+/** A function that the SDK asks for a text, and does not wait for. */
+function telling(run: Run, grant: ToolGrant): Run {
+  const reader = prepareReader(grant.secrets, grant.tool)
+  function clean(this: unknown, ...values: never[]): unknown {
+    const { data } = reader()
+    try {
+      return data(
+        Reflect.apply(
+          run,
+          this,
+          values.map((value) => copyOf(value)),
+        ),
+      )
+    } catch (error) {
+      throw data(error)
+    }
   }
-  const isGuarded = typeof execute === 'function' || others.some((member) => typeof (tool as Record<string, unknown>)[member] === 'function')
-  if (!isGuarded) refuseGrant(grant)
-  return wrapped
+  return likeFunction(clean, run)
+}
+
+/** Of a tool through which others are called, as in code mode: https://ai-sdk.dev/docs/ai-sdk-core/code-mode */
+interface Caller {
+  readonly bind: (tools: object) => object
+  readonly prepareModelMessage?: Run
+}
+
+const isCaller = (value: unknown): value is Caller => typeof value === 'object' && value !== null && typeof (value as Partial<Caller>).bind === 'function'
+
+/** What runs is the tool that it makes of the others. */
+function cleanCaller(caller: Caller, grant: ToolGrant): Caller {
+  const { bind, prepareModelMessage } = caller
+  const told = typeof prepareModelMessage === 'function' ? { prepareModelMessage: telling(prepareModelMessage, grant) } : {}
+  return { ...caller, bind: (tools) => wrap(Reflect.apply(bind, caller, [tools]), grant), ...told }
 }
 
 /** Of these, what is an instance is handed on, and is told with the steps of a run. */

@@ -10,10 +10,10 @@ type Config = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Config => typeof value === 'object' && value !== null
 const isFunction = (value: unknown): value is (...values: never[]) => unknown => typeof value === 'function'
 
-/** Messages are data, and so are the commands by which a tool tells a graph how to go on. */
+/** Messages and documents are data, and so are the commands by which a tool tells a graph how to go on. */
 export function isData(instance: object): boolean {
-  const { getType, lg_name: name } = instance as { getType?: unknown; lg_name?: unknown }
-  return isFunction(getType) || name === 'Command' || name === 'Send'
+  const { getType, lg_name: name, pageContent, metadata } = instance as { getType?: unknown; lg_name?: unknown; pageContent?: unknown; metadata?: unknown }
+  return isFunction(getType) || name === 'Command' || name === 'Send' || (typeof pageContent === 'string' && isObject(metadata))
 }
 
 /** Members of a config that are data of whoever called. */
@@ -25,7 +25,7 @@ export function cleanConfig(call: GuardedCall, config: unknown): unknown {
   for (const key of data) if (key in config) clean[key] = copyOf(config[key], isData)
   if ('context' in config) clean['context'] = withoutFreezing(config['context'])
   if (isFunction(config['writer'])) clean['writer'] = cleanFunction(call, config['writer'])
-  if (isObject(config['store'])) clean['store'] = cleanMethods(call, config['store'])
+  for (const key of ['store', 'control'] as const) if (isObject(config[key])) clean[key] = cleanMethods(call, config[key])
   if (isObject(config['callbacks'])) clean['callbacks'] = cleanCallbacks(call, config['callbacks'])
   if (isObject(config['configurable'])) clean['configurable'] = cleanConfigurable(call, config['configurable'])
   // The runtime that a ToolNode makes holds the config that it was made of.
@@ -39,7 +39,10 @@ function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
   for (const [key, value] of Object.entries(configurable)) clean[key] = key.startsWith('__pregel_') ? value : copyOf(value, isData)
   // `__pregel_send` writes into the state.
   for (const key of ['writer', '__pregel_send']) if (isFunction(configurable[key])) clean[key] = cleanFunction(call, configurable[key])
-  const { __pregel_read: readState, __pregel_scratchpad: scratchpad } = configurable
+  // A graph that the tool runs keeps its checkpoints where the one around it does, and tells in its stream.
+  for (const key of ['__pregel_checkpointer', '__pregel_stream']) if (isObject(configurable[key])) clean[key] = cleanMethods(call, configurable[key])
+  const { __pregel_read: readState, __pregel_scratchpad: scratchpad, __pregel_call: runTask } = configurable
+  if (isFunction(runTask)) clean['__pregel_call'] = cleanTasks(call, runTask as RunTask)
   if (isFunction(readState)) clean['__pregel_read'] = (...values: never[]): unknown => copyOf(readState(...values), isData)
   if (isObject(scratchpad)) clean['__pregel_scratchpad'] = withCopyOfInput(scratchpad)
   return clean
@@ -51,6 +54,57 @@ function withCopyOfInput(scratchpad: Config): Config {
   return new Proxy(scratchpad, { get: (target, key) => (key === 'currentTaskInput' ? input : (Reflect.get(target, key) as unknown)) })
 }
 
+type RunTask = (run: (...values: never[]) => unknown, name: string, values: readonly never[], options: unknown) => Promise<unknown>
+
+/** A task that a tool calls runs in the graph around it, which tells what it is given and keeps what it gives. Both are clean there, and as they are within the tool. */
+function cleanTasks(call: GuardedCall, runTask: RunTask): RunTask {
+  return async (run, name, values, options) => {
+    let settled: (() => unknown) | undefined
+    const runClean = async (): Promise<unknown> => {
+      try {
+        const result = await runWithCleanConfig(call, () => run(...values))
+        settled = () => result
+        return await call.outcome(result)
+      } catch (error) {
+        settled = () => {
+          throw error
+        }
+        throw await call.failure(error)
+      }
+    }
+    try {
+      const told = await runTask(runClean, name, call.data(values) as readonly never[], options)
+      // One that ran before is not run again.
+      return settled === undefined ? told : settled()
+    } catch (error) {
+      if (settled === undefined) throw error
+      return settled()
+    }
+  }
+}
+
+/** The graph around it hands a task its own ways out. */
+async function runWithCleanConfig(call: GuardedCall, run: () => unknown): Promise<unknown> {
+  const storage = await configStorage()
+  const config = storage?.getRunnableConfig()
+  return await (storage === undefined || config === undefined ? run() : storage.runWithConfig(cleanConfig(call, config), run))
+}
+
+interface ConfigStorage {
+  getRunnableConfig(): unknown
+  runWithConfig(config: unknown, run: () => unknown): unknown
+}
+
+/** By which what is asked for within a tool is looked up: `getWriter`, `interrupt`. Undefined where LangChain is not to be found. */
+export async function configStorage(): Promise<ConfigStorage | undefined> {
+  try {
+    const { AsyncLocalStorageProviderSingleton } = await import('@langchain/core/singletons')
+    return AsyncLocalStorageProviderSingleton
+  } catch {
+    return undefined
+  }
+}
+
 /** What a tool starts is traced by the handlers of its caller: a list of them, or what holds them (a CallbackManager, or the manager of a run, which hands them to its children). */
 export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
   const clean = (handlers: unknown): unknown =>
@@ -60,8 +114,11 @@ export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
   return withMembers(callbacks, { handlers: clean(handlers), inheritableHandlers: clean(inheritableHandlers) })
 }
 
-/** A run of LangSmith, beneath which `traceable` functions of the tool tell theirs. */
+/** A run of LangSmith, beneath which `traceable` functions of the tool tell theirs. What it holds is told when it ends, and that of those around it too. */
 function cleanRun(call: GuardedCall, run: object): object | undefined {
-  const { client, postRun } = run as { client?: unknown; postRun?: unknown }
-  return isObject(client) && isFunction(postRun) ? withMembers(run, { client: cleanMethods(call, client) }) : undefined
+  const { client, postRun, parent_run: parent } = run as { client?: unknown; postRun?: unknown; parent_run?: unknown }
+  if (!isObject(client) || !isFunction(postRun)) return undefined
+  const copies = Object.entries(run).map(([key, value]) => [key, copyOf(value as unknown, isData)] as const)
+  const around = isObject(parent) ? { parent_run: cleanRun(call, parent) } : {}
+  return withMembers(run, { ...Object.fromEntries(copies), client: cleanMethods(call, client), ...around })
 }

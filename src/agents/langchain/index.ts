@@ -9,10 +9,11 @@ import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
+import { prepareReader, type Reader } from '../reader.js'
 import { withMembers } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
-import { cleanCallbacks, cleanConfig, isData } from './config.js'
+import { cleanCallbacks, cleanConfig, configStorage, isData } from './config.js'
 
 type Call = (input: unknown, runManager: unknown, config: unknown) => unknown
 
@@ -35,23 +36,38 @@ export const withSecrets = createWithSecrets({
 function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   const guard = new ToolGuard(grant, manner)
   const call: Call = async (input, runManager, config) => {
-    // Where LangChain was found, what is asked for within a tool is looked up there: `getWriter`, `interrupt`.
-    const within = tool.func === undefined ? await runWithConfig() : undefined
+    // One with a function of its own sees to it itself.
+    const storage = tool.func === undefined ? await configStorage() : undefined
     return guard.run((guarded) => {
       const [copy, manager, clean] = give([input, runManager, config], guarded)
       const run = (): unknown => Reflect.apply(tool._call, tool, [copy, manager, clean])
-      return within === undefined ? run() : within(clean, run)
+      return storage === undefined ? run() : storage.runWithConfig(clean, run)
     })
   }
   // Whoever calls the function itself gets no more of it.
   const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give, tool) }
-  return withMembers(tool, { ...toldOf(tool), _call: call, ...func })
+  return Object.defineProperties(withMembers(tool, { ...toldOf(tool), _call: call, ...func }), askedOf(tool, prepareReader(grant.secrets, grant.tool)))
 }
 
 /** What a model and its traces are told of a tool, as it is now: the tool itself may write there. */
 function toldOf(tool: object): Readonly<Record<string, unknown>> {
   const told = ['name', 'description', 'metadata', 'tags', 'extras'] as const
   return Object.fromEntries(told.filter((key) => Object.hasOwn(tool, key)).map((key) => [key, copyOf((tool as Record<string, unknown>)[key])]))
+}
+
+/** Getters of its class, and what it makes of itself for traces, are asked of the tool itself, which may have private fields. What they say is clean: it may be of its state. */
+function askedOf(tool: object, reader: () => Reader): PropertyDescriptorMap {
+  const asked: PropertyDescriptorMap = {}
+  const ask = (key: PropertyKey): unknown => {
+    const value: unknown = Reflect.get(tool, key)
+    return typeof value === 'string' ? reader().text(value) : value
+  }
+  for (let owner = Object.getPrototypeOf(tool) as object | null; owner !== null && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null)
+    for (const [key, { get }] of Object.entries(Object.getOwnPropertyDescriptors(owner)))
+      if (get !== undefined && !Object.hasOwn(tool, key)) asked[key] = { get: () => ask(key), set: (value) => void Reflect.set(tool, key, value), configurable: true }
+  const { lc_serializable: isSerialized, toJSON } = tool as { lc_serializable?: unknown; toJSON?: unknown }
+  if (isSerialized === true && typeof toJSON === 'function') asked['toJSON'] = { value: () => reader().data(Reflect.apply(toJSON, tool, [])), configurable: true, writable: true }
+  return asked
 }
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {
@@ -71,17 +87,6 @@ const manner: Manner = {
       return []
     }
   }),
-}
-
-type RunWithConfig = (config: unknown, run: () => unknown) => unknown
-
-async function runWithConfig(): Promise<RunWithConfig | undefined> {
-  try {
-    const { AsyncLocalStorageProviderSingleton } = await import('@langchain/core/singletons')
-    return (config, run) => AsyncLocalStorageProviderSingleton.runWithConfig(config, run)
-  } catch {
-    return undefined
-  }
 }
 
 /** As far as it is used here: https://docs.langchain.com/oss/javascript/langchain/middleware */

@@ -26,6 +26,7 @@ interface FunctionTool {
   /** Of an agent: hears of its events. */
   readonly on?: unknown
   readonly invoke?: (runContext: unknown, input: unknown, details: unknown) => unknown
+  readonly errorFunction?: Run | null
   readonly timeoutErrorFunction?: Run
   readonly needsApproval?: Run
   readonly isEnabled?: Run
@@ -73,7 +74,8 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
         watchContext(call, runContext)
         tidyWhenAborted(call, details)
         const handed = new Handed(call)
-        const run = (): unknown => within(handed, () => Reflect.apply(invoke, tool, [runContext, copyOf(input), copyOf(details)]))
+        const given = isAgent ? detailsOfAgent(details) : copyOf(details)
+        const run = (): unknown => within(handed, () => Reflect.apply(invoke, tool, [runContext, copyOf(input), given]))
         return isAgent ? withGuardedTools(grant, (one, its) => wrap(one as FunctionTool, its), run) : run()
       })
     },
@@ -82,13 +84,18 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
   return copyWith(tool, wrapped)
 }
 
+/** The SDK finds the run of an agent that is a tool by the very call: what it was interrupted for, above all. */
+function detailsOfAgent(details: unknown): unknown {
+  if (typeof details !== 'object' || details === null || !('toolCall' in details)) return details
+  return copyWith(copyOf(details), { toolCall: details.toolCall })
+}
+
 /** What else of a tool runs code of the app, each with what it is called with. */
 function otherFunctions(tool: FunctionTool, grant: ToolGrant): object {
   const guarded: Record<string, unknown> = {}
-  for (const member of ['timeoutErrorFunction', 'isEnabled', 'needsApproval'] as const) {
+  for (const member of ['errorFunction', 'timeoutErrorFunction', 'isEnabled', 'needsApproval'] as const) {
     const run = tool[member]
-    // One that takes nothing is what the SDK makes of a constant, and knows by itself.
-    if (typeof run === 'function' && run.length > 0) guarded[member] = guardFunction(run, grant, {}, give, tool)
+    if (typeof run === 'function' && !isConstant(member, run)) guarded[member] = guardFunction(run, grant, {}, give, tool)
   }
   if (typeof tool.customDataExtractor === 'function') guarded['customDataExtractor'] = guardFunction(tool.customDataExtractor, grant, {}, giveTogether, tool)
   for (const member of ['inputGuardrails', 'outputGuardrails'] as const) {
@@ -98,6 +105,9 @@ function otherFunctions(tool: FunctionTool, grant: ToolGrant): object {
   }
   return guarded
 }
+
+/** What the SDK makes of true or false, and knows by itself: it takes nothing and has no name, as one that an app wrote has. */
+const isConstant = (member: string, run: Run): boolean => (member === 'isEnabled' || member === 'needsApproval') && run.length === 0 && run.name === ''
 
 /** Of functions that are handed one object which holds it all. */
 const giveTogether: Give = (values, call) => {

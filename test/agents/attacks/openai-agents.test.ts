@@ -86,6 +86,22 @@ describe('a run of OpenAI', () => {
         ],
       }),
     ],
+    // Where its output has a schema, the SDK calls it itself as well, for a call that never ran.
+    [
+      'the function that tells of its errors',
+      () => {
+        let value = ''
+        const run = async (): Promise<object> => {
+          value = await getSecret('KEY')
+          return { behavior: { type: 'rejectContent', message: 'no' } }
+        }
+        return toolWith({
+          outputSchema: { type: 'object', properties: { told: { type: 'string' } }, required: ['told'], additionalProperties: false },
+          inputGuardrails: [{ type: 'tool_input', name: 'own', run }],
+          errorFunction: () => ({ told: value }),
+        })()
+      },
+    ],
     // An agent is an instance, and was handed on as it is: its instructions go to the model.
     [
       'the agent that a guardrail is given',
