@@ -48,10 +48,14 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   return withMembers(tool, { ...toldOf(tool), _call: call, ...func })
 }
 
-/** What a model and its traces are told of a tool, as it is now: the tool itself may write there. */
+/** What a model and its traces are told of a tool, as it is now: the tool itself may write there, and a getter of its class may read what is private, which the tool alone has. */
 function toldOf(tool: object): Readonly<Record<string, unknown>> {
-  const told = ['name', 'description', 'metadata', 'tags', 'extras'] as const
-  return Object.fromEntries(told.filter((key) => Object.hasOwn(tool, key)).map((key) => [key, copyOf((tool as Record<string, unknown>)[key])]))
+  const told = ['name', 'description', 'schema', 'metadata', 'tags', 'extras'] as const
+  const tell = (key: (typeof told)[number]): unknown => {
+    const value: unknown = Reflect.get(tool, key)
+    return key === 'schema' ? value : copyOf(value)
+  }
+  return Object.fromEntries(told.filter((key) => key in tool).map((key) => [key, tell(key)]))
 }
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {
