@@ -55,6 +55,15 @@ describe('a wrapped tool', () => {
     expect(await own.invoke({ query: 'q' })).toBe(`p q ${marker}`)
   })
 
+  it('tells a schema in JSON as it was: what the tool writes into its own, no model is told', async () => {
+    const own = { type: 'object' as const, properties: { query: { type: 'string' as const, description: 'd' } } }
+    const writing = tool(async () => void (own.properties.query.description = await getSecret('KEY')), { name: 'search', description: 'Searches.', schema: own })
+    const told = withSecrets(writing, { secrets, allow: ['KEY'] })
+    await told.invoke({ query: 'q' })
+    expect(own.properties.query.description).toBe(key)
+    expect(told.schema).toMatchObject({ type: 'object', properties: { query: { type: 'string', description: 'd' } } })
+  })
+
   it('of a class that tells what it is by getters tells it, and not what it has learnt since', async () => {
     class Search extends StructuredTool {
       readonly name = 'search'

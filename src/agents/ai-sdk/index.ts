@@ -9,8 +9,8 @@ import type { Manner } from '../guarded-call.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
-import { copyWith } from '../shape.js'
-import type { ToolGrant } from '../tool-guard.js'
+import { copyWith, likeFunction } from '../shape.js'
+import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
 
@@ -41,16 +41,23 @@ const isTool = (value: unknown): boolean => typeof value === 'object' && value !
 
 function wrap(tool: object, grant: ToolGrant): object {
   const wrapped = copyWith(tool, {})
-  const { execute } = tool as { execute?: unknown }
+  const { execute, description } = tool as { execute?: unknown; description?: unknown }
   const replace = (member: string, run: Run): unknown => Object.defineProperty(wrapped, member, { value: run, enumerable: true, writable: true, configurable: true })
   if (typeof execute === 'function') replace('execute', withLast(guardFunction(execute as Run, grant, states, give)))
   for (const member of others) {
     const run = (tool as Record<string, unknown>)[member]
     if (typeof run === 'function') replace(member, guardFunction(run as Run, grant, {}, give))
   }
+  if (typeof description === 'function') replace('description', described(description as Run, tool, grant))
   const isGuarded = typeof execute === 'function' || others.some((member) => typeof (tool as Record<string, unknown>)[member] === 'function')
   if (!isGuarded) refuseGrant(grant)
   return wrapped
+}
+
+/** What a model is told of a tool, which the SDK asks for anew before each step: the tool may have learnt something since. */
+function described(description: Run, tool: object, grant: ToolGrant): Run {
+  const guard = new ToolGuard(grant)
+  return likeFunction((...values: never[]): unknown => guard.tell((call) => Reflect.apply(description, tool, give(values, call))), description)
 }
 
 /** Of these, what is an instance is handed on, and is told with the steps of a run. */

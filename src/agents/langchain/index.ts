@@ -7,6 +7,7 @@ import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
+import { ownData } from '../handing.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
 import { withMembers } from '../shape.js'
@@ -51,11 +52,7 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
 /** What a model and its traces are told of a tool, as it is now: the tool itself may write there, and a getter of its class may read what is private, which the tool alone has. */
 function toldOf(tool: object): Readonly<Record<string, unknown>> {
   const told = ['name', 'description', 'schema', 'metadata', 'tags', 'extras'] as const
-  const tell = (key: (typeof told)[number]): unknown => {
-    const value: unknown = Reflect.get(tool, key)
-    return key === 'schema' ? value : copyOf(value)
-  }
-  return Object.fromEntries(told.filter((key) => key in tool).map((key) => [key, tell(key)]))
+  return Object.fromEntries(told.filter((key) => key in tool).map((key) => [key, ownData(Reflect.get(tool, key))]))
 }
 
 function give([input, runManager, config]: readonly unknown[], call: GuardedCall): readonly unknown[] {

@@ -7,9 +7,9 @@ import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { Handed } from '../handed.js'
+import { ownCopy } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
-import { copyWith } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { watchApprovals } from './approvals.js'
@@ -79,7 +79,7 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
     },
     ...otherFunctions(tool, grant),
   }
-  return copyWith(tool, wrapped)
+  return ownCopy(tool, wrapped)
 }
 
 /** What else of a tool runs code of the app, each with what it is called with. */
