@@ -26,13 +26,14 @@ export function guardHanding(run: Run, owner: object, grant: ToolGrant, { give, 
   return likeFunction(guarded, run)
 }
 
+/** The same for one value of a tool: a schema that is no JSON stays the very one. */
+export const ownData = (value: unknown): unknown => (typeof value === 'object' && value !== null && isPlain(value) && !('~standard' in value) ? copyOf(value) : value)
+
 /** A copy of a tool for a framework, with other members in place of some: data in it, such as what the model is told of its input, the tool itself does not write into. */
 export function ownCopy(tool: object, members: object): object {
   const copy = copyWith(tool, {})
   for (const [key, descriptor] of Reflect.ownKeys(copy).map((key) => [key, Object.getOwnPropertyDescriptor(copy, key)!] as const)) {
-    const value: unknown = descriptor.value
-    const isData = typeof value === 'object' && value !== null && isPlain(value) && !('~standard' in value)
-    if (isData) Object.defineProperty(copy, key, { ...descriptor, value: copyOf(value) })
+    if ('value' in descriptor) Object.defineProperty(copy, key, { ...descriptor, value: ownData(descriptor.value) })
   }
   return copyWith(copy, members)
 }

@@ -115,6 +115,21 @@ export class ToolGuard {
     }
   }
 
+  /** Runs a function of which the framework takes a text at once: nothing can be waited for, so what it says is cleaned of what is known by now. */
+  tell(body: Body): unknown {
+    const call = this.#begin()
+    try {
+      call.requireOpen()
+      const told = call.run(() => body(call))
+      call.tidy()
+      return call.outcomeNow(told)
+    } catch (error) {
+      throw call.failureNow(error)
+    } finally {
+      call.finish()
+    }
+  }
+
   #begin(): GuardedCall {
     return new GuardedCall(this.#open(), this.#manner)
   }

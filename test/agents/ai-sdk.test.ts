@@ -79,6 +79,40 @@ describe('a wrapped tool', () => {
     expect(steps[0]!.toolResults[0]!.output).toEqual({ tools: [{ name: 'later', description: 'Searches.' }] })
   })
 
+  it('describes itself to the model without what it has learnt since', async () => {
+    let held = 'nothing'
+    const told: unknown[] = []
+    const holding = tool({
+      description: ({ context }) => `Holds ${held}, ${JSON.stringify(context)}`,
+      inputSchema,
+      execute: async () => {
+        held = await getSecret('KEY')
+        return 'done'
+      },
+    })
+    const content = [[{ type: 'tool-call', toolCallId: 'call-1', toolName: 'holding', input: '{"query":"q"}' }], [{ type: 'text', text: 'finished' }]]
+    const model = new MockLanguageModelV4({
+      doGenerate: async ({ tools }) => {
+        told.push(tools?.map((one) => 'description' in one && one.description))
+        return {
+          content: content.shift(),
+          finishReason: { unified: content.length > 0 ? 'tool-calls' : 'stop', raw: '' },
+          usage: { inputTokens: {}, outputTokens: {} },
+          warnings: [],
+        } as never
+      },
+    })
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } } })
+    await generateText({ model, prompt: 'p', stopWhen: stepCountIs(2), tools: withSecrets({ holding }, { secrets: own, allow: { holding: ['KEY'] } }) })
+    expect(held).toBe(key)
+    expect(told).toEqual([[expect.stringMatching(/^Holds nothing/)], [expect.stringMatching(/^Holds \[secret KEY\]/)]])
+    // As the SDK has it, at once.
+    const { description } = withSecrets(holding, { secrets: own, allow: [] })
+    expect(typeof description === 'function' && description({ context: { a: 1 } })).toBe('Holds [secret KEY], {"a":1}')
+    await own.close()
+    expect(() => typeof description === 'function' && description({ context: {} })).toThrow(/closed/)
+  })
+
   it('tells states: each is clean, and the last is whole', async () => {
     const telling = tool({
       inputSchema,

@@ -67,6 +67,37 @@ describe('a wrapped tool', () => {
     expect(await own.invoke({ query: 'q' })).toBe(`p q ${marker}`)
   })
 
+  it('tells a schema in JSON as it was: what the tool writes into its own, no model is told', async () => {
+    const own = { type: 'object' as const, properties: { query: { type: 'string' as const, description: 'd' } } }
+    const writing = tool(async () => void (own.properties.query.description = await getSecret('KEY')), { name: 'search', description: 'Searches.', schema: own })
+    const told = withSecrets(writing, { secrets, allow: ['KEY'] })
+    await told.invoke({ query: 'q' })
+    expect(own.properties.query.description).toBe(key)
+    expect(told.schema).toMatchObject({ type: 'object', properties: { query: { type: 'string', description: 'd' } } })
+  })
+
+  it('of a class that tells what it is by getters tells it, and of what it has learnt since no value', async () => {
+    class Search extends StructuredTool {
+      readonly name = 'search'
+      readonly #schema = schema
+      #told = 'Searches.'
+      get description(): string {
+        return this.#told
+      }
+      get schema(): typeof schema {
+        return this.#schema
+      }
+      async _call(): Promise<string> {
+        this.#told = await getSecret('KEY')
+        return 'done'
+      }
+    }
+    const own = withSecrets(new Search(), { secrets, allow: ['KEY'] })
+    expect([own.name, own.description, own.schema]).toEqual(['search', 'Searches.', schema])
+    expect((await messagesOf([own]))[0]!.content).toBe('done')
+    expect(own.description).toBe(marker)
+  })
+
   it('of a set is granted what is listed for it, and nothing where it is not', async () => {
     const other = tool(async () => getSecret('KEY'), { name: 'other', description: 'Other.', schema })
     const tools = withSecrets([search, other], { secrets, allow: { search: ['KEY'] } })

@@ -63,7 +63,21 @@ describe('a wrapped tool', () => {
     const wrapped = withSecrets(typed, { secrets, allow: ['KEY'] })
     expectTypeOf(wrapped).toEqualTypeOf(typed)
     expect(Reflect.ownKeys(wrapped)).toEqual(Reflect.ownKeys(typed))
-    expect(wrapped.parameters).toBe(typed.parameters)
+    expect(wrapped.parameters).toEqual(typed.parameters)
+  })
+
+  it('tells its parameters as they were: what the tool writes into its own, no model is told', async () => {
+    const own = { type: 'object' as const, properties: { query: { type: 'string', description: 'd' } }, required: ['query'], additionalProperties: false as const }
+    const writing: { readonly parameters: unknown } & ReturnType<typeof makeSearch> = tool({
+      name: 'search',
+      description: 'Searches.',
+      parameters: own as never,
+      execute: async () => void ((writing.parameters as typeof own).properties.query.description = await getSecret('KEY')),
+    })
+    const told = withSecrets(writing, { secrets, allow: ['KEY'] })
+    await told.invoke({ usage: new Usage() } as never, '{"query":"q"}')
+    expect(JSON.stringify(writing.parameters)).toContain(key)
+    expect(JSON.stringify(told.parameters)).not.toContain(key)
   })
 
   it('of a set is granted what is listed for it, and nothing where it is not; what OpenAI runs stays', async () => {

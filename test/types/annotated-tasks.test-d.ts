@@ -20,6 +20,11 @@ test('of Trigger.dev', () => {
   const run = async (payload: { order: string }, { ctx }: { ctx: RunContext }) => `${payload.order} ${ctx.run.id}`
   const charge = task(withTrigger({ id: 'charge', run }, { secrets, allow: ['KEY'] }))
   expectTypeOf(charge.trigger).parameter(0).toEqualTypeOf<{ order: string }>()
+  expectTypeOf(charge.id).toEqualTypeOf<'charge'>()
+  const retried = task(withTrigger({ id: 'retried', machine: 'small-1x', retry: { maxAttempts: 3 }, queue: { concurrencyLimit: 1 }, run }, { secrets, allow: ['KEY'] }))
+  expectTypeOf(retried.id).toEqualTypeOf<'retried'>()
+  // @ts-expect-error a name that the view lacks
+  withTrigger({ id: 'charge', run }, { secrets, allow: ['KYE'] })
   const schema = zod.object({ order: zod.string() })
   schemaTask(withTrigger({ id: 'parsed', schema, run: async (payload: zod.output<typeof schema>) => payload.order }, { secrets, allow: ['KEY'] }))
   schedules.task(withTrigger({ id: 'hourly', cron: '0 * * * *', run: async (payload: { timestamp: Date }) => payload.timestamp }, { secrets, allow: ['KEY'] }))

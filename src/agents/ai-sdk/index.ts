@@ -7,11 +7,10 @@ import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { Manner } from '../guarded-call.js'
 import { modelInputCleaner } from '../model-input.js'
-import { prepareReader } from '../reader.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
 import { copyWith, likeFunction } from '../shape.js'
-import type { ToolGrant } from '../tool-guard.js'
+import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
 
@@ -50,28 +49,8 @@ function wrap(tool: object, grant: ToolGrant): object {
   if (isCaller(caller))
     Object.defineProperty(guarded, 'experimental_toolCaller', { ...Object.getOwnPropertyDescriptor(tool, 'experimental_toolCaller'), value: cleanCaller(caller, grant) })
   if (Reflect.ownKeys(guarded).length === 0) refuseGrant(grant)
-  if (typeof description === 'function') guarded['description'] = telling(description as Run, grant)
+  if (typeof description === 'function') guarded['description'] = described(description as Run, tool, grant)
   return copyWith(tool, guarded)
-}
-
-/** A function that the SDK asks for a text, and does not wait for. */
-function telling(run: Run, grant: ToolGrant): Run {
-  const reader = prepareReader(grant.secrets, grant.tool)
-  function clean(this: unknown, ...values: never[]): unknown {
-    const { data } = reader()
-    try {
-      return data(
-        Reflect.apply(
-          run,
-          this,
-          values.map((value) => copyOf(value)),
-        ),
-      )
-    } catch (error) {
-      throw data(error)
-    }
-  }
-  return likeFunction(clean, run)
 }
 
 /** Of a tool through which others are called, as in code mode: https://ai-sdk.dev/docs/ai-sdk-core/code-mode */
@@ -85,8 +64,14 @@ const isCaller = (value: unknown): value is Caller => typeof value === 'object' 
 /** What runs is the tool that it makes of the others. */
 function cleanCaller(caller: Caller, grant: ToolGrant): Caller {
   const { bind, prepareModelMessage } = caller
-  const told = typeof prepareModelMessage === 'function' ? { prepareModelMessage: telling(prepareModelMessage, grant) } : {}
+  const told = typeof prepareModelMessage === 'function' ? { prepareModelMessage: described(prepareModelMessage, caller, grant) } : {}
   return { ...caller, bind: (tools) => wrap(Reflect.apply(bind, caller, [tools]), grant), ...told }
+}
+
+/** What a model is told of a tool, which the SDK asks for anew before each step: the tool may have learnt something since. */
+function described(run: Run, owner: object, grant: ToolGrant): Run {
+  const guard = new ToolGuard(grant)
+  return likeFunction((...values: never[]): unknown => guard.tell((call) => Reflect.apply(run, owner, give(values, call))), run)
 }
 
 /** Of these, what is an instance is handed on, and is told with the steps of a run. */

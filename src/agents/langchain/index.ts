@@ -7,6 +7,7 @@ import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
+import { ownData } from '../handing.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
 import { prepareReader, type Reader } from '../reader.js'
@@ -51,8 +52,8 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
 
 /** What a model and its traces are told of a tool, as it is now: the tool itself may write there. */
 function toldOf(tool: object): Readonly<Record<string, unknown>> {
-  const told = ['name', 'description', 'metadata', 'tags', 'extras'] as const
-  return Object.fromEntries(told.filter((key) => Object.hasOwn(tool, key)).map((key) => [key, copyOf((tool as Record<string, unknown>)[key])]))
+  const told = ['name', 'description', 'schema', 'metadata', 'tags', 'extras'] as const
+  return Object.fromEntries(told.filter((key) => Object.hasOwn(tool, key)).map((key) => [key, ownData(Reflect.get(tool, key))]))
 }
 
 /** Getters of its class, and what it makes of itself for traces, are asked of the tool itself, which may have private fields. What they say is clean: it may be of its state. */
@@ -60,7 +61,7 @@ function askedOf(tool: object, reader: () => Reader): PropertyDescriptorMap {
   const asked: PropertyDescriptorMap = {}
   const ask = (key: PropertyKey): unknown => {
     const value: unknown = Reflect.get(tool, key)
-    return typeof value === 'string' ? reader().text(value) : value
+    return typeof value === 'string' ? reader().text(value) : ownData(value)
   }
   for (let owner = Object.getPrototypeOf(tool) as object | null; owner !== null && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null)
     for (const [key, { get }] of Object.entries(Object.getOwnPropertyDescriptors(owner)))

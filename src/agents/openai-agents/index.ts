@@ -7,6 +7,7 @@ import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { Handed } from '../handed.js'
+import { ownCopy } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { copyWith } from '../shape.js'
@@ -81,7 +82,7 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
     },
     ...otherFunctions(tool, grant),
   }
-  return copyWith(tool, wrapped)
+  return ownCopy(tool, wrapped)
 }
 
 /** The SDK finds the run of an agent that is a tool by the very call: what it was interrupted for, above all. */

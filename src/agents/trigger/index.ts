@@ -6,6 +6,8 @@ import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
 import type { Manner } from '../guarded-call.js'
 import type { Handed } from '../handed.js'
+import type { NamePattern } from '../../register.js'
+import type { Secrets } from '../../seam.js'
 import { copyWith, likeFunction } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
@@ -18,11 +20,20 @@ interface TaskOptions {
   readonly run: Run
 }
 
+interface WithTaskSecrets extends WithSecrets {
+  /** The id stays the text that it is, also where it is written here: `tasks.trigger<typeof charge>('charge', …)` is checked by it. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- by it the compiler keeps the text
+  <Task extends object, Name extends string, Id extends string>(
+    task: Task & { readonly id?: Id },
+    options: { secrets: Secrets<Name>; allow: readonly NamePattern<NoInfer<Name>>[] },
+  ): Task
+}
+
 /**
  * Wraps the options of a task of Trigger.dev (`task(withSecrets({ id, run }, …))`, also of `schemaTask()` and `schedules.task()`), or a list or object of such options:
  * the same options, of the same type, with guarded functions: `run` and all hooks.
  */
-export const withSecrets: WithSecrets = createWithSecrets({
+export const withSecrets: WithTaskSecrets = createWithSecrets({
   subpath: 'keyward/trigger',
   what: 'the options of a task of Trigger.dev, { id, run }, before they are given to task(), schemaTask() or schedules.task()',
   isTool: (value): value is TaskOptions =>
