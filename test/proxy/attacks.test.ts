@@ -166,9 +166,8 @@ it('what the Connection of an answer names is of that connection alone', async (
 describe('requests that are sent together', () => {
   it('end with one whose answer breaks off, although it was not its turn yet', async () => {
     const server = await listen((request, response) => {
-      if (request.url === '/first') return void setTimeout(() => response.end('first'), 300)
-      response.writeHead(200, { 'content-length': 200 }).write('half')
-      setTimeout(() => response.destroy(), 50)
+      if (request.url === '/first') setTimeout(() => response.end('first'), 300)
+      else response.writeHead(200, { 'content-length': 200 }).write('half', () => setTimeout(() => response.destroy(), 50))
     })
     const { proxy } = await openProxy(server.origin)
     const socket = connect(proxy.port, '127.0.0.1')
