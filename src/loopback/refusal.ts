@@ -54,17 +54,17 @@ export class Refusal {
     socket.on('error', () => undefined)
     const answering = [...running].filter(({ req: request }) => request.socket === socket)
     const last = answering.at(-1)
-    if (last !== undefined && this.#given.has(last)) return
+    const isGiven = last !== undefined && this.#given.has(last)
     const leave = (): void => void socket.destroy()
-    // A request that breaks off is not answered: what comes of it is no whole answer.
-    if (!socket.writable || last?.req.complete === false) return leave()
-    const giveNow = (): void => void socket.end(this.bytes, leave)
-    if (last === undefined) return giveNow()
-    last.once('close', giveNow)
     // Where a tunnel was asked for, Node itself sees no more that a client left, and what waits for its turn would wait on.
-    socket.once('end', leave).resume()
     socket.once('close', () => {
       for (const response of answering) response.destroy()
     })
+    // A request that breaks off is not answered: what comes of it is no whole answer.
+    if (!socket.writable || (last?.req.complete === false && !isGiven)) return leave()
+    const giveNow = (): void => void socket.end(this.bytes, leave)
+    if (last === undefined) return giveNow()
+    if (!isGiven) last.once('close', giveNow)
+    socket.once('end', leave).resume()
   }
 }

@@ -189,15 +189,21 @@ describe('requests that are sent together', () => {
     const server = await serveRaw(() => undefined)
     const { proxy } = await openProxy(server.origin)
     const get = lines('GET /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`)
-    for (const isHalf of [true, false]) {
-      const socket = connect(proxy.port, '127.0.0.1')
-      whenDone(async () => void socket.destroy())
-      socket.on('error', () => undefined).write(`${get}${get}${last(proxy.port, proxy.token)}`)
-      await expect.poll(() => [...server.sockets].filter(isOpen).length, { timeout: 2_000 }).toBe(2)
-      if (isHalf) socket.end()
-      else socket.destroy()
-      await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
-    }
+    const refused = lines('GET / HTTP/1.1', 'Host: a')
+    for (const between of ['', refused])
+      for (const isHalf of [true, false]) {
+        const socket = connect(proxy.port, '127.0.0.1')
+        whenDone(async () => void socket.destroy())
+        socket.on('error', () => undefined).write(`${get}${get}${between}${last(proxy.port, proxy.token)}`)
+        await expect.poll(() => [...server.sockets].filter(isOpen).length, { timeout: 2_000 }).toBe(2)
+        if (isHalf) socket.end()
+        else socket.destroy()
+        await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+      }
+    // Nothing is waited for.
+    const since = performance.now()
+    await proxy.close()
+    expect(performance.now() - since).toBeLessThan(2_000)
   })
 
   it('are answered, and what is malformed behind them is refused once, however much of it comes', async () => {
