@@ -7,6 +7,8 @@ const utf8 = 'utf-8'
  * @returns `unknown` for one that cannot be read, or several that differ.
  */
 export function charsetOf(contentType: string): { readonly known: string } | { readonly unknown: true } | undefined {
+  // In pieces, or with a charset of its own, as some read it: https://www.rfc-editor.org/rfc/rfc2231.html.
+  if (/;\s*charset\*/i.test(contentType)) return { unknown: true }
   const said = [...contentType.matchAll(/;\s*charset\s*=\s*(?:"([^"]*)"|([^;,\s]*))/gi)].map(([, quoted, bare]) => (quoted ?? bare ?? '').trim())
   if (said.length === 0) return undefined
   const encodings = new Set(said.map(encodingOf))

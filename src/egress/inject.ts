@@ -3,10 +3,10 @@ import { isToken } from '../errors/check-travel.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { runAt, type Carrier, type Place } from '../seam.js'
 import { OwnHeaders } from './globals.js'
-import { isOurs, placeholder } from './names.js'
+import { credentialParameter, isNamed, isOurs, placeholder } from './names.js'
 import type { Placement, RequestToSign, SignRequest } from './policy.js'
 import { refusal, unsendable } from './refusal.js'
-import { parametersOf } from './target.js'
+import { parametersOf, withoutCredentials } from './target.js'
 
 export interface Outgoing {
   readonly url: URL
@@ -15,16 +15,14 @@ export interface Outgoing {
   readonly body: Uint8Array | ReadableStream<Uint8Array> | undefined
 }
 
-/** A parameter of this name that the caller has: one that carries the placeholder is taken out, any other is refused. */
+/** A parameter in which the caller has credentials: one that carries the placeholder is taken out, any other is refused. */
 export function clearQuery(carrier: Carrier, url: URL, inject: Placement): URL {
-  if (!('query' in inject)) return url
-  const name = inject.query.toLowerCase()
-  const own = parametersOf(url).filter(([key]) => key.toLowerCase() === name)
+  const names = new Set([credentialParameter, ...('query' in inject ? [inject.query.toLowerCase()] : [])])
+  const own = parametersOf(url).filter(([name]) => isNamed(name, names))
   if (own.length === 0) return url
-  if (own.some(([, value]) => value !== placeholder))
-    throw refusal(carrier, 'credentials', 'the URL has a parameter of the name under which the secret is sent', 'Leave it out: it is added where `inject` says')
+  if (own.some(([, value]) => value !== placeholder)) throw refusal(carrier, 'credentials', 'the URL has credentials of its own in a parameter', withoutCredentials)
   const cleared = new URL(url)
-  const isOther = (part: string): boolean => [...new URLSearchParams(part)].every(([key]) => key.toLowerCase() !== name)
+  const isOther = (part: string): boolean => [...new URLSearchParams(part)].every(([name]) => !isNamed(name, names))
   cleared.search = url.search.slice(1).split(/[&;]/).filter(isOther).join('&')
   return cleared
 }
@@ -37,10 +35,14 @@ export async function inject(carrier: Carrier, placement: Placement, outgoing: O
   if ('basic' in placement) headers.set('authorization', basic(carrier, placement.basic.username, secret))
   else {
     headers.set(placement.header, checkValue(carrier, `${placement.prefix ?? ''}${secret}`))
-    // It is sent as other bytes than those of its text, and may come back as them.
-    if (/[\x80-\xff]/.test(secret)) carrier.learn(Buffer.from(secret, 'latin1'))
+    learnBytes(carrier, secret)
   }
   return { ...outgoing, headers }
+}
+
+/** In a header it is sent as other bytes than those of its text, and may come back as them. */
+function learnBytes(carrier: Carrier, secret: string): void {
+  if (/^[\0-\xff]*$/.test(secret) && /[\x80-\xff]/.test(secret)) carrier.learn(Buffer.from(secret, 'latin1'))
 }
 
 /** What a header can hold: https://www.rfc-editor.org/rfc/rfc9110.html#name-field-values. */
@@ -97,6 +99,7 @@ async function signed(carrier: Carrier, sign: SignRequest, { url, method, header
     if (typeof value !== 'string') throw invalidConfig('options.inject.sign', 'returned a header that is no text', 'an object of texts by the names of headers')
     result.set(name, checkValue(carrier, value))
   }
+  learnBytes(carrier, secret)
   return result
 }
 

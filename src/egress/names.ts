@@ -3,11 +3,14 @@
 /** What a client that insists on a key is given: https://datatracker.ietf.org/doc/html/rfc6750 allows its characters in a token. */
 export const placeholder: string = 'keyward-placeholder-which-is-no-key'
 
-/** As servers behind CGI, WSGI and Rack read it, which tell no `_` from a `-`: https://datatracker.ietf.org/doc/html/rfc3875#section-4.1.18 */
-export const hyphenated = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+/** As servers behind CGI, WSGI and Rack read it, which tell no `_` from a `-`, and some no other sign either: https://datatracker.ietf.org/doc/html/rfc3875#section-4.1.18 */
+export const hyphenated = (name: string): string => name.toLowerCase().replaceAll(/[^a-z\d]/g, '-')
 
 /** Whose request it is: for a secret of ours, ours. */
 const credentials: ReadonlySet<string> = new Set(['authorization', 'cookie', 'cookie2', 'proxy-authorization'])
+
+/** The same in a URL: https://www.rfc-editor.org/rfc/rfc6750.html#section-2.3. */
+export const credentialParameter = 'access_token'
 
 /** Where servers and what stands before them look for another host or path than those that were checked. */
 const hosts: ReadonlySet<string> = new Set([
@@ -18,13 +21,23 @@ const hosts: ReadonlySet<string> = new Set([
 /** The same for the method. */
 const methods: ReadonlySet<string> = new Set(['x-http-method-override', 'x-http-method', 'x-method-override', 'x-method', 'x-forwarded-method', 'x-original-method'])
 
-/** Parameters of a URL that are read as a method: Rack and Laravel, the APIs of Google. */
-const methodParameters: ReadonlySet<string> = new Set(['_method', '$httpmethod', ...methods])
+/** Parameters of a URL that are read as a method: Rack and Laravel, the APIs of Google and Salesforce. */
+const methodParameters: ReadonlySet<string> = new Set(['_method', '$httpmethod', '_httpmethod', ...methods])
 
-/** PHP makes `_` of what stands for something else in a name there, leaves blanks before it out, and drops what follows a zero byte: https://www.php.net/manual/language.variables.external.php */
-export function isMethodParameter(name: string): boolean {
-  const [given = ''] = name.toLowerCase().split('\0')
-  return methodParameters.has(given) || methodParameters.has(given.replace(/^ +/, '').replaceAll(/[ .[]/g, '_'))
+/** Methods that the Graph API of Facebook reads in a parameter `method`, in which other services name their functions. */
+const graphMethods: ReadonlySet<string> = new Set(['GET', 'POST', 'DELETE', 'PUT', 'PATCH'])
+
+/** The method that a parameter of a URL stands for: empty where that is not looked at, undefined where it stands for none. */
+export function methodOfParameter(name: string, value: string): string | undefined {
+  if (isNamed(name, methodParameters)) return ''
+  const method = value.toUpperCase()
+  return name.toLowerCase() === 'method' && graphMethods.has(method) ? method : undefined
+}
+
+/** PHP makes `_` of what stands for something else in the name of a parameter, leaves blanks before it out, and drops what follows a zero byte: https://www.php.net/manual/language.variables.external.php */
+export function isNamed(parameter: string, names: ReadonlySet<string>): boolean {
+  const [given = ''] = parameter.toLowerCase().split('\0')
+  return names.has(given) || names.has(given.replace(/^ +/, '').replaceAll(/[ .[]/g, '_'))
 }
 
 /** Of the connection, which is ours, or asking for less than the whole of an answer, in which a secret could be cut in two. */

@@ -61,7 +61,9 @@ const headerOf = ({ headers }: Incoming, name: string): string =>
 function bodyOf(flight: Flight, incoming: Incoming, url: URL, contentType: string): CleanBody {
   const { carrier } = flight
   const applied = codingsOf(headerOf(incoming, 'content-encoding'))
-  if (applied === undefined)
+  // What was done to it on its way is undone by nobody, and not told.
+  const isAsSent = ['', 'chunked'].includes(headerOf(incoming, 'transfer-encoding').toLowerCase())
+  if (applied === undefined || !isAsSent)
     throw refusal(carrier, 'coding', `${url.origin} answered with a content coding that cannot be looked through here`, 'Have it answer with gzip, deflate, br or none')
   const charset = charsetOf(contentType)
   if (charset !== undefined && 'unknown' in charset)

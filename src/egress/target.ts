@@ -1,7 +1,7 @@
 /** Is this where the secret may go? Of the URL as it was written, and as it is sent. */
 import { isLoopback } from '../errors/check-url.js'
 import type { Carrier } from '../seam.js'
-import { isMethodParameter } from './names.js'
+import { methodOfParameter } from './names.js'
 import { allowsPath, whereToAdd, type Policy } from './policy.js'
 import { refusal } from './refusal.js'
 
@@ -27,22 +27,33 @@ export function pathFlaw(path: string): UrlFlaw | undefined {
   if (path.includes('//')) return flaw('an empty segment')
   // Whatever is decoded once more on its way: each round takes one layer off.
   for (let text = path, before: string | undefined; text !== before;) {
-    if (/%(?:2f|5c|2e|7f|[01][\da-f])/i.test(text)) return flaw('an encoded separator, dot or control character')
-    if (text.split('/').some((segment) => /^\.{1,2}(?:;|%3b|$)/i.test(segment))) return flaw('a . or .. segment')
+    // In too many bytes too, and as old servers of Windows read them.
+    if (/%(?:2f|5c|2e|7f|[01][\da-f]|c[01]|e0%[89]|f0%8|u[\da-f]{4})/i.test(text)) return flaw('an encoded separator, dot or control character')
+    if (hasDotSegment(text)) return flaw('a . or .. segment')
     before = text
     text = text.replaceAll(/%25/g, '%')
   }
-  return isUtf8(path) ? undefined : flaw('a percent sign that encodes nothing')
+  const decoded = decodedPath(path)
+  if (decoded === undefined) return flaw('a percent sign that encodes nothing')
+  return isAmbiguous(decoded) ? flaw('a sign that some servers take for a separator or a dot') : undefined
 }
 
-function isUtf8(path: string): boolean {
+/** With blanks behind it, which Windows does not see, or a parameter. */
+const hasDotSegment = (path: string): boolean => path.split('/').some((segment) => /^\.{1,2}(?: |%20)*(?:;|%3b|$)/i.test(segment))
+
+function decodedPath(path: string): string | undefined {
   try {
-    decodeURIComponent(path)
-    return true
+    return decodeURIComponent(path)
   } catch {
-    // Overlong forms of / and . among them.
-    return false
+    return undefined
   }
+}
+
+/** Is there another path in it in the compatible form in which some servers read names (https://unicode.org/reports/tr15/), or where Windows fits them to a code page? */
+function isAmbiguous(path: string): boolean {
+  if (/^[\0-\x7f]*$/.test(path)) return false
+  const read = path.normalize('NFKC')
+  return /[\u2044\u2215\u2216]/.test(path) || read.includes('\\') || read.split('/').length !== path.split('/').length || hasDotSegment(read)
 }
 
 /** @throws SecretError `denied`, with what is wrong as its `reason`. */
@@ -82,8 +93,11 @@ export function checkTarget(carrier: Carrier, policy: Policy, { url, method, all
       `the path is none of those that are allowed (${policy.paths?.join(', ')})`,
       `Add it to \`paths\` ${whereToAdd(policy, 'paths', (paths) => allowsPath({ paths }, url.pathname))}, if the secret may go there`,
     )
-  for (const [name] of parametersOf(url))
-    if (isMethodParameter(name)) throw refusal(carrier, 'method', 'a parameter of the URL stands for another method', 'Send the request with the method that is meant')
+  for (const [name, value] of parametersOf(url)) {
+    const meant = methodOfParameter(name, value)
+    if (meant !== undefined && !policy.methods.includes(meant))
+      throw refusal(carrier, 'method', 'a parameter of the URL stands for another method', 'Send the request with the method that is meant')
+  }
 }
 
 const isUnsaid = ({ said: { options, config } }: Policy): boolean => options?.methods === undefined && config?.methods === undefined

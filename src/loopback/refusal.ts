@@ -13,6 +13,7 @@ export class Refusal {
   readonly #body: string
   readonly #headers: readonly (readonly [string, string])[]
   readonly #given = new WeakSet<ServerResponse>()
+  readonly #refused = new WeakSet<Duplex>()
 
   /** @param status With its words: `'403 Forbidden'`. */
   constructor(status: `${number} ${string}`, body: string) {
@@ -47,13 +48,23 @@ export class Refusal {
    * @param running Answers that are not written yet, in the order of their requests.
    */
   giveOn(socket: Duplex, running: Iterable<ServerResponse>): void {
+    // Whatever comes behind it is not understood either.
+    if (this.#refused.has(socket)) return
+    this.#refused.add(socket)
     socket.on('error', () => undefined)
-    const answering = [...running].findLast(({ req: request }) => request.socket === socket)
-    if (answering !== undefined && this.#given.has(answering)) return
+    const answering = [...running].filter(({ req: request }) => request.socket === socket)
+    const last = answering.at(-1)
+    const isGiven = last !== undefined && this.#given.has(last)
+    const leave = (): void => void socket.destroy()
+    // Where a tunnel was asked for, Node itself sees no more that a client left, and what waits for its turn would wait on.
+    socket.once('close', () => {
+      for (const response of answering) response.destroy()
+    })
     // A request that breaks off is not answered: what comes of it is no whole answer.
-    if (!socket.writable || answering?.req.complete === false) return void socket.destroy()
-    const giveNow = (): void => void socket.end(this.bytes, () => socket.destroy())
-    if (answering === undefined) giveNow()
-    else answering.once('close', giveNow)
+    if (!socket.writable || (last?.req.complete === false && !isGiven)) return leave()
+    const giveNow = (): void => void socket.end(this.bytes, leave)
+    if (last === undefined) return giveNow()
+    if (!isGiven) last.once('close', giveNow)
+    socket.once('end', leave).resume()
   }
 }

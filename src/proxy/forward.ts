@@ -71,7 +71,7 @@ export class Errand {
       return await run(found.served, found.rest)
     } catch (error) {
       // An answer that was begun is cut, so that nobody takes it for the whole.
-      if (this.#response.headersSent || this.#left.signal.aborted) this.#response.destroy()
+      if (this.#response.headersSent || this.#left.signal.aborted) cut(this.#response)
       else tell(this.#response, toldOf(error))
       return undefined
     }
@@ -112,6 +112,12 @@ export class Errand {
       if (piece.length > 0 && !response.write(piece)) await drained(response)
     }
   }
+}
+
+/** Where answers before it are still to be written, in its turn: to destroy what has no connection yet would end none. */
+function cut(response: ServerResponse): void {
+  if (response.socket === null) response.once('socket', (socket) => socket.destroy())
+  else response.destroy()
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -95,10 +95,12 @@ describe('a server that echoes what it was sent', () => {
       response.writeHead(200, { ...charset, 'x-echo': bytes.toString('latin1') })
       response.end(bytes)
     })
-    const { fetch } = open(server.origin, {}, { value })
-    for (const path of ['/said', '/unsaid']) {
-      const response = await fetch(`${server.origin}${path}`)
-      expect([response.headers.get('x-echo'), await response.text()]).toEqual([marker, marker])
+    for (const inject of [undefined, { sign: (_request: unknown, secret: string) => ({ authorization: `Bearer ${secret}` }) }]) {
+      const { fetch } = open(server.origin, inject === undefined ? {} : { inject }, { value })
+      for (const path of ['/said', '/unsaid']) {
+        const response = await fetch(`${server.origin}${path}`)
+        expect([response.headers.get('x-echo'), await response.text()]).toEqual([marker, marker])
+      }
     }
   })
 
@@ -159,6 +161,9 @@ describe('text of another charset', () => {
     'text/plain; charset=',
     'text/plain; charset=utf-8; charset=utf-16',
     'a/b;charset=ebcdic',
+    // As readers of mail have it, and Python's: https://www.rfc-editor.org/rfc/rfc2231
+    "text/plain; charset*=us-ascii''utf-16le",
+    'text/plain; charset*0=utf-; charset*1=16le',
   ])('%s is refused', async (contentType) => {
     const server = await serve((_request, response) => response.writeHead(200, { 'content-type': contentType }).end('x'))
     expect(await errorOf(open(server.origin).fetch(server.origin))).toMatchObject({ code: 'denied', reason: 'charset', deniedBy: 'scope' })
@@ -194,6 +199,16 @@ describe('what is refused of an answer', () => {
   it.each(['compress', 'zstd-x', 'aes128gcm', 'gzip, unknown', 'gzip, gzip, gzip, gzip', 'constructor'])('the coding %s', async (coding) => {
     const server = await serve((_request, response) => response.writeHead(200, { 'content-encoding': coding }).end('x'))
     expect(await errorOf(open(server.origin).fetch(server.origin))).toMatchObject({ code: 'denied', reason: 'coding' })
+  })
+
+  // Nobody asked for one (`TE`), and what is of the connection is not told.
+  it.each(['gzip, chunked', 'deflate,chunked', 'chunked, gzip', 'x'])('the coding %s of the connection', async (coding) => {
+    const server = await raw((socket) => {
+      const body = zlib.gzipSync(`it is ${key}`)
+      socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: ${coding}\r\n\r\n${body.length.toString(16)}\r\n`)
+      socket.end(Buffer.concat([body, Buffer.from('\r\n0\r\n\r\n')]))
+    })
+    expect(await errorOf(open(server).fetch(server))).toMatchObject({ code: 'denied', reason: 'coding' })
   })
 
   it('a part', async () => {

@@ -30,6 +30,17 @@ async function serveRaw(run: (socket: Socket) => void): Promise<{ readonly origi
 const upload = (port: number, token: string): Buffer =>
   Buffer.concat([Buffer.from(lines('POST /KEY/ HTTP/1.1', `Host: 127.0.0.1:${port}`, `x-api-key: ${token}`, `Content-Length: ${size}`)), Buffer.alloc(size)])
 
+const handshake = (port: number, token: string): string =>
+  lines(
+    'GET /KEY/ HTTP/1.1',
+    `Host: 127.0.0.1:${port}`,
+    `x-api-key: ${token}`,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ==',
+  )
+
 /** Begins an answer that does not end. */
 function trickle(socket: Socket, status: number): void {
   socket.write(`HTTP/1.1 ${status} Anything\r\ntransfer-encoding: chunked\r\n\r\n`)
@@ -152,18 +163,72 @@ it('what the Connection of an answer names is of that connection alone', async (
   expect([headers.get('x-hop'), headers.get('x-kept')]).toEqual([null, '1'])
 })
 
-describe('a handshake of WebSocket', () => {
-  const handshake = (port: number, token: string): string =>
-    lines(
-      'GET /KEY/ HTTP/1.1',
-      `Host: 127.0.0.1:${port}`,
-      `x-api-key: ${token}`,
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ==',
-    )
+describe('requests that are sent together', () => {
+  it('end with one whose answer breaks off, although it was not its turn yet', async () => {
+    const server = await listen((request, response) => {
+      if (request.url === '/first') setTimeout(() => response.end('first'), 300)
+      else response.writeHead(200, { 'content-length': 200 }).write('half', () => setTimeout(() => response.destroy(), 50))
+    })
+    const { proxy } = await openProxy(server.origin)
+    const socket = connect(proxy.port, '127.0.0.1')
+    whenDone(async () => void socket.destroy())
+    let said = ''
+    socket.on('data', (chunk: Buffer) => (said += chunk.toString())).on('error', () => undefined)
+    for (const path of ['first', 'second']) socket.write(lines(`GET /KEY/${path} HTTP/1.1`, `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`))
+    await expect.poll(() => isOpen(socket), { timeout: 2_000 }).toBe(false)
+    expect(said).toContain('first')
+    expect(await say(proxy.port, handshake(proxy.port, 'none'))).toBe(refusedBytes)
+  })
 
+  // Node gives a connection away on which a tunnel is asked for, and sees no more that its client left.
+  it.each<[string, (port: number, token: string) => string]>([
+    ['CONNECT', () => lines('CONNECT evil.example:443 HTTP/1.1', 'Host: a')],
+    ['a handshake of WebSocket', (port, token) => handshake(port, token)],
+    ['what is malformed', () => 'a\r\n\r\n'],
+  ])('end with their client, though %s stands behind them', async (_what, last) => {
+    const server = await serveRaw(() => undefined)
+    const { proxy } = await openProxy(server.origin)
+    const get = lines('GET /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`)
+    const refused = lines('GET / HTTP/1.1', 'Host: a')
+    for (const between of ['', refused])
+      for (const isHalf of [true, false]) {
+        const socket = connect(proxy.port, '127.0.0.1')
+        whenDone(async () => void socket.destroy())
+        socket.on('error', () => undefined).write(`${get}${get}${between}${last(proxy.port, proxy.token)}`)
+        await expect.poll(() => [...server.sockets].filter(isOpen).length, { timeout: 2_000 }).toBe(2)
+        if (isHalf) socket.end()
+        else socket.destroy()
+        await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+      }
+    // Nothing is waited for.
+    const since = performance.now()
+    await proxy.close()
+    expect(performance.now() - since).toBeLessThan(2_000)
+  })
+
+  it('are answered, and what is malformed behind them is refused once, however much of it comes', async () => {
+    const warnings: string[] = []
+    const hear = ({ name }: Error): number => warnings.push(name)
+    process.on('warning', hear)
+    whenDone(async () => void process.off('warning', hear))
+    const server = await listen((_request, response) => void setTimeout(() => response.end('slow'), 700))
+    const { proxy } = await openProxy(server.origin)
+    const socket = connect(proxy.port, '127.0.0.1')
+    whenDone(async () => void socket.destroy())
+    let said = ''
+    socket.setNoDelay().on('data', (chunk: Buffer) => (said += chunk.toString()))
+    socket.write(lines('GET /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`))
+    for (let count = 0; count < 20; count++) {
+      socket.write('\0malformed')
+      await after(10)
+    }
+    await expect.poll(() => isOpen(socket), { timeout: 2_000 }).toBe(false)
+    expect(said).toContain('slow')
+    expect([said.split(refusedBytes).length, warnings]).toEqual([2, []])
+  })
+})
+
+describe('a handshake of WebSocket', () => {
   it('of a client that leaves before it was answered is given up', async () => {
     const server = await serveRaw(() => undefined)
     const { proxy } = await openProxy(server.origin)
