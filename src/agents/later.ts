@@ -60,13 +60,19 @@ function cleanThenable(call: GuardedCall, thenable: PromiseLike<unknown>, releas
   return { then: async (done, failed) => await settle().then(done, failed) }
 }
 
-function cleanPromise(call: GuardedCall, promise: Promise<unknown>, release: () => void): Promise<unknown> {
+/** @param clean What it gives in place of what comes. */
+export function cleanPromise(
+  call: GuardedCall,
+  promise: Promise<unknown>,
+  release = nothing,
+  clean = async (value: unknown): Promise<unknown> => call.outcome(value),
+): Promise<unknown> {
   const settle = async (): Promise<unknown> => {
     try {
       // In the scope: it may have a `then` of its own.
       const value = await call.run(async () => await promise)
       await call.ready
-      return await call.outcome(value)
+      return await clean(value)
     } catch (error) {
       throw await call.failure(error)
     } finally {

@@ -4,6 +4,7 @@
  */
 import { types } from 'node:util'
 import { serialized, type GuardedCall } from './guarded-call.js'
+import { cleanPromise } from './later.js'
 
 type Members = ReadonlyMap<PropertyKey, unknown>
 
@@ -25,8 +26,9 @@ const mostBytes = 1_048_576
 /** Remembers what is in a shared object now. What is returned puts clean values in place of those that were changed since. */
 export function watchShared(call: GuardedCall, shared: unknown): () => void {
   const before = remember(shared)
+  const promises = new WeakMap<object, object>()
   return () => {
-    if (isHolder(shared)) new Scrubber(call, before).scrub(shared)
+    if (isHolder(shared)) new Scrubber(call, before, promises).scrub(shared)
   }
 }
 
@@ -107,11 +109,14 @@ type Replace = (key: PropertyKey, member: unknown, cleanKey: PropertyKey, clean:
 class Scrubber {
   readonly #call: GuardedCall
   readonly #before: ReadonlyMap<object, Before>
+  /** Clean ones, by themselves too: this may run many times. */
+  readonly #promises: WeakMap<object, object>
   readonly #seen = new Set<object>()
 
-  constructor(call: GuardedCall, before: ReadonlyMap<object, Before>) {
+  constructor(call: GuardedCall, before: ReadonlyMap<object, Before>, promises: WeakMap<object, object>) {
     this.#call = call
     this.#before = before
+    this.#promises = promises
   }
 
   /** False where it cannot be mended, as what is frozen. */
@@ -185,7 +190,17 @@ class Scrubber {
     const descriptor = Object.getOwnPropertyDescriptor(owner, key)
     if (descriptor?.get !== undefined && descriptor.get === member) return this.#call.data(read(owner, key))
     if (typeof member === 'function' && isSaying(key)) return this.#saying(member as Say)
-    return this.#cleaned(key, member)
+    return member instanceof Promise ? this.#promise(key, member) : this.#cleaned(key, member)
+  }
+
+  /** What comes is cleaned as if it stood there. */
+  #promise(key: PropertyKey, promise: Promise<unknown>): object {
+    const known = this.#promises.get(promise)
+    if (known !== undefined) return known
+    const clean = cleanPromise(this.#call, promise, undefined, async (value) => (isHolder(value) && isData(value) ? this.#call.data(value) : this.#cleaned(key, value)))
+    this.#promises.set(promise, clean)
+    this.#promises.set(clean, clean)
+    return clean
   }
 
   /** By which JSON, or who looks at it, is told something else. */

@@ -5,6 +5,8 @@ import { awaitAllCallbacks } from '@langchain/core/callbacks/promises'
 import { AIMessage, HumanMessage } from '@langchain/core/messages'
 import { getCurrentTaskInput, GraphInterrupt, InMemoryStore, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
+import { RequestContext } from '@mastra/core/request-context'
+import { createTool } from '@mastra/core/tools'
 import { Agent, getCurrentSpan, getCurrentTrace, Runner, setTraceProcessors, setTracingDisabled, tool as toolOfOpenAi, Usage, type RunContext } from '@openai/agents'
 import { jsonSchema, tool as toolOfAiSdk, type ToolSet } from 'ai'
 import { Client } from 'langsmith'
@@ -14,6 +16,7 @@ import { describe, expect, it } from 'vitest'
 import { getSecret, guard } from '../../src/agents/index.js'
 import { withSecrets as withAiSdk } from '../../src/agents/ai-sdk/index.js'
 import { withSecrets as withLangChain } from '../../src/agents/langchain/index.js'
+import { withSecrets as withMastra } from '../../src/agents/mastra/index.js'
 import { withSecrets as withOpenAi } from '../../src/agents/openai-agents/index.js'
 import { createSecrets } from '../../src/index.js'
 
@@ -279,6 +282,48 @@ it.each(['context', 'experimental_context', 'experimental_sandbox'])('the %s of 
   for (const context of [new Session(), { session: new Session() }]) {
     expect(await search!.execute!({}, { toolCallId: '1', messages: [], [member]: context } as never)).toBe('done')
     expect(seen(context)).not.toContain(key)
+  }
+})
+
+// JSON shows nothing of a promise, and so it was taken for a client.
+it('a promise that a tool leaves in a shared context is not told the key, and gives a client that is left there', async () => {
+  class Client {
+    readonly #value: string
+    constructor(value: string) {
+      this.#value = value
+    }
+    get length(): number {
+      return this.#value.length
+    }
+  }
+  const clients: Client[] = []
+  const leave = async (put: (name: string, value: unknown) => void): Promise<void> => {
+    const value = await getSecret('KEY')
+    clients.push(new Client(value))
+    const left = [value, { deep: new Map([['a', value]]) }, clients.at(-1)]
+    for (const [index, one] of left.entries()) put(`left${index}`, Promise.resolve(one))
+    put('failed', Promise.reject(new Error(value)))
+  }
+  const context = Object.create({ isInstance: true }) as Record<string, unknown>
+  const tools = {
+    search: toolOfAiSdk({
+      inputSchema: jsonSchema({ type: 'object' }),
+      execute: async (_input: unknown, options: unknown) => leave((name, value) => void Object.assign((options as { context: object }).context, { [name]: value })),
+    }),
+  }
+  const { search } = withAiSdk(tools, { secrets, allow: { search: ['KEY'] } })
+  await search.execute({}, { toolCallId: '1', messages: [], context })
+  const requestContext = new RequestContext<Record<string, unknown>>()
+  const own = createTool({
+    id: 'own',
+    description: 'd',
+    execute: async (_input, { requestContext: given }) => leave((name, value) => given.set(name as never, value)),
+  })
+  await withMastra(own, { secrets, allow: ['KEY'] }).execute?.({}, { requestContext } as never)
+  for (const [index, told] of [context, Object.fromEntries(requestContext.entries()) as Record<string, unknown>].entries()) {
+    expect(await Promise.all([told['left0'], told['left1']])).toEqual([marker, { deep: new Map([['a', marker]]) }])
+    expect(await told['left2']).toBe(clients[index])
+    await expect(told['failed']).rejects.toThrow(marker)
   }
 })
 

@@ -4,6 +4,7 @@ import { copyOf } from '../copy.js'
 import { serialized, type GuardedCall } from '../guarded-call.js'
 import { Handed, type Special } from '../handed.js'
 import type { Handing } from '../handing.js'
+import { cleanPromise } from '../later.js'
 import { isPlain } from '../shape.js'
 import { watchShared } from '../shared.js'
 
@@ -78,7 +79,8 @@ function requestContextOf(context: object, handed: Handed): object {
   const { call } = handed
   const { registry } = context as { registry?: unknown }
   call.after(watchShared(call, registry ?? context))
-  const set = (value: unknown): unknown => (isClient(call, value) ? value : handed.clean(value))
+  const keep = (value: unknown): unknown => (isClient(call, value) ? value : handed.clean(value))
+  const set = (value: unknown): unknown => (value instanceof Promise ? cleanPromise(call, value, undefined, async (given) => keep(given)) : keep(value))
   // Functions that go through it are given what it holds.
   const asked = (value: unknown): unknown => (isFunction(value) ? value : call.data(value))
   return new Proxy(context, {

@@ -30,8 +30,8 @@ export async function watchExits(): Promise<void> {
     for (const name of services) replace(api, name, watchService)
     replace(api, 'locals', watchLocals)
   }
-  ofRunsAbove ??= updaters()
-  for (const updater of await ofRunsAbove) if (isObject(updater) && !watched.has(updater)) watchMembers(updater)
+  ofSdk ??= exportsOfSdk()
+  for (const { owner, names } of await ofSdk) if (!watched.has(owner)) watchMembers(owner, names)
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
@@ -70,30 +70,34 @@ function watchLocals(locals: object): object {
 
 const isInstance = (value: unknown): boolean => isFunction(value) || (isObject(value) && ![Object.prototype, Array.prototype, null].includes(Object.getPrototypeOf(value) as null))
 
-function watchMembers(updater: object): void {
-  watched.add(updater)
-  for (const [key, member] of Object.entries(updater)) {
+function watchMembers(owner: object, names: readonly string[]): void {
+  watched.add(owner)
+  for (const name of names) {
+    const member: unknown = Reflect.get(owner, name)
     if (!isFunction(member)) continue
     const clean = (...values: unknown[]): unknown => {
       const handed = running.getStore()
-      return Reflect.apply(
-        member,
-        updater,
-        values.map((value) => (handed === undefined ? value : handed.clean(value))),
-      )
+      return Reflect.apply(handed === undefined ? member : (handed.value(member) as Callable), owner, values)
     }
-    Object.defineProperty(updater, key, { value: clean, enumerable: true, writable: true, configurable: true })
+    Object.defineProperty(owner, name, { value: clean, enumerable: true, writable: true, configurable: true })
   }
 }
 
-/** Looked for once: where it is not, each look costs time. */
-let ofRunsAbove: Promise<readonly unknown[]> | undefined
+/** Functions of the SDK that tell what they are called with. */
+interface OfSdk {
+  readonly owner: object
+  readonly names: readonly string[]
+}
 
-/** What Trigger.dev's own module took of the metadata when it was loaded: of the runs above. */
-async function updaters(): Promise<readonly unknown[]> {
+/** Looked for once: where it is not, each look costs time. */
+let ofSdk: Promise<readonly OfSdk[]> | undefined
+
+/** What Trigger.dev's own module took of the metadata when it was loaded, of the runs above; and what tries again, which traces each time with its error. */
+async function exportsOfSdk(): Promise<readonly OfSdk[]> {
   try {
-    const { metadata } = await import('@trigger.dev/sdk')
-    return [metadata.parent, metadata.root]
+    const { metadata, retry } = await import('@trigger.dev/sdk')
+    const ofRunsAbove = [metadata.parent, metadata.root].filter(isObject).map((owner) => ({ owner, names: Object.keys(owner) }))
+    return [...ofRunsAbove, { owner: retry, names: ['onThrow'] }]
   } catch {
     // Not to be found from here: then nobody here has it.
     return []

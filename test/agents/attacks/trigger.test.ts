@@ -1,7 +1,10 @@
 /** Ways out of a wrapped tool of this framework that attacks found. */
-import { describe, it } from 'vitest'
+import { trace } from '@opentelemetry/api'
+import { describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { withSecrets as withTrigger } from '../../../src/agents/trigger/index.js'
+import { seenOf } from '../containment/canary.js'
+import { startTelemetry } from '../containment/collector.js'
 import { runTask } from '../containment/trigger.js'
 import { expectClean, likeSchema, secrets } from './objects.js'
 
@@ -42,5 +45,24 @@ describe('Trigger.dev is not told by', () => {
       metadata.set('note', value as never)
     }
     expectClean(await told({ run }))
+  })
+
+  // The SDK makes a span for each time by itself, and writes the error into it.
+  it('an error after which it tries again, and the task gets the very one', async () => {
+    const spans: unknown[] = []
+    const { provider, close } = await startTelemetry(spans)
+    trace.setGlobalTracerProvider(provider)
+    const { retry } = await import('@trigger.dev/sdk')
+    let isSame: unknown
+    const run = async (): Promise<void> => {
+      const error = Object.assign(new Error(`failed with ${await getSecret('KEY')}`), { key: await getSecret('KEY') })
+      isSame = await retry.onThrow(() => Promise.reject(error), { maxAttempts: 1 }).catch((thrown: unknown) => thrown === error)
+    }
+    const seen = await told({ run })
+    trace.disable()
+    await close()
+    expect(isSame).toBe(true)
+    expect(spans.map(seenOf).join()).toContain('failed with [secret KEY]')
+    expectClean([...seen, ...spans])
   })
 })
