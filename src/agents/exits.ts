@@ -21,6 +21,12 @@ function told(call: GuardedCall, value: unknown): unknown {
   return call.data(value, (object) => (known.has(object) ? object : undefined))
 }
 
+/** Says that others are given this as it is. */
+export function passExit<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
+  exitsOf(call).set(exit, exit)
+  return exit
+}
+
 /** The same function; what it is called with is cleaned first. */
 export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Exit): Exit {
   function clean(this: unknown, ...values: unknown[]): unknown {
@@ -43,8 +49,7 @@ export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit,
   const clean = (known.get(exit) as Exit | undefined) ?? proxyOf(call, exit, special)
   known.set(exit, clean)
   // What is found again within the call is this one.
-  known.set(clean, clean)
-  return clean
+  return passExit(call, clean)
 }
 
 function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit, special?: Special): Exit {

@@ -136,6 +136,21 @@ describe('an agent of LangChain is not told by', () => {
   })
 })
 
+// Tracers are taken for one by the map of their runs, of which each was given a copy: every run was posted twice.
+it('an agent that a tool of LangChain runs is traced as it is without', async () => {
+  const posted = async (wrap: <Tool extends object>(tool: Tool) => Tool): Promise<number> => {
+    const model = fakeModel()
+      .respondWithTools([{ name: 'look', args: {}, id: '1' }])
+      .respond(new AIMessage('finished'))
+    const inner = createAgent({ model, tools: [tool(async () => 'done', { ...fields, name: 'look' })] })
+    const search = wrap(tool(async (_input, runtime) => String((await inner.invoke({ messages: [{ role: 'user', content: 'go' }] }, runtime as never)).messages.length), fields))
+    const smith = startLangSmith()
+    expect(await search.invoke({}, { callbacks: [smith.tracer] })).toBe('4')
+    return (await smith.bodies()).length
+  }
+  expect(await posted((search) => withSecrets(search as never, { secrets, allow: ['KEY'] }))).toBe(await posted((search) => search))
+})
+
 // Where these are of a class, they were asked of what stands for the tool, and said what it keeps to itself.
 it('a tool of a class of LangChain does not tell what it keeps by its description, nor as it is serialized', async () => {
   class Search extends StructuredTool {
