@@ -114,8 +114,12 @@ export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
   return withMembers(callbacks, { handlers: clean(handlers), inheritableHandlers: clean(inheritableHandlers) })
 }
 
-/** LangChain takes tracers for one by the very map of their runs. */
-const givenByHandler = (call: GuardedCall, object: object): object | undefined => (object instanceof Map ? object : cleanRun(call, object))
+function givenByHandler(call: GuardedCall, object: object): object | undefined {
+  // LangChain takes tracers for one by the very map of their runs.
+  if (object instanceof Map) return object
+  const { createRun, updateRun } = object as { createRun?: unknown; updateRun?: unknown }
+  return isFunction(createRun) && isFunction(updateRun) ? cleanMethods(call, object) : cleanRun(call, object)
+}
 
 /** A run of LangSmith, beneath which `traceable` functions of the tool tell theirs. What it holds is told when it ends, and that of those around it too. */
 function cleanRun(call: GuardedCall, run: object): object | undefined {

@@ -10,7 +10,7 @@ import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
 import { Annotation, getConfig, MemorySaver, MessagesAnnotation, RunControl, StateGraph, task } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
 import { createAgent } from 'langchain'
-import { Client, type RunTree } from 'langsmith'
+import { Client, RunTree } from 'langsmith'
 import { getCurrentRunTree } from 'langsmith/traceable'
 import { describe, expect, it } from 'vitest'
 import * as zod from 'zod'
@@ -111,6 +111,16 @@ describe('an agent of LangChain is not told by', () => {
     ['the tags of its run', (value) => runOf().tags!.push(value)],
     ['the inputs of its run', (value) => (runOf().inputs['told'] = value)],
     ['events of its run', (value) => runOf().addEvent(value)],
+    // A tracer has its client for a member, which was that itself.
+    [
+      'a run that is made of its config',
+      async (value, runtime) => {
+        const run = RunTree.fromRunnableConfig(runtime as never, { name: 'own', inputs: { value }, tracingEnabled: true } as never)
+        await run.postRun()
+        await run.end({ value })
+        await run.patchRun()
+      },
+    ],
     ['the run around it', (value) => runOf().parent_run!.tags!.push(value)],
   ])('%s', async (_what, run, result) => {
     const seen = await told(toolThat(run), new RunControl())
