@@ -115,7 +115,7 @@ describe('an agent of LangChain is not told by', () => {
     [
       'a run that is made of its config',
       async (value, runtime) => {
-        const run = RunTree.fromRunnableConfig(runtime as never, { name: 'own', inputs: { value }, tracingEnabled: true } as never)
+        const run = RunTree.fromRunnableConfig(runtime as never, { name: 'own', inputs: { value }, tracingEnabled: true })
         await run.postRun()
         await run.end({ value })
         await run.patchRun()
