@@ -21,6 +21,12 @@ function told(call: GuardedCall, value: unknown): unknown {
   return call.data(value, (object) => (known.has(object) ? object : undefined))
 }
 
+/** Says that others are given this as it is. */
+export function passExit<Exit extends object>(call: GuardedCall, exit: Exit): Exit {
+  exitsOf(call).set(exit, exit)
+  return exit
+}
+
 /** The same function; what it is called with is cleaned first. */
 export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Exit): Exit {
   function clean(this: unknown, ...values: unknown[]): unknown {
@@ -36,15 +42,14 @@ export function cleanFunction<Exit extends Callable>(call: GuardedCall, exit: Ex
 /**
  * The same object; what its methods are called with and what its members are set to is cleaned first, and those of another of its class that they return. Data that they
  * return, and that it has, is a copy. One for each object in a call.
- * @param special What stands for an object that a method returns; undefined for those that are as above.
+ * @param special What stands for an object that a method returns, or for a member that is no data; undefined for those that are as above.
  */
 export function cleanMethods<Exit extends object>(call: GuardedCall, exit: Exit, special?: Special): Exit {
   const known = exitsOf(call)
   const clean = (known.get(exit) as Exit | undefined) ?? proxyOf(call, exit, special)
   known.set(exit, clean)
   // What is found again within the call is this one.
-  known.set(clean, clean)
-  return clean
+  return passExit(call, clean)
 }
 
 function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit, special?: Special): Exit {
@@ -54,7 +59,7 @@ function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit, special?: S
     const value: unknown = Reflect.get(target, key, target)
     const { configurable = true, writable = true, get } = Object.getOwnPropertyDescriptor(target, key) ?? {}
     if (key === 'constructor' || (!configurable && !writable && get === undefined)) return value
-    if (typeof value !== 'function') return copyOf(value)
+    if (typeof value !== 'function') return memberOf(value, special)
     if (!methods.has(value)) methods.set(value, methodOf(call, target, value as Callable, special))
     return methods.get(value)
   }
@@ -66,6 +71,12 @@ function proxyOf<Exit extends object>(call: GuardedCall, exit: Exit, special?: S
     },
     ...(createChanges(call, (value) => told(call, value)) as ProxyHandler<Exit>),
   })
+}
+
+/** A copy of what is data. */
+function memberOf(value: unknown, special: Special | undefined): unknown {
+  const copy = copyOf(value)
+  return copy === value && typeof value === 'object' && value !== null ? (special?.(value) ?? value) : copy
 }
 
 function methodOf(call: GuardedCall, target: object, method: Callable, special?: Special): unknown {

@@ -679,6 +679,18 @@ describe('cannot be contained:', () => {
     await wait(20)
     expect(seen(context)).not.toContain(key)
   })
+  it.fails('the context of a run, seen while the tool runs', async () => {
+    const context: Record<string, unknown> = {}
+    const search = inLangChain(async (value, { context: given }: { context: typeof context }) => {
+      given['told'] = value
+      await wait(20)
+    })
+    const result = search.invoke({ query: 'q' }, { context })
+    await wait(10)
+    const meanwhile = seen(context)
+    await result
+    expect(meanwhile).not.toContain(key)
+  })
   it.fails('data in an instance in the context of a run', async () => {
     const context = { session: new Session() }
     const search = inLangChain((value, { context: given }: { context: typeof context }) => {

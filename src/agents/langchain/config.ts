@@ -1,6 +1,6 @@
 /** What LangChain and LangGraph hand a tool beside its input: copies of what is data, and ways out that clean what goes through them. */
 import { copyOf } from '../copy.js'
-import { cleanFunction, cleanMethods } from '../exits.js'
+import { cleanFunction, cleanMethods, passExit } from '../exits.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { withMembers } from '../shape.js'
 import { withoutFreezing } from '../shared.js'
@@ -44,7 +44,7 @@ function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
   const { __pregel_read: readState, __pregel_scratchpad: scratchpad, __pregel_call: runTask } = configurable
   if (isFunction(runTask)) clean['__pregel_call'] = cleanTasks(call, runTask as RunTask)
   if (isFunction(readState)) clean['__pregel_read'] = (...values: never[]): unknown => copyOf(readState(...values), isData)
-  if (isObject(scratchpad)) clean['__pregel_scratchpad'] = withCopyOfInput(scratchpad)
+  if (isObject(scratchpad)) clean['__pregel_scratchpad'] = passExit(call, withCopyOfInput(scratchpad))
   return clean
 }
 
@@ -108,17 +108,24 @@ export async function configStorage(): Promise<ConfigStorage | undefined> {
 /** What a tool starts is traced by the handlers of its caller: a list of them, or what holds them (a CallbackManager, or the manager of a run, which hands them to its children). */
 export function cleanCallbacks(call: GuardedCall, callbacks: object): object {
   const clean = (handlers: unknown): unknown =>
-    Array.isArray(handlers) ? handlers.map((handler: unknown) => (isObject(handler) ? cleanMethods(call, handler, (object) => cleanRun(call, object)) : handler)) : handlers
+    Array.isArray(handlers) ? handlers.map((handler: unknown) => (isObject(handler) ? cleanMethods(call, handler, (object) => givenByHandler(call, object)) : handler)) : handlers
   if (Array.isArray(callbacks)) return clean(callbacks) as object
   const { handlers, inheritableHandlers } = callbacks as { handlers?: unknown; inheritableHandlers?: unknown }
   return withMembers(callbacks, { handlers: clean(handlers), inheritableHandlers: clean(inheritableHandlers) })
+}
+
+function givenByHandler(call: GuardedCall, object: object): object | undefined {
+  // LangChain takes tracers for one by the very map of their runs.
+  if (object instanceof Map) return object
+  const { createRun, updateRun } = object as { createRun?: unknown; updateRun?: unknown }
+  return isFunction(createRun) && isFunction(updateRun) ? cleanMethods(call, object) : cleanRun(call, object)
 }
 
 /** A run of LangSmith, beneath which `traceable` functions of the tool tell theirs. What it holds is told when it ends, and that of those around it too. */
 function cleanRun(call: GuardedCall, run: object): object | undefined {
   const { client, postRun, parent_run: parent } = run as { client?: unknown; postRun?: unknown; parent_run?: unknown }
   if (!isObject(client) || !isFunction(postRun)) return undefined
-  const copies = Object.entries(run).map(([key, value]) => [key, copyOf(value as unknown, isData)] as const)
+  const copies = Object.entries(run).map(([key, value]) => [key, copyOf(value as unknown)] as const)
   const around = isObject(parent) ? { parent_run: cleanRun(call, parent) } : {}
   return withMembers(run, { ...Object.fromEntries(copies), client: cleanMethods(call, client), ...around })
 }

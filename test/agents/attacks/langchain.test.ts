@@ -10,7 +10,7 @@ import { LangChainTracer } from '@langchain/core/tracers/tracer_langchain'
 import { Annotation, getConfig, MemorySaver, MessagesAnnotation, RunControl, StateGraph, task } from '@langchain/langgraph'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
 import { createAgent } from 'langchain'
-import { Client, type RunTree } from 'langsmith'
+import { Client, RunTree } from 'langsmith'
 import { getCurrentRunTree } from 'langsmith/traceable'
 import { describe, expect, it } from 'vitest'
 import * as zod from 'zod'
@@ -111,6 +111,16 @@ describe('an agent of LangChain is not told by', () => {
     ['the tags of its run', (value) => runOf().tags!.push(value)],
     ['the inputs of its run', (value) => (runOf().inputs['told'] = value)],
     ['events of its run', (value) => runOf().addEvent(value)],
+    // A tracer has its client for a member, which was that itself.
+    [
+      'a run that is made of its config',
+      async (value, runtime) => {
+        const run = RunTree.fromRunnableConfig(runtime as never, { name: 'own', inputs: { value }, tracingEnabled: true })
+        await run.postRun()
+        await run.end({ value })
+        await run.patchRun()
+      },
+    ],
     ['the run around it', (value) => runOf().parent_run!.tags!.push(value)],
   ])('%s', async (_what, run, result) => {
     const seen = await told(toolThat(run), new RunControl())
@@ -134,6 +144,21 @@ describe('an agent of LangChain is not told by', () => {
     expect(state.messages.at(-1)!.content).toBe('true')
     expectClean([state, docs])
   })
+})
+
+// Tracers are taken for one by the map of their runs, of which each was given a copy: every run was posted twice.
+it('an agent that a tool of LangChain runs is traced as it is without', async () => {
+  const posted = async (wrap: <Tool extends object>(tool: Tool) => Tool): Promise<number> => {
+    const model = fakeModel()
+      .respondWithTools([{ name: 'look', args: {}, id: '1' }])
+      .respond(new AIMessage('finished'))
+    const inner = createAgent({ model, tools: [tool(async () => 'done', { ...fields, name: 'look' })] })
+    const search = wrap(tool(async (_input, runtime) => String((await inner.invoke({ messages: [{ role: 'user', content: 'go' }] }, runtime as never)).messages.length), fields))
+    const smith = startLangSmith()
+    expect(await search.invoke({}, { callbacks: [smith.tracer] })).toBe('4')
+    return (await smith.bodies()).length
+  }
+  expect(await posted((search) => withSecrets(search as never, { secrets, allow: ['KEY'] }))).toBe(await posted((search) => search))
 })
 
 // Where these are of a class, they were asked of what stands for the tool, and said what it keeps to itself.
