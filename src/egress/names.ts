@@ -15,6 +15,7 @@ export const credentialParameter = 'access_token'
 /** Where servers and what stands before them look for another host or path than those that were checked. */
 const hosts: ReadonlySet<string> = new Set([
   ...['host', 'forwarded', 'x-forwarded-host', 'x-forwarded-server', 'x-forwarded-prefix', 'x-host', 'x-http-host-override', 'x-original-host'],
+  ...['x-envoy-original-dst-host', 'x-matched-path', 'x-invoke-path'],
   ...['x-forwarded-uri', 'x-forwarded-path', 'x-envoy-original-path', 'x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-rewrite-uri', 'x-override-url'],
 ])
 

@@ -32,13 +32,16 @@ describe('a header with an underscore is refused like the one that it is to many
   })
 })
 
-// What proxies tell the servers behind them, which route by it: Traefik, Envoy, nginx and oauth2-proxy.
+// What proxies tell the servers behind them, which route by it: Traefik, Envoy, nginx, oauth2-proxy and Next.js.
 it.each([
   ['x-forwarded-method', 'DELETE', 'method'],
   ['x-original-method', 'DELETE', 'method'],
   ['x-forwarded-uri', '/admin', 'host'],
   ['x-forwarded-path', '/admin', 'host'],
   ['x-envoy-original-path', '/admin', 'host'],
+  ['x-envoy-original-dst-host', '10.0.0.1:80', 'host'],
+  ['x-matched-path', '/admin', 'host'],
+  ['x-invoke-path', '/admin', 'host'],
 ])('%s is refused', async (name, value, reason) => {
   const server = await serve()
   const { fetch } = open(server.origin)
