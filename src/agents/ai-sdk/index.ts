@@ -7,11 +7,12 @@ import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { Manner } from '../guarded-call.js'
+import { ownCopy } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import { prepareReader } from '../reader.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
-import { copyWith, likeFunction } from '../shape.js'
+import { copyWith, isPlain, likeFunction } from '../shape.js'
 import type { ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -44,9 +45,11 @@ const isTool = (value: unknown): boolean => typeof value === 'object' && value !
 function wrap(tool: object, grant: ToolGrant): object {
   const members = tool as Readonly<Record<PropertyKey, unknown>>
   const { execute, description, experimental_toolCaller: caller } = members
+  // One of a class may have private fields.
+  const owner = isPlain(tool) ? undefined : tool
   const guarded: Record<PropertyKey, unknown> = {}
-  if (typeof execute === 'function') guarded['execute'] = withLast(guardFunction(execute as Run, grant, states, give))
-  for (const member of others) if (typeof members[member] === 'function') guarded[member] = guardFunction(members[member] as Run, grant, {}, give)
+  if (typeof execute === 'function') guarded['execute'] = withLast(guardFunction(execute as Run, grant, states, give, owner))
+  for (const member of others) if (typeof members[member] === 'function') guarded[member] = guardFunction(members[member] as Run, grant, {}, give, owner)
   // It is not enumerable.
   if (isCaller(caller))
     Object.defineProperty(guarded, 'experimental_toolCaller', { ...Object.getOwnPropertyDescriptor(tool, 'experimental_toolCaller'), value: cleanCaller(caller, grant) })
@@ -57,7 +60,7 @@ function wrap(tool: object, grant: ToolGrant): object {
       'a tool with `execute`, or an empty list in `allow` for one that somebody else runs',
     )
   if (typeof description === 'function') guarded['description'] = telling(description as Run, grant)
-  return copyWith(tool, guarded)
+  return owner === undefined ? copyWith(tool, guarded) : ownCopy(tool, guarded)
 }
 
 /** A function that the SDK asks for a text, and does not wait for. */
