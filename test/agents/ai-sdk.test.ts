@@ -60,6 +60,22 @@ describe('a wrapped tool', () => {
     for (const [member, value] of Object.entries(hosted)) expect(web[member as keyof typeof web]).toBe(value)
   })
 
+  it('of a class keeps its private fields, and its model is not told what it writes into its members', async () => {
+    class Search {
+      readonly inputSchema = inputSchema
+      readonly metadata: Record<string, unknown> = { version: 1 }
+      #calls = 0
+      async execute(_input: unknown, _options: unknown): Promise<string> {
+        this.metadata['told'] = await getSecret('KEY')
+        return `${(this.#calls += 1)}`
+      }
+    }
+    const wrapped = withSecrets(new Search(), { secrets, allow: ['KEY'] })
+    expect(wrapped).toBeInstanceOf(Search)
+    expect([await wrapped.execute({ query: 'q' }, options), await wrapped.execute({ query: 'q' }, options)]).toEqual(['1', '2'])
+    expect([wrapped.inputSchema === inputSchema, wrapped.metadata]).toEqual([true, { version: 1 }])
+  })
+
   it('that makes another of the tools of a set, or searches them, does so in its scope, clean', async () => {
     const bind = () => tool({ inputSchema, execute: async () => `bound ${await getSecret('KEY')}` })
     let told = ''

@@ -6,10 +6,11 @@ import { createWithSecrets, refuseGrant, type WithSecrets } from '../adapter.js'
 import { copyOf } from '../copy.js'
 import { guardFunction, type Give } from '../guard.js'
 import type { Manner } from '../guarded-call.js'
+import { ownCopy } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
 import { watchShared } from '../shared.js'
-import { copyWith, likeFunction } from '../shape.js'
+import { copyWith, isPlain, likeFunction } from '../shape.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 
 type Run = (...values: never[]) => unknown
@@ -42,15 +43,17 @@ const isTool = (value: unknown): boolean => typeof value === 'object' && value !
 function wrap(tool: object, grant: ToolGrant): object {
   const members = tool as Readonly<Record<PropertyKey, unknown>>
   const { execute, description, experimental_toolCaller: caller } = members
+  // One of a class may have private fields.
+  const owner = isPlain(tool) ? undefined : tool
   const guarded: Record<PropertyKey, unknown> = {}
-  if (typeof execute === 'function') guarded['execute'] = withLast(guardFunction(execute as Run, grant, states, give))
-  for (const member of others) if (typeof members[member] === 'function') guarded[member] = guardFunction(members[member] as Run, grant, {}, give)
+  if (typeof execute === 'function') guarded['execute'] = withLast(guardFunction(execute as Run, grant, states, give, owner))
+  for (const member of others) if (typeof members[member] === 'function') guarded[member] = guardFunction(members[member] as Run, grant, {}, give, owner)
   // It is not enumerable.
   if (isCaller(caller))
     Object.defineProperty(guarded, 'experimental_toolCaller', { ...Object.getOwnPropertyDescriptor(tool, 'experimental_toolCaller'), value: cleanCaller(caller, grant) })
   if (Reflect.ownKeys(guarded).length === 0) refuseGrant(grant)
   if (typeof description === 'function') guarded['description'] = described(description as Run, tool, grant)
-  return copyWith(tool, guarded)
+  return owner === undefined ? copyWith(tool, guarded) : ownCopy(tool, guarded)
 }
 
 /** Of a tool through which others are called, as in code mode: https://ai-sdk.dev/docs/ai-sdk-core/code-mode */
