@@ -42,13 +42,12 @@ function wrap(tool: Tool, grant: ToolGrant): object {
   const wrapped = ownCopy(tool, {}) as Record<string, unknown>
   const { execute } = tool
   const functions = others.filter((member) => typeof wrapped[member] === 'function')
-  const transform = wrapped['transform']
-  const isTransformed = typeof transform === 'object' && transform !== null
-  if (execute === undefined && functions.length === 0 && !isTransformed) refuseGrant(grant)
+  const tables = (['transform', 'background'] as const).filter((member) => typeof wrapped[member] === 'object' && wrapped[member] !== null)
+  if (execute === undefined && functions.length === 0 && tables.length === 0) refuseGrant(grant)
   const replace = (member: string, value: unknown): unknown => Object.defineProperty(wrapped, member, { value, enumerable: true, writable: true, configurable: true })
   if (execute !== undefined) replace('execute', guarded(tool, execute, grant))
   for (const member of functions) replace(member, guardHanding(wrapped[member] as Run, tool, grant, handing))
-  if (isTransformed) replace('transform', guardedTransform(transform, grant))
+  for (const member of tables) replace(member, guardedTable(wrapped[member] as object, grant))
   return wrapped
 }
 
@@ -98,12 +97,12 @@ async function spanStorage(): Promise<Within> {
   }
 }
 
-/** What of a call is shown and kept: functions by target, and then by phase. */
-function guardedTransform(transform: object, grant: ToolGrant): object {
+/** Functions by what they are for: what of a call is shown and kept, and who hears of a task in the background. */
+function guardedTable(table: object, grant: ToolGrant): object {
   return Object.fromEntries(
-    Object.entries(transform).map(([key, value]: [string, unknown]) => {
-      if (typeof value === 'function') return [key, guardHanding(value as Run, transform, grant, handing)]
-      return [key, typeof value === 'object' && value !== null ? guardedTransform(value, grant) : value]
+    Object.entries(table).map(([key, value]: [string, unknown]) => {
+      if (typeof value === 'function') return [key, guardHanding(value as Run, table, grant, handing)]
+      return [key, typeof value === 'object' && value !== null ? guardedTable(value, grant) : value]
     }),
   )
 }
