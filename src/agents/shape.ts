@@ -18,13 +18,15 @@ export function withBound<Wrapped extends object>(object: Wrapped, members: Read
   })
 }
 
-/** The same for objects that are gone through by their own members: those are copied, but for these. What is made of a frozen one can be changed. */
+/**
+ * The same for objects that are gone through by their own members: those are copied, but for these. What is made of a frozen one can be changed, and a getter has said
+ * what it says: whoever made it may learn something.
+ */
 export function copyWith(object: object, members: object): object {
   const descriptors: PropertyDescriptorMap = { ...Object.getOwnPropertyDescriptors(object), ...Object.getOwnPropertyDescriptors(members) }
   for (const key of Reflect.ownKeys(descriptors)) {
-    const descriptor = descriptors[key]!
-    descriptor.configurable = true
-    if ('value' in descriptor) descriptor.writable = true
+    const { enumerable = false, ...descriptor } = descriptors[key]!
+    descriptors[key] = { value: 'value' in descriptor ? descriptor.value : (Reflect.get(object, key) as unknown), enumerable, writable: true, configurable: true }
   }
   return Object.create(Object.getPrototypeOf(object) as object, descriptors) as object
 }

@@ -290,6 +290,21 @@ describe('withSecrets of keyward/mastra', () => {
     await expect(wrapped.background?.onComplete?.({ result: 'done' } as never)).rejects.toThrow(`done ${marker}`)
     expect(wrapped.background?.enabled).toBe(true)
   })
+
+  it('guards what hears of it as a task in the background, which writes nothing into that', async () => {
+    const task = { id: 'task', result: { found: 'clean' } }
+    const hear = async (given: unknown): Promise<void> => {
+      const own = await getSecret('KEY')
+      ;(given as typeof task).result.found = own
+      throw new Error(own)
+    }
+    const tool = createTool({ id: 'later', description: 'd', execute: async () => 'done', background: { enabled: true, timeoutMs: 5, onComplete: hear, onFailed: hear } })
+    const { background } = withSecrets(tool, { secrets, allow: ['KEY'] })
+    expect(background).toMatchObject({ enabled: true, timeoutMs: 5 })
+    await expect(background?.onComplete?.(task as never)).rejects.toThrow(marker)
+    await expect(background?.onFailed?.(task as never)).rejects.toThrow(marker)
+    expect(task.result.found).toBe('clean')
+  })
 })
 
 describe('redactModelInput', () => {

@@ -68,6 +68,19 @@ it.each(pairs.filter(([subpath, of]) => subpath === of))('%s takes one of its ow
   expect(() => withSecrets(Object.freeze({ search: frozen }), Object.freeze({ secrets, allow: Object.freeze({ search: Object.freeze(['KEY']) }) }))).not.toThrow()
 })
 
+it.each(['keyward/ai-sdk', 'keyward/openai-agents', 'keyward/mastra', 'keyward/tanstack-ai', 'keyward/graft'])(
+  '%s tells what a getter said when the tool was wrapped, and not what the tool has learnt since',
+  (subpath) => {
+    let told = 'Searches.'
+    const tool = tools[subpath]!
+    const members = { ...Object.getOwnPropertyDescriptors(tool), description: { get: () => told, enumerable: true } }
+    const wrapped = adapters[subpath]!(Object.create(Object.getPrototypeOf(tool) as object, members), { secrets, allow: ['KEY'] }) as { description: string }
+    told = 'sk-canary-4f9d2b7a81c6e350'
+    expect(wrapped.description).toBe('Searches.')
+    expect({ ...wrapped }.description).toBe('Searches.')
+  },
+)
+
 it('a step of Mastra is refused by the AI SDK, whose tools look much like it', () => {
   const step = createStep({ id: 'search', inputSchema: zod.object({}), outputSchema: zod.string(), execute })
   for (const given of [() => aiSdk.withSecrets(step, { secrets, allow: ['KEY'] }), () => aiSdk.withSecrets({ step }, { secrets, allow: {} })])
