@@ -7,6 +7,7 @@ import type { GuardedCall, Manner } from './guarded-call.js'
 import { isPlain, likeFunction } from './shape.js'
 import { watchShared } from './shared.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
+import { remember } from './wrapped.js'
 
 export interface GuardOptions<Name extends string = SecretName> {
   /** A view: best that of one agent. What the tool reads is narrowed by both. */
@@ -49,7 +50,7 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
     if (kind === '[object GeneratorFunction]') return tool.generate(body as (call: GuardedCall) => Generator)
     return tool.run(body)
   }
-  return likeFunction(guarded, run)
+  return remember(likeFunction(guarded, run), grant.secrets)
 }
 
 /** As a tool that is written out is one, and no service of a class or a module. */
