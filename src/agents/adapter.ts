@@ -5,6 +5,7 @@ import type { NamePattern } from '../register.js'
 import type { Secrets } from '../seam.js'
 import { refuseOthers } from './frameworks.js'
 import type { ToolGrant } from './tool-guard.js'
+import { remember } from './wrapped.js'
 
 /** Of one framework. */
 export interface Adapter {
@@ -35,7 +36,7 @@ export function createWithSecrets(adapter: Adapter): WithSecrets {
     refuseOthers(given, adapter.subpath, 'the first value')
     if (!adapter.isTool(given)) return wrapSet(adapter, given, secrets, allow)
     if (!Array.isArray(allow)) throw invalidConfig('options.allow', 'is no list', `for one tool the names that it may read, such as ['OPENAI_API_KEY']`)
-    return adapter.wrap(given, { secrets, tool: adapter.nameOf(given) ?? 'tool', allow: allow as string[] })
+    return wrapOne(adapter, given, { secrets, tool: adapter.nameOf(given) ?? 'tool', allow: allow as string[] })
   }
   return withSecrets
 }
@@ -51,6 +52,14 @@ export function refuseGrant({ tool, allow }: ToolGrant): void {
       'has no function that could read what it is granted',
       'a tool with `execute`, or an empty list in `allow` for one that somebody else runs',
     )
+}
+
+function wrapOne(adapter: Adapter, tool: object, grant: ToolGrant): object {
+  const wrapped = remember(adapter.wrap(tool, grant), grant.secrets)
+  const { execute } = wrapped as { execute?: unknown }
+  // What takes tools of other frameworks may take that alone.
+  if (typeof execute === 'function') remember(execute, grant.secrets)
+  return wrapped
 }
 
 const usage = 'withSecrets(tools, { secrets, allow })'
@@ -85,7 +94,7 @@ function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allo
   const wrapped = entries.map((entry) => {
     const name = namesOf(entry).find((one) => Object.hasOwn(table, one))
     const granted = name === undefined ? { allow: [] } : { allow: checkList(table[name], optionOf(name)) as string[], option: optionOf(name) }
-    return [entry.key, adapter.wrap(entry.tool, { secrets, tool: entry.own ?? entry.key, ...granted })] as const
+    return [entry.key, wrapOne(adapter, entry.tool, { secrets, tool: entry.own ?? entry.key, ...granted })] as const
   })
   return Array.isArray(given) ? wrapped.map(([, tool]) => tool) : Object.fromEntries(wrapped)
 }

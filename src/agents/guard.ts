@@ -4,9 +4,10 @@ import type { NamePattern, SecretName } from '../register.js'
 import type { Secrets } from '../seam.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall, Manner } from './guarded-call.js'
-import { isPlain, likeFunction } from './shape.js'
+import { isClass, isPlain, likeFunction } from './shape.js'
 import { watchShared } from './shared.js'
 import { ToolGuard, type ToolGrant } from './tool-guard.js'
+import { remember } from './wrapped.js'
 
 export interface GuardOptions<Name extends string = SecretName> {
   /** A view: best that of one agent. What the tool reads is narrowed by both. */
@@ -29,7 +30,18 @@ export function guard<Guarded extends Run, Name extends string>(run: Guarded, op
   checkFunction(run, 'run')
   const { secrets, tool, allow } = checkObject(options, 'options', ['secrets', 'tool', 'allow'])
   const grant = { secrets: secrets as Secrets<never>, tool: checkString(tool, 'options.tool'), allow: checkList(allow, 'options.allow') as readonly string[] }
-  return guardFunction(run, grant) as Guarded
+  return withOwnMembers(guardFunction(run, grant), run, grant) as Guarded
+}
+
+/** With what stands on a function beside what every function has, as its type says: a schema, a description, or another function, which runs guarded too. */
+function withOwnMembers(guarded: Run, run: Run, grant: ToolGrant): Run {
+  for (const key of Reflect.ownKeys(run)) {
+    const { value, ...descriptor } = Object.getOwnPropertyDescriptor(run, key)!
+    if (descriptor.enumerable !== true || !('writable' in descriptor)) continue
+    const isRun = typeof value === 'function' && !isClass(value)
+    Object.defineProperty(guarded, key, { ...descriptor, value: isRun ? guardFunction(value as Run, grant, undefined, undefined, run) : (value as unknown) })
+  }
+  return guarded
 }
 
 /** How an adapter hands a tool its values: copies by default. */
@@ -49,7 +61,7 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
     if (kind === '[object GeneratorFunction]') return tool.generate(body as (call: GuardedCall) => Generator)
     return tool.run(body)
   }
-  return likeFunction(guarded, run)
+  return remember(likeFunction(guarded, run), grant.secrets)
 }
 
 /** As a tool that is written out is one, and no service of a class or a module. */

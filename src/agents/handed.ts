@@ -7,7 +7,7 @@ import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
 import { Offers } from './offers.js'
 import { isCleanSchema, isSchema } from './schemas.js'
-import { isPlain, likeFunction } from './shape.js'
+import { isClass, isPlain, likeFunction } from './shape.js'
 
 type Callable = (...values: unknown[]) => unknown
 
@@ -254,7 +254,7 @@ export class Handed {
       }
     }
     // A class is no callback.
-    const given = /^class\b/.test(Function.prototype.toString.call(callback)) ? callback : likeFunction(clean, callback)
+    const given = isClass(callback) ? callback : likeFunction(clean, callback)
     this.#callbacks.set(callback, given)
     return given
   }

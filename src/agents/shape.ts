@@ -37,6 +37,9 @@ export function likeFunction<Wrapped extends object>(wrapped: Wrapped, original:
   return wrapped
 }
 
+/** What is made with `new`, and is no function to be called. */
+export const isClass = (value: object): boolean => /^class\b/.test(Function.prototype.toString.call(value))
+
 /** Data that is gone through by its members; everything else is an instance of somebody's class. */
 export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)

@@ -26,7 +26,7 @@ const mostBytes = 1_048_576
 /** Remembers what is in a shared object now. What is returned puts clean values in place of those that were changed since. */
 export function watchShared(call: GuardedCall, shared: unknown): () => void {
   const before = remember(shared)
-  const promises = new WeakMap<object, object>()
+  const promises = new WeakSet()
   return () => {
     if (isHolder(shared)) new Scrubber(call, before, promises).scrub(shared)
   }
@@ -109,11 +109,11 @@ type Replace = (key: PropertyKey, member: unknown, cleanKey: PropertyKey, clean:
 class Scrubber {
   readonly #call: GuardedCall
   readonly #before: ReadonlyMap<object, Before>
-  /** Clean ones, by themselves too: this may run many times. */
-  readonly #promises: WeakMap<object, object>
+  /** Clean ones: this may run many times. */
+  readonly #promises: WeakSet<object>
   readonly #seen = new Set<object>()
 
-  constructor(call: GuardedCall, before: ReadonlyMap<object, Before>, promises: WeakMap<object, object>) {
+  constructor(call: GuardedCall, before: ReadonlyMap<object, Before>, promises: WeakSet<object>) {
     this.#call = call
     this.#before = before
     this.#promises = promises
@@ -195,11 +195,9 @@ class Scrubber {
 
   /** What comes is cleaned as if it stood there. */
   #promise(key: PropertyKey, promise: Promise<unknown>): object {
-    const known = this.#promises.get(promise)
-    if (known !== undefined) return known
+    if (this.#promises.has(promise)) return promise
     const clean = cleanPromise(this.#call, promise, undefined, async (value) => (isHolder(value) && isData(value) ? this.#call.data(value) : this.#cleaned(key, value)))
-    this.#promises.set(promise, clean)
-    this.#promises.set(clean, clean)
+    this.#promises.add(clean)
     return clean
   }
 

@@ -1,4 +1,5 @@
 /** Tools as Graft has them, and as others do. */
+import { remember, wrappedWith } from '../agents/wrapped.js'
 import { invalidConfig } from '../errors/secret-error.js'
 
 /** A schema in JSON. */
@@ -88,7 +89,10 @@ function runOf(tool: Values): unknown {
   const { execute, invoke } = tool
   if (typeof execute === 'function') return execute
   // LangChain's is a method, whose second value is a config.
-  return typeof invoke === 'function' ? (input: unknown, context?: ToolContext): unknown => Reflect.apply(invoke, tool, [input, { signal: context?.signal }]) : undefined
+  if (typeof invoke !== 'function') return undefined
+  const run = (input: unknown, context?: ToolContext): unknown => Reflect.apply(invoke, tool, [input, { signal: context?.signal }])
+  const secrets = wrappedWith(tool)
+  return secrets === undefined ? run : remember(run, secrets)
 }
 
 /** By what schemas have in common: the AI SDK's own, zod's, and those of https://standardschema.dev/json-schema. */

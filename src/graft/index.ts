@@ -3,7 +3,6 @@ import { createWithSecrets } from '../agents/adapter.js'
 import { guardFunction } from '../agents/guard.js'
 import { withMembers } from '../agents/shape.js'
 import type { GraftTool } from './definition.js'
-import { remember } from './wrapped.js'
 
 export { fromGraft, toGraft, type GraftDefinition, type GraftTool, type JsonSchema, type McpDefinition, type OtherDefinition, type ToolContext } from './definition.js'
 export { serveHttp, type HttpOptions, type HttpServing } from './http.js'
@@ -19,7 +18,6 @@ export const withSecrets = createWithSecrets({
   nameOf: (tool) => (tool as GraftTool).name,
   wrap(tool, grant) {
     const execute = guardFunction((tool as GraftTool).execute, grant)
-    remember(execute, grant.secrets)
     // Of a plain object those who copy it want all members.
     return Object.getPrototypeOf(tool) === Object.prototype ? { ...tool, execute } : withMembers(tool, { execute })
   },

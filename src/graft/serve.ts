@@ -1,6 +1,7 @@
 /** What both ways of serving have in common. */
 import { cleanMessage } from '../agents/mcp/message.js'
 import { prepareReader, type Reader } from '../agents/reader.js'
+import { wrappedWith } from '../agents/wrapped.js'
 import type { Duration } from '../duration.js'
 import { checkDuration, checkFunction, checkString, checkTable } from '../errors/check.js'
 import { oneLine } from '../errors/one-line.js'
@@ -11,7 +12,6 @@ import type { GraftTool } from './definition.js'
 import { failed, internalError, type Answer, type Server } from './protocol.js'
 import { errorResult, tooLong, type Bound } from './result.js'
 import { writeToStderr } from './stderr.js'
-import { wrappedWith } from './wrapped.js'
 
 /** A list of tools, or an object of them. Each is served under its own name. */
 export type Tools = readonly GraftTool[] | Readonly<Record<string, GraftTool>>

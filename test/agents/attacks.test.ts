@@ -317,9 +317,13 @@ it('a promise that a tool leaves in a shared context is not told the key, and gi
   const own = createTool({
     id: 'own',
     description: 'd',
-    execute: async (_input, { requestContext: given }) => leave((name, value) => given.set(name as never, value)),
+    execute: async (_input, { requestContext: given }) => {
+      await leave((name, value) => given.set(name as never, value))
+      // At once.
+      return (await requestContext.get('left0')) === marker
+    },
   })
-  await withMastra(own, { secrets, allow: ['KEY'] }).execute?.({}, { requestContext } as never)
+  expect(await withMastra(own, { secrets, allow: ['KEY'] }).execute?.({}, { requestContext } as never)).toBe(true)
   for (const [index, told] of [context, Object.fromEntries(requestContext.entries()) as Record<string, unknown>].entries()) {
     expect(await Promise.all([told['left0'], told['left1']])).toEqual([marker, { deep: new Map([['a', marker]]) }])
     expect(await told['left2']).toBe(clients[index])

@@ -61,6 +61,16 @@ describe('a guarded function', () => {
     expect(await Reflect.apply(wrapped, tool, [7])).toBe('b7')
   })
 
+  it('keeps data that stands on it, such as a description, and guards functions that do', async () => {
+    const told = Symbol('told')
+    const again = async (): Promise<string> => await getSecret('KEY')
+    const search = Object.assign(async () => 'done', { schema: { type: 'object' }, [told]: 1, again })
+    const wrapped = guarded(search)
+    expectTypeOf(wrapped).toEqualTypeOf(search)
+    expect([wrapped.schema, wrapped[told], await wrapped.again()]).toEqual([{ type: 'object' }, 1, marker])
+    expect(Object.keys(wrapped)).toEqual(['schema', 'again'])
+  })
+
   it('gives copies of its data, and hands instances and functions on', async () => {
     const controller = new AbortController()
     const call = (): void => undefined

@@ -2,9 +2,14 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { tool as toolOfLangChain } from '@langchain/core/tools'
+import { jsonSchema, tool as toolOfAiSdk } from 'ai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { getSecret } from '../../src/agents/index.js'
-import { serveHttp, withSecrets, type HttpServing } from '../../src/graft/index.js'
+import * as zod from 'zod'
+import { withSecrets as withAiSdk } from '../../src/agents/ai-sdk/index.js'
+import { getSecret, guard } from '../../src/agents/index.js'
+import { withSecrets as withLangChain } from '../../src/agents/langchain/index.js'
+import { serveHttp, toGraft, withSecrets, type GraftTool, type HttpServing, type OtherDefinition } from '../../src/graft/index.js'
 import { createSecrets } from '../../src/index.js'
 import { errorOf } from '../access/backend.js'
 import { lines, say } from '../proxy/opened.js'
@@ -75,6 +80,32 @@ describe('an agent of Graft over HTTP', () => {
     expect(faults).toEqual([expect.objectContaining({ message: 'in a timer' })])
     await expect(client.execute('hangs', {})).rejects.toThrow(/did not answer within 0.5 s/)
     expect(await client.execute('reads', {})).toBe('it is [secret KEY]')
+  })
+
+  // Only tools that were wrapped by Graft's own adapter were known to whoever serves them.
+  it('has faults told clean, whichever adapter wrapped the tool', async () => {
+    const execute = async (): Promise<string> => {
+      const value = await getSecret('KEY')
+      setTimeout(() => {
+        throw new Error(`in a timer with ${value}`)
+      }, 1)
+      return nothing
+    }
+    const named = (name: string) => ({ name, description: '', schema: { type: 'object' } })
+    const { search } = withAiSdk({ search: toolOfAiSdk({ inputSchema: jsonSchema<object>({ type: 'object' }), execute }) }, { secrets, allow: { search: ['KEY'] } })
+    const others = [
+      { ...search, name: 'ai-sdk' },
+      withLangChain(toolOfLangChain(execute, { ...named('langchain'), schema: zod.object({}) }), { secrets, allow: ['KEY'] }),
+    ] as unknown as OtherDefinition[]
+    const served = [{ ...named('guarded'), execute: guard(execute, { secrets, tool: 'guarded', allow: ['KEY'] }) }, ...toGraft(others)] as GraftTool[]
+    for (const tool of served) {
+      const told: unknown[] = []
+      const { url, close } = await serveHttp([tool], { token, onFault: (error) => told.push(error) })
+      const client = new GraftClient(new GraftHttp(url.replace('http://', `http://graft:${token}@`)))
+      await hearingAlone(async () => expect(client.execute(tool.name, {})).rejects.toThrow(/failed outside of its call/))
+      await close()
+      expect(told).toEqual([expect.objectContaining({ message: 'in a timer with [secret KEY]' })])
+    }
   })
 
   it('that goes away aborts its call', async () => {
