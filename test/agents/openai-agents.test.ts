@@ -243,6 +243,45 @@ describe('a wrapped tool', () => {
     expect([wrapped.needsApproval, wrapped.isEnabled]).toEqual([search.needsApproval, search.isEnabled])
   })
 
+  // The SDK finds the schema by the function that is wrapped: what the model wrote was compared, and a capital letter was enough to pass.
+  it('asks for an approval with what the schema made of the input, as the SDK does', async () => {
+    const asked: unknown[] = []
+    const asking = tool({
+      name: 'search',
+      description: 'Searches.',
+      parameters: zod.object({ query: zod.string().trim().toLowerCase(), limit: zod.coerce.number().default(5) }),
+      needsApproval: async (_context, input) => {
+        asked.push(input)
+        return input.query === 'delete'
+      },
+      execute: async () => 'done',
+    })
+    const interrupted: unknown[] = []
+    for (const one of [asking, withSecrets(asking, { secrets, allow: [] })]) {
+      const model = modelOf([], 'search')
+      const { getResponse } = model
+      model.getResponse = async (request) => {
+        const response = await getResponse.call(model, request)
+        for (const item of response.output) if (item.type === 'function_call') item.arguments = '{"query":"DELETE"}'
+        return response
+      }
+      const { interruptions } = await new Runner().run(new Agent({ name: 'agent', model, tools: [one] }), 'go')
+      interrupted.push(interruptions.length)
+    }
+    expect(interrupted).toEqual([1, 1])
+    expect(asked).toEqual([
+      { query: 'delete', limit: 5 },
+      { query: 'delete', limit: 5 },
+    ])
+  })
+
+  it('asks for no approval of an input that its schema refuses: the run fails as it does without keyward', async () => {
+    const needsApproval = async (_context: unknown, input: object): Promise<boolean> => Promise.reject(new Error(`asked with ${JSON.stringify(input)}`))
+    const asking = tool({ name: 'search', description: 'Searches.', parameters: zod.object({ other: zod.string() }), needsApproval, execute: async () => 'done' })
+    for (const one of [asking, withSecrets(asking, { secrets, allow: [] })])
+      await expect(new Runner().run(new Agent({ name: 'agent', model: modelOf([], 'search'), tools: [one] }), 'go')).rejects.toThrow(/Invalid input for function tool/)
+  })
+
   it('of an agent is interrupted for what a tool of that agent needs approved, and goes on with it', async () => {
     const inputs: unknown[] = []
     const asking = tool({ name: 'search', description: 'Searches.', parameters, needsApproval: true, execute: async () => `it is ${await getSecret('KEY')}` })

@@ -13,6 +13,7 @@ import type { Secrets } from '../../seam.js'
 import { copyWith } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
+import { withParsedInput } from './approval-input.js'
 import { watchApprovals } from './approvals.js'
 import { currentTracing, scrubSpan } from './current-span.js'
 import { watchAgents, withGuardedTools } from './inner-tools.js'
@@ -96,7 +97,8 @@ function otherFunctions(tool: FunctionTool, grant: ToolGrant): object {
   const guarded: Record<string, unknown> = {}
   for (const member of ['errorFunction', 'timeoutErrorFunction', 'isEnabled', 'needsApproval'] as const) {
     const run = tool[member]
-    if (typeof run === 'function' && !isConstant(member, run)) guarded[member] = guardFunction(run, grant, {}, give, tool)
+    if (typeof run !== 'function' || isConstant(member, run)) continue
+    guarded[member] = guardFunction(member === 'needsApproval' ? withParsedInput(tool, run) : run, grant, {}, give, tool)
   }
   if (typeof tool.customDataExtractor === 'function') guarded['customDataExtractor'] = guardFunction(tool.customDataExtractor, grant, {}, giveTogether, tool)
   for (const member of ['inputGuardrails', 'outputGuardrails'] as const) {
