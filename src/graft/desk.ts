@@ -6,7 +6,7 @@ import { systemClock, within } from '../clock.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { codeOf } from '../errors/system-error.js'
 import { Refusal } from '../loopback/refusal.js'
-import { createStrictServer } from '../loopback/server.js'
+import { createStrictServer, endWithConnection } from '../loopback/server.js'
 import type { Gate } from './gate.js'
 import { failed, invalidRequest, parseError, Session, type Answer } from './protocol.js'
 import type { Serving } from './serve.js'
@@ -40,6 +40,7 @@ export class Desk {
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+      endWithConnection(socket, this.#running)
     })
   }
 

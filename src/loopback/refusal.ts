@@ -52,19 +52,15 @@ export class Refusal {
     if (this.#refused.has(socket)) return
     this.#refused.add(socket)
     socket.on('error', () => undefined)
-    const answering = [...running].filter(({ req: request }) => request.socket === socket)
-    const last = answering.at(-1)
+    const last = [...running].findLast(({ req: request }) => request.socket === socket)
     const isGiven = last !== undefined && this.#given.has(last)
     const leave = (): void => void socket.destroy()
-    // Where a tunnel was asked for, Node itself sees no more that a client left, and what waits for its turn would wait on.
-    socket.once('close', () => {
-      for (const response of answering) response.destroy()
-    })
     // A request that breaks off is not answered: what comes of it is no whole answer.
     if (!socket.writable || (last?.req.complete === false && !isGiven)) return leave()
     const giveNow = (): void => void socket.end(this.bytes, leave)
     if (last === undefined) return giveNow()
     if (!isGiven) last.once('close', giveNow)
+    // Where a tunnel was asked for, Node itself sees no more that a client left.
     socket.once('end', leave).resume()
   }
 }

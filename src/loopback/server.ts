@@ -41,3 +41,17 @@ export function createStrictServer({ request, refuse }: Listeners, own: Settings
   server.on('clientError', (_error, socket) => refuse(socket))
   return server
 }
+
+/**
+ * Ends answers with their connection: those that wait for their turn on it Node 22 leaves waiting, and all of them where a tunnel was asked for.
+ * @param running Answers that are not written yet.
+ */
+export function endWithConnection(socket: Duplex, running: Iterable<ServerResponse>): void {
+  socket.once('close', () => {
+    for (const response of [...running].filter(({ req: request }) => request.socket === socket)) {
+      response.destroy()
+      // Of one that has no connection yet nobody else says so.
+      if (response.socket === null) response.emit('close')
+    }
+  })
+}

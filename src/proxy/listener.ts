@@ -6,7 +6,7 @@ import { systemClock, within } from '../clock.js'
 import { isLoopbackAddress } from '../egress/address.js'
 import { invalidConfig } from '../errors/secret-error.js'
 import { codeOf } from '../errors/system-error.js'
-import { createStrictServer, type Listeners } from '../loopback/server.js'
+import { createStrictServer, endWithConnection, type Listeners } from '../loopback/server.js'
 import { refusal } from './refusals.js'
 import { isWebSocket, responseOn } from './tunnel.js'
 
@@ -46,6 +46,7 @@ export class Listener {
     server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+      endWithConnection(socket, this.#running)
     })
   }
 

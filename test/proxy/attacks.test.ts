@@ -185,6 +185,7 @@ describe('requests that are sent together', () => {
     ['CONNECT', () => lines('CONNECT evil.example:443 HTTP/1.1', 'Host: a')],
     ['a handshake of WebSocket', (port, token) => handshake(port, token)],
     ['what is malformed', () => 'a\r\n\r\n'],
+    ['nothing', () => ''],
   ])('end with their client, though %s stands behind them', async (_what, last) => {
     const server = await serveRaw(() => undefined)
     const { proxy } = await openProxy(server.origin)
