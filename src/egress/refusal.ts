@@ -16,10 +16,16 @@ export function refusal(carrier: Carrier, reason: RefusalReason, what: string, f
   return createError({ code: 'denied', reason, fix }, { ...reader, deniedBy: 'scope', message: `${subject(carrier)} was refused [${reason}]: ${what}. ${fix}.` })
 }
 
+/** Codes of zlib, Brotli and Zstandard. */
+const ofDecoders = /^(?:Z_|ERR__ERROR_|ERR_BROTLI|ZSTD_)/
+
 /** @param code Of the system, the protocol or the decoder; what is none is left out. */
 export function failure(carrier: Carrier, origin: string, code: unknown): Error {
   const reason = typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : undefined
-  const fix = `Check that ${origin} can be reached from here, and that its certificate is valid`
+  const fix =
+    reason !== undefined && ofDecoders.test(reason)
+      ? `Check what ${origin} answers: its body is not in the coding that it names`
+      : `Check that ${origin} can be reached from here, and that its certificate is valid`
   const message = `${subject(carrier)} to ${origin} failed${reason === undefined ? '' : ` [${reason}]`}. ${fix}.`
   return createError({ code: 'unavailable', ...(reason === undefined ? {} : { reason }), fix }, { ...carrier.reader, message })
 }

@@ -120,15 +120,20 @@ function withoutDialect({ $schema: _, ...schema }: JsonSchema): JsonSchema {
 
 type FromGraft<Definition> = McpDefinition & (Definition extends { execute: infer Execute } ? { readonly execute: Execute } : unknown)
 
-/** A tool of Graft as MCP and the AI SDK have it, or a list of them. */
+/**
+ * A tool of Graft as MCP and the AI SDK have it, or a list of them.
+ * @throws SecretError `invalid-config` for what is no definition of Graft.
+ */
 export function fromGraft<Definition extends GraftDefinition>(tools: readonly Definition[]): FromGraft<Definition>[]
 export function fromGraft<Definition extends GraftDefinition>(tool: Definition): FromGraft<Definition>
 export function fromGraft(tools: GraftDefinition | readonly GraftDefinition[]): unknown {
-  return Array.isArray(tools) ? tools.map((tool: GraftDefinition) => back(tool)) : back(tools as GraftDefinition)
+  return Array.isArray(tools) ? tools.map((tool: unknown, index) => back(tool, `tools[${index}]`)) : back(tools, 'the tool')
 }
 
-function back(tool: GraftDefinition): McpDefinition {
-  const { name, description, schema } = tool
+function back(tool: unknown, where: string): McpDefinition {
+  if (!isObject(tool) || typeof tool['name'] !== 'string' || !isObject(tool['schema']))
+    throw invalidConfig(where, 'is no definition of Graft', 'an object with a name, a description and a schema in JSON, or a list of them')
+  const { name, description, schema } = tool as unknown as GraftDefinition
   const { execute } = tool as Partial<GraftTool>
   return { name, description, inputSchema: structuredClone(schema), ...(execute === undefined ? {} : { execute }) }
 }

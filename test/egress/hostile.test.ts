@@ -196,6 +196,16 @@ describe('what is refused of an answer', () => {
     expect(evil.seen).toEqual([])
   })
 
+  it.each(['gzip', 'deflate', 'br'])('a body that is not in the coding that it names (%s), and says what is to be looked at', async (coding) => {
+    const server = await serve((_request, response) => response.writeHead(200, { 'content-encoding': coding }).end('this is no such coding'))
+    const failed = await errorOf(
+      open(server.origin)
+        .fetch(server.origin)
+        .then(async (response) => response.text()),
+    )
+    expect(failed).toMatchObject({ code: 'unavailable', message: expect.stringMatching(/its body is not in the coding that it names/) as string })
+  })
+
   it.each(['compress', 'zstd-x', 'aes128gcm', 'gzip, unknown', 'gzip, gzip, gzip, gzip', 'constructor'])('the coding %s', async (coding) => {
     const server = await serve((_request, response) => response.writeHead(200, { 'content-encoding': coding }).end('x'))
     expect(await errorOf(open(server.origin).fetch(server.origin))).toMatchObject({ code: 'denied', reason: 'coding' })

@@ -65,6 +65,11 @@ describe('fromGraft', () => {
     expect(toGraft(fromGraft(tool))).toEqual(tool)
     expectTypeOf(fromGraft(tool).execute).toEqualTypeOf(execute)
   })
+
+  it.each([3, null, {}, { name: 'a', inputSchema: schema }])('refuses what is no definition of Graft: %j', (given) => {
+    expect(() => fromGraft(given as never)).toThrow(/the tool is no definition of Graft; expected an object with a name/)
+    expect(() => fromGraft([given] as never)).toThrow(/tools\[0\] is no definition of Graft/)
+  })
 })
 
 describe('withSecrets', () => {
