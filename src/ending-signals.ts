@@ -6,20 +6,24 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** Milliseconds. GNU `timeout` sends a signal to the program and to its group, and npm passes on what the terminal sent to both: the program has it twice, at once. */
 const isTheSame = 500
 
-/**
- * @param end For the first signal.
- * @param endNow For one that comes later, when the first was not enough; then the process ends with 128 and its number.
- * @param isOurs Which signals are listened to. Default: all.
- * @returns What listens no longer.
- */
-export function onEndingSignals(end: (signal: NodeJS.Signals) => void, endNow: () => void, isOurs: (signal: NodeJS.Signals) => boolean = () => true): () => void {
+interface Ending {
+  /** For the first signal. */
+  readonly end: (signal: NodeJS.Signals) => void
+  /** For one that comes later, when the first was not enough; then the process ends with 128 and its number. */
+  readonly endNow?: () => void
+  /** Which signals are listened to. Default: all. */
+  readonly isOurs?: (signal: NodeJS.Signals) => boolean
+}
+
+/** @returns What listens no longer. */
+export function onEndingSignals({ end, endNow, isOurs = () => true }: Ending): () => void {
   let first: number | undefined
   const listener = (signal: NodeJS.Signals): void => {
     if (first === undefined) {
       first = performance.now()
       end(signal)
     } else if (performance.now() - first >= isTheSame) {
-      endNow()
+      endNow?.()
       process.exit(128 + constants.signals[signal])
     }
   }

@@ -30,7 +30,7 @@ export function guard<Guarded extends Run, Name extends string>(run: Guarded, op
   checkFunction(run, 'run')
   const { secrets, tool, allow } = checkObject(options, 'options', ['secrets', 'tool', 'allow'])
   const grant = { secrets: secrets as Secrets<never>, tool: checkString(tool, 'options.tool'), allow: checkList(allow, 'options.allow') as readonly string[] }
-  return withOwnMembers(guardFunction(run, grant), run, grant) as Guarded
+  return remember(withOwnMembers(guardFunction(run, grant), run, grant), grant.secrets) as Guarded
 }
 
 /** With what stands on a function beside what every function has, as its type says: a schema, a description, or another function, which runs guarded too. */
@@ -61,7 +61,7 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
     if (kind === '[object GeneratorFunction]') return tool.generate(body as (call: GuardedCall) => Generator)
     return tool.run(body)
   }
-  return remember(likeFunction(guarded, run), grant.secrets)
+  return likeFunction(guarded, run)
 }
 
 /** As a tool that is written out is one, and no service of a class or a module. */

@@ -70,6 +70,6 @@ function untilInterrupted(): Promise<void> {
       process.once('exit', () => process.exit())
       resolve()
     }
-    onEndingSignals(interrupt, () => undefined)
+    onEndingSignals({ end: interrupt })
   })
 }

@@ -65,7 +65,7 @@ async function serve(served: Served, gone: AbortSignal): Promise<void> {
   }
   // What the app handles itself is left to the app.
   const isOurs = (name: NodeJS.Signals): boolean => process.listenerCount(name) === 0
-  const ends = [onEndingSignals(onSignal, () => output.hurry(), isOurs), answerAtExit(input, session, output)]
+  const ends = [onEndingSignals({ end: onSignal, endNow: () => output.hurry(), isOurs }), answerAtExit(input, session, output)]
   gone.addEventListener('abort', () => end(), { once: true })
   await ended
   if (signal === undefined) input.end()

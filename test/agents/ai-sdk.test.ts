@@ -97,9 +97,13 @@ describe('a wrapped tool', () => {
 
   it('describes itself to the model without what it has learnt since', async () => {
     let held = 'nothing'
+    let asked = 0
     const told: unknown[] = []
     const holding = tool({
-      description: ({ context }) => `Holds ${held}, ${JSON.stringify(context)}`,
+      description: ({ context }) => {
+        asked += 1
+        return `Holds ${held}, ${JSON.stringify(context)}`
+      },
       inputSchema,
       execute: async () => {
         held = await getSecret('KEY')
@@ -126,7 +130,9 @@ describe('a wrapped tool', () => {
     const { description } = withSecrets(holding, { secrets: own, allow: [] })
     expect(typeof description === 'function' && description({ context: { a: 1 } })).toBe('Holds [secret KEY], {"a":1}')
     await own.close()
+    asked = 0
     expect(() => typeof description === 'function' && description({ context: {} })).toThrow(/closed/)
+    expect(asked).toBe(0)
   })
 
   it('tells states: each is clean, and the last is whole', async () => {

@@ -20,6 +20,7 @@ const key = 'sk-canary-4f9d2b7a81c6e350f1'
 const token = 'not-a-real-token-0123456789'
 const secrets = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } }, secrets: { KEY: {} } })
 const nothing = new Promise<never>(() => undefined)
+let hung = 0
 let aborted = 0
 const faults: unknown[] = []
 
@@ -43,6 +44,7 @@ const tools = withSecrets(
       description: '',
       schema: { type: 'object' },
       execute: async (_input: unknown, { signal }: { signal: AbortSignal }) => {
+        hung += 1
         signal.addEventListener('abort', () => (aborted += 1))
         return nothing
       },
@@ -62,6 +64,21 @@ const json = { 'content-type': 'application/json' }
 const bearer = { ...json, authorization: `Bearer ${token}` }
 const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
 const refusal = '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Refused."}}'
+
+// One that waits for its turn on a connection is not told by Node 22, and no one where a tunnel was asked for.
+it.each(['', lines('CONNECT evil.example:443 HTTP/1.1', 'Host: a')])('calls that are sent together end with their client, with %j behind them', async (behind) => {
+  const own = await serveHttp(tools, { token, timeout: '30s' })
+  const { host, hostname, port, pathname } = new URL(own.url)
+  const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"hangs","arguments":{}}}'
+  const request = `${lines(`POST ${pathname} HTTP/1.1`, `Host: ${host}`, `Authorization: Bearer ${token}`, 'Content-Type: application/json', `Content-Length: ${call.length}`)}${call}`
+  const before = [hung, aborted]
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => undefined).write(`${request}${request}${behind}`)
+  await expect.poll(() => hung - before[0]!).toBe(2)
+  socket.destroy()
+  await expect.poll(() => aborted - before[1]!).toBe(2)
+  await own.close()
+})
 
 describe('an agent of Graft over HTTP', () => {
   it('calls the tools with the token in its address, and sees no secret', async () => {
