@@ -94,7 +94,7 @@ it.each([205, 401])('an answer whose body nobody wants and that does not end (%s
   const { ask } = await openProxy(server.origin)
   const response = await ask('/KEY/')
   expect([response.status, await response.text()]).toEqual(status === 401 ? [200, 'ok'] : [205, ''])
-  await expect.poll(() => isOpen([...server.sockets][0]!), { timeout: 2_000 }).toBe(false)
+  await expect.poll(() => isOpen([...server.sockets][0]!)).toBe(false)
 })
 
 // An announcement that it should go on (100 Continue), which it did not ask for, ends the request of undici, and a few of them that of Go.
@@ -117,7 +117,7 @@ it('answers that only announce another one are not waited for without end', asyn
   const server = await serveRaw((socket) => void socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1_000)))
   const { ask } = await openProxy(server.origin)
   expect((await ask('/KEY/')).status).toBe(502)
-  await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+  await expect.poll(() => [...server.sockets].filter(isOpen)).toEqual([])
 })
 
 it('a few of them are passed over', async () => {
@@ -175,7 +175,7 @@ describe('requests that are sent together', () => {
     let said = ''
     socket.on('data', (chunk: Buffer) => (said += chunk.toString())).on('error', () => undefined)
     for (const path of ['first', 'second']) socket.write(lines(`GET /KEY/${path} HTTP/1.1`, `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`))
-    await expect.poll(() => isOpen(socket), { timeout: 2_000 }).toBe(false)
+    await expect.poll(() => isOpen(socket)).toBe(false)
     expect(said).toContain('first')
     expect(await say(proxy.port, handshake(proxy.port, 'none'))).toBe(refusedBytes)
   })
@@ -196,10 +196,10 @@ describe('requests that are sent together', () => {
         const socket = connect(proxy.port, '127.0.0.1')
         whenDone(async () => void socket.destroy())
         socket.on('error', () => undefined).write(`${get}${get}${between}${last(proxy.port, proxy.token)}`)
-        await expect.poll(() => [...server.sockets].filter(isOpen).length, { timeout: 2_000 }).toBe(2)
+        await expect.poll(() => [...server.sockets].filter(isOpen).length).toBe(2)
         if (isHalf) socket.end()
         else socket.destroy()
-        await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+        await expect.poll(() => [...server.sockets].filter(isOpen)).toEqual([])
       }
     // Nothing is waited for.
     const since = performance.now()
@@ -223,7 +223,7 @@ describe('requests that are sent together', () => {
       socket.write('\0malformed')
       await after(10)
     }
-    await expect.poll(() => isOpen(socket), { timeout: 2_000 }).toBe(false)
+    await expect.poll(() => isOpen(socket)).toBe(false)
     expect(said).toContain('slow')
     expect([said.split(refusedBytes).length, warnings]).toEqual([2, []])
   })
@@ -234,7 +234,7 @@ describe('a handshake of WebSocket', () => {
     const server = await serveRaw(() => undefined)
     const { proxy } = await openProxy(server.origin)
     expect(await say(proxy.port, handshake(proxy.port, proxy.token), { quiet: 200 })).toBe('')
-    await expect.poll(() => [...server.sockets].filter(isOpen), { timeout: 2_000 }).toEqual([])
+    await expect.poll(() => [...server.sockets].filter(isOpen)).toEqual([])
   })
 
   it('is read on: what its client says before it was answered is not lost', async () => {
@@ -253,7 +253,7 @@ describe('a handshake of WebSocket', () => {
     await after(100)
     socket.write(Buffer.alloc(200_000))
     const total = (): number => [...said.matchAll(/\[(\d+)\]/g)].reduce((sum, [, length]) => sum + Number(length), 0)
-    await expect.poll(total, { timeout: 3_000 }).toBe(200_005)
+    await expect.poll(total).toBe(200_005)
   })
 
   // Node tells of it before the answers that stand before it, and gives the connection away: a rejection of that would end the process.
@@ -278,9 +278,9 @@ describe('a handshake of WebSocket', () => {
     let said = ''
     socket.on('data', (chunk: Buffer) => (said += chunk.toString()))
     socket.write(lines('GET /KEY/ HTTP/1.1', `Host: 127.0.0.1:${proxy.port}`, `x-api-key: ${proxy.token}`))
-    await expect.poll(() => said, { timeout: 2_000 }).toMatch(/ok\r\n0\r\n\r\n$/)
+    await expect.poll(() => said).toMatch(/ok\r\n0\r\n\r\n$/)
     socket.write(handshake(proxy.port, proxy.token))
-    await expect.poll(() => said, { timeout: 2_000 }).toMatch(/101 Switching Protocols[^]*hello$/)
+    await expect.poll(() => said).toMatch(/101 Switching Protocols[^]*hello$/)
   })
 
   it('that was refused leaves no connection, also where its client ends it not', async () => {
@@ -291,9 +291,9 @@ describe('a handshake of WebSocket', () => {
     let isEnded = false
     socket.on('error', () => undefined).on('end', () => (isEnded = true))
     socket.resume().write(handshake(proxy.port, 'none'))
-    await expect.poll(() => isEnded, { timeout: 2_000 }).toBe(true)
+    await expect.poll(() => isEnded).toBe(true)
     // What is said to a connection that was only half ended is taken.
-    await expect.poll(() => socket.write('a') && isOpen(socket), { timeout: 2_000 }).toBe(false)
+    await expect.poll(() => socket.write('a') && isOpen(socket)).toBe(false)
   })
 
   it('that is answered with another protocol is not said to be WebSocket', async () => {

@@ -122,7 +122,7 @@ describe('2: what is not forwarded, dropped, or taken for something else', () =>
     proxy.spoil((request) => void request.socket.on('close', () => (isClosed = true)))
     setTimeout(() => controller.abort(reason), 50)
     expect(await rejection(provider.get({ id: 'secret/key' }, { signal: controller.signal, timeout: 10_000 }))).toBe(reason)
-    await expect.poll(() => isClosed, { timeout: 2_000 }).toBe(true)
+    await expect.poll(() => isClosed).toBe(true)
     await provider.close!()
   })
 
