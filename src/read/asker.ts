@@ -35,7 +35,7 @@ export class Asker {
     attempts?: number,
     deadline = this.#operation.deadline,
   ): Promise<CallResult<Answer>> {
-    return this.#core.store.ask(to, (context) => this.#run(() => run(context)), deadline, attempts)
+    return this.#core.store.backends.ask(to, (context) => this.#run(() => run(context)), deadline, attempts)
   }
 
   /** A `get` of the provider: in its turn among all that are asked of the backend. A lease that comes with it is given back, also where it comes too late. */
@@ -50,7 +50,7 @@ export class Asker {
       if (lease !== undefined) store.leases.discard({ owner: identities.of(scope), candidate }, lease)
       return answer
     }
-    return store.get({ provider, instance }, run, { asker: identityOf(scope).agent, deadline, signal: this.#ended.signal })
+    return store.backends.get({ provider, instance }, run, { asker: identityOf(scope).agent, deadline, signal: this.#ended.signal })
   }
 
   async #run<Answer>(run: () => Promise<Answer>): Promise<Answer> {

@@ -34,7 +34,7 @@ async function run(view: Reader, read: PendingRead, options: CheckedRead): Promi
 async function ask(core: Core, read: PendingRead, candidate: Candidate, describeIt: NonNullable<Candidate['provider']['describe']>): Promise<void> {
   read.progress.candidate = candidate
   if (!core.isSupported(read, candidate)) return
-  const result = await core.store.ask(candidate, (context) => describeIt(candidate.request, context), read.deadline)
+  const result = await core.store.backends.ask(candidate, (context) => describeIt(candidate.request, context), read.deadline)
   read.progress.attempts = result.attempts
   if (read.isSettled || core.isOver(read)) return
   if (!result.ok) {

@@ -1,17 +1,16 @@
 /** How one version is come by: from the cache, from a call in flight, from a new call, or not at all. Decides; knows no names, scopes or options. */
 import type { HomeClock } from '../access/ambient.js'
 import { within } from '../clock.js'
-import type { CleanFailure } from '../errors/secret-error.js'
-import type { CallContext, SecretProvider, SecretVersion } from '../provider.js'
+import type { SecretProvider, SecretVersion } from '../provider.js'
 import { fillSafely, leaseOf } from './answer.js'
+import { Backends, closed } from './backends.js'
 import { HeldVersion, jittered, nameOf, type Address, type Cache, type CachePolicy } from './cache.js'
-import { Call, type CallResult } from './call.js'
+import type { CallResult } from './call.js'
 import { Changes } from './changes.js'
-import { CoolDown, type Failed } from './cool-down.js'
-import { beginGet, createGate, Dispatcher } from './dispatcher.js'
+import type { Failed } from './cool-down.js'
+import type { Dispatcher } from './dispatcher.js'
 import { sparedFlight, type Demand, type Flight, type Landing, type Outcome } from './flight.js'
 import { FreshCalls } from './fresh.js'
-import type { Gate } from './gate.js'
 import type { ProviderInstance } from './instance.js'
 import { addTo, Leases, removeFrom, type GivenLease, type LeaseOwner, type LeaseSettings } from './lease.js'
 import { Places } from './places.js'
@@ -34,15 +33,10 @@ export class Store {
   readonly #attempts: number
   readonly #listener: StoreListener
   readonly #flights = new Map<string, Flight>()
-  /** Also those that a mark took from `#flights`. */
-  readonly #running = new Set<Flight | { readonly address: Pick<Address, 'space'>; stop(failure: CleanFailure): void }>()
   /** Those of which it is known that they bring a lease. */
   readonly #leasing = new Map<LeaseOwner, Set<Flight>>()
   readonly #fresh: FreshCalls
-  readonly #dispatchers = new Map<number, Dispatcher>()
-  readonly #coolDowns = new WeakMap<ProviderInstance, CoolDown>()
-  /** By the instance that the config names: it is the backend that bears so many calls at once, and identities of its agents take turns with each other. */
-  readonly #gates = new WeakMap<ProviderInstance, { readonly gate: Gate | undefined }>()
+  readonly backends: Backends
   readonly leases: Leases
   readonly changes: Changes
   readonly places = new Places()
@@ -54,6 +48,7 @@ export class Store {
     this.#attempts = settings.attempts
     this.#listener = listener
     this.#fresh = new FreshCalls(clock)
+    this.backends = new Backends(clock, settings)
     this.changes = new Changes(
       (space, id) => this.#markPushed(space, id),
       (instance) => listener.watchFailed(instance),
@@ -64,7 +59,7 @@ export class Store {
       cache,
       timeout: settings.timeout,
       attempts: settings.attempts,
-      ask: (candidate, run) => this.ask(candidate, run, clock.now() + settings.timeout, settings.attempts, true),
+      ask: (candidate, run) => this.backends.ask(candidate, run, clock.now() + settings.timeout, settings.attempts, true),
       refresh: ({ candidate, owner }, version) => this.#refresh(candidate, owner, version.policy ?? false),
       told: (...said) => listener.lease(...said),
     })
@@ -85,7 +80,7 @@ export class Store {
     const held = demand.policy === false ? undefined : this.cache.get(address, now)
     const answer = demand.isFresh ? undefined : fromCache(this.cache, address, held, demand, now)
     if (answer !== undefined) return answer
-    const pause = this.#coolDownOf(instance).at(now)
+    const pause = this.backends.pauseOf(instance, now)
     if (pause !== undefined) {
       this.#probe(candidate, demand)
       return standIn(held, demand, pause, now) ?? { ok: false, ...pause }
@@ -114,61 +109,6 @@ export class Store {
     const now = this.#clock.now()
     const held = demand.policy === false ? undefined : this.held(candidate, demand.owner, now)
     return standIn(held, demand, result, now) ?? { ...result, cache }
-  }
-
-  /**
-   * One call that is not for a value, under the same rules of failure.
-   * @param deadline Epoch milliseconds.
-   * @param attempts Default: those of a read.
-   */
-  async ask<Answer>(
-    { provider, instance }: Pick<Candidate, 'provider' | 'instance'>,
-    run: (context: CallContext) => Promise<Answer>,
-    deadline: number,
-    attempts = this.#attempts,
-    isBehind = false,
-  ): Promise<CallResult<Answer>> {
-    const now = this.#clock.now()
-    const pause = this.#pauseOf(instance)
-    if (pause !== undefined) return { ok: false, ...pause }
-    return this.#ended(instance, new Call(provider, run, { clock: this.#clock, timeout: this.#left(deadline, now), attempts, isBehind }))
-  }
-
-  /**
-   * One `get` for somebody who is no reader: nothing of it is kept, and it takes its turn with those of readers.
-   * @param deadline Epoch milliseconds.
-   * @param signal Gives it up, also while it waits for its turn.
-   */
-  async get(
-    { provider, instance }: Pick<Candidate, 'provider' | 'instance'>,
-    run: (context: CallContext) => Promise<SecretVersion>,
-    { asker, deadline, signal }: { asker: string | undefined; deadline: number; signal: AbortSignal },
-  ): Promise<CallResult<SecretVersion>> {
-    const now = this.#clock.now()
-    const pause = signal.aborted ? closed : this.#pauseOf(instance)
-    if (pause !== undefined) return { ok: false, ...pause }
-    const settings = { clock: this.#clock, timeout: this.#left(deadline, now), attempts: this.#attempts, isBehind: false }
-    const call = beginGet(provider, this.#gateOf(instance, provider), run, { ...settings, asker, pause: () => this.#pauseOf(instance) })
-    const stop = (): void => call.stop(closed.failure)
-    signal.addEventListener('abort', stop, { once: true })
-    const result = await this.#ended(instance, call)
-    signal.removeEventListener('abort', stop)
-    return result
-  }
-
-  /** How a call ends that is not for a value of the cache, and what that says of the backend. */
-  async #ended<Answer>(instance: ProviderInstance, call: { result: Promise<CallResult<Answer>>; stop(failure: CleanFailure): void }): Promise<CallResult<Answer>> {
-    const running = { address: { space: instance.number }, stop: (failure: CleanFailure) => call.stop(failure) }
-    this.#running.add(running)
-    const result = await call.result
-    this.#running.delete(running)
-    // A call that was given up, or never made, says nothing of the backend.
-    if (result.ok || (result.failure.code !== 'closed' && result.isUnasked !== true)) this.#coolDownOf(instance).settle(result.ok ? undefined : result, this.#clock.now(), false)
-    return result
-  }
-
-  #pauseOf(instance: ProviderInstance): Failed | undefined {
-    return instance.hasEnded ? closed : this.#coolDownOf(instance).at(this.#clock.now())
   }
 
   /** Marks as old what is held, and what a call in flight will bring. */
@@ -243,7 +183,8 @@ export class Store {
   close(): void {
     this.leases.close()
     this.changes.close()
-    for (const one of this.#running) if (!('owner' in one) || this.#leasing.get(one.owner)?.has(one) !== true) one.stop({ code: 'closed' })
+    const leasing = new Set<object>([...this.#leasing.values()].flatMap((flights) => [...flights]))
+    this.backends.stop((one) => !leasing.has(one))
     this.#fresh.close()
     this.#flights.clear()
     this.cache.close()
@@ -251,7 +192,7 @@ export class Store {
 
   giveUp(): void {
     this.leases.giveUp()
-    for (const one of this.#running) one.stop({ code: 'closed' })
+    this.backends.stop(() => true)
   }
 
   /** Ends what a provider instance still does and all that is held of it. Nothing is begun with it from here on. */
@@ -259,24 +200,18 @@ export class Store {
     const { number } = instance
     instance.hasEnded = true
     this.changes.end(instance)
-    for (const flight of this.#running) if (flight.address.space === number) flight.stop({ code: 'closed' })
+    this.backends.end(instance)
     // What has just landed is not kept either.
     for (const key of this.#flights.keys()) if (key.startsWith(`${number} `)) this.#flights.delete(key)
     this.places.end(number)
     this.#fresh.end(number)
-    this.#dispatchers.delete(number)
     this.cache.endSpace(number)
-  }
-
-  // A clock that was set back during the read must not give its call more time than any read has.
-  #left(deadline: number, now: number): number {
-    return Math.min(this.#timeout, Math.max(0, deadline - now))
   }
 
   // A pause may have begun while a fresh read waited for its turn.
   #paused(candidate: Candidate, demand: Demand): Flight | undefined {
     const now = this.#clock.now()
-    const pause = this.#coolDownOf(candidate.instance).at(now)
+    const pause = this.backends.pauseOf(candidate.instance, now)
     if (pause === undefined) return undefined
     this.#probe(candidate, demand)
     return sparedFlight(candidate.address, demand, pause, now)
@@ -291,12 +226,12 @@ export class Store {
   #refresh(candidate: Candidate, owner: LeaseOwner, policy: CachePolicy | false): void {
     const now = this.#clock.now()
     const own = this.places.at(candidate, owner)
-    if (this.#flights.has(nameOf(own.address)) || this.#coolDownOf(candidate.instance).at(now) !== undefined) return
+    if (this.#flights.has(nameOf(own.address)) || this.backends.pauseOf(candidate.instance, now) !== undefined) return
     this.#behind(own, { policy, maxAge: Infinity, isFresh: false, deadline: now + this.#timeout, owner }, this.#attempts)
   }
 
   #probe(candidate: Candidate, demand: Demand): void {
-    if (this.#flights.has(nameOf(candidate.address)) || !this.#coolDownOf(candidate.instance).beginProbe(this.#clock.now())) return
+    if (this.#flights.has(nameOf(candidate.address)) || !this.backends.beginProbe(candidate.instance)) return
     this.#behind(candidate, demand, 1, true)
   }
 
@@ -316,7 +251,7 @@ export class Store {
     const { attempts, isBehind, isProbe } = settings
     const timeout = this.#timeout
     const isAlone = isProbe || this.places.isKnownLeased(address)
-    const pause = (): Failed | undefined => (isOver() ? closed : isProbe ? undefined : this.#coolDownOf(instance).at(this.#clock.now()))
+    const pause = (): Failed | undefined => (isOver() ? closed : isProbe ? undefined : this.backends.pauseOf(instance))
     // Nobody is handed what comes after the call was given up.
     const late = (answer: unknown): void => this.#discard(candidate, owner, leaseOf(answer))
     const call = this.#dispatcherOf(instance, candidate.provider).begin(request, { clock: this.#clock, timeout, attempts, isBehind, isAlone, asker: owner.agent, pause, late })
@@ -333,35 +268,16 @@ export class Store {
       stop: (failure) => call.stop(failure),
     }
     this.#flights.set(nameOf(address), flight)
-    this.#running.add(flight)
+    this.backends.began(flight)
     if (this.places.isKnownLeased(address)) addTo(this.#leasing, owner, flight)
     return flight
   }
 
-  #coolDownOf(instance: ProviderInstance): CoolDown {
-    let coolDown = this.#coolDowns.get(instance)
-    if (coolDown === undefined) this.#coolDowns.set(instance, (coolDown = new CoolDown()))
-    return coolDown
-  }
-
   #dispatcherOf(instance: ProviderInstance, provider: SecretProvider): Dispatcher {
-    const known = this.#dispatchers.get(instance.number)
+    const known = this.backends.dispatcherOf(instance)
     if (known !== undefined) return known
     this.changes.follow(instance, provider)
-    const dispatcher = new Dispatcher(provider, this.#gateOf(instance, provider), () => this.#listener.batchRefused(instance))
-    this.#dispatchers.set(instance.number, dispatcher)
-    return dispatcher
-  }
-
-  #gateOf(instance: ProviderInstance, provider: SecretProvider): Gate | undefined {
-    const { base } = instance
-    return this.#gateAt(base, base.loaded ?? provider) ?? this.#gateAt(instance, provider)
-  }
-
-  #gateAt(instance: ProviderInstance, provider: SecretProvider): Gate | undefined {
-    let known = this.#gates.get(instance)
-    if (known === undefined) this.#gates.set(instance, (known = { gate: createGate(provider) }))
-    return known.gate
+    return this.backends.open(instance, provider, () => this.#listener.batchRefused(instance))
   }
 
   #land(candidate: Candidate, flight: Flight, result: CallResult<SecretVersion>, isProbe: boolean): Landing {
@@ -370,13 +286,13 @@ export class Store {
     const now = this.#clock.now()
     const isCurrent = this.#flights.get(key) === flight
     if (isCurrent) this.#flights.delete(key)
-    this.#running.delete(flight)
+    this.backends.ended(flight)
     removeFrom(this.#leasing, flight.owner, flight)
     this.cache.observe(now)
     const sentAt = result.ok ? Math.min(result.sentAt - (this.cache.wentBack - flight.wentBack), now) : now
     const { flaw, lease } = result.ok ? fillSafely(flight.version, result.answer, sentAt, now) : {}
     const failed: Failed | undefined = result.ok ? (flaw === undefined ? undefined : { failure: flaw, isKnown: true, attempts: result.attempts }) : result
-    if (isProbe || failed?.isUnasked !== true) this.#coolDownOf(instance).settle(failed, now, isProbe)
+    if (isProbe || failed?.isUnasked !== true) this.backends.settle(instance, failed, now, isProbe)
     if (failed === undefined) {
       this.#listener.fetched(candidate, flight.version)
       const place = this.places.of(flight)
@@ -424,5 +340,3 @@ export class Store {
     this.#flights.delete(key)
   }
 }
-
-const closed: Failed = { failure: { code: 'closed' }, isKnown: true, attempts: 0 }

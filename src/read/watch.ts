@@ -222,7 +222,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
     if (held?.isLeased === true) return { candidate, details: held.details, version: held }
     if (provider.describe !== undefined) {
       const ask = (): Promise<CallResult<VersionDetails | undefined>> =>
-        store.ask(candidate, async (context) => versionDetails((await provider.describe?.(request, context)) ?? {}), deadline, undefined, true)
+        store.backends.ask(candidate, async (context) => versionDetails((await provider.describe?.(request, context)) ?? {}), deadline, undefined, true)
       const result = await store.changes.look(address, clock.now(), maxAge, ask)
       return result.ok ? { candidate, details: result.answer, version: undefined } : result.failure
     }
