@@ -5,6 +5,7 @@ import type { Core } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import type { CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import { isSupported, search } from './search.js'
 import { freshEnd } from './serve.js'
 import type { SecretDescription } from './types.js'
 import type { Reader } from './reader.js'
@@ -18,13 +19,13 @@ export function describeSecret(view: Reader, name: unknown, given: unknown): Pro
 
 async function run(view: Reader, read: PendingRead, options: CheckedRead): Promise<void> {
   try {
-    const prepared = view.core.prepare(read, options)
+    const prepared = view.core.admission.prepare(read, options)
     const candidates = prepared instanceof Promise ? await prepared : prepared
     if (candidates === undefined) return
     const [candidate] = candidates
     // A search has to find out which provider holds it, and that is a read.
     if (candidates.length === 1 && candidate?.provider.describe !== undefined) return await ask(view.core, read, candidate, candidate.provider.describe.bind(candidate.provider))
-    const located = await view.core.find(read, candidates, options)
+    const located = await search(view.core, read, candidates, options)
     if (located !== undefined) read.succeed(describe(view.core, located.candidate, located.found.version.details, located.found.version))
   } catch (error) {
     read.failWith(error)
@@ -33,7 +34,7 @@ async function run(view: Reader, read: PendingRead, options: CheckedRead): Promi
 
 async function ask(core: Core, read: PendingRead, candidate: Candidate, describeIt: NonNullable<Candidate['provider']['describe']>): Promise<void> {
   read.progress.candidate = candidate
-  if (!core.isSupported(read, candidate)) return
+  if (!isSupported(read, candidate)) return
   const result = await core.store.backends.ask(candidate, (context) => describeIt(candidate.request, context), read.deadline)
   read.progress.attempts = result.attempts
   if (read.isSettled || core.isOver(read)) return

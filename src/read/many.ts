@@ -3,11 +3,11 @@ import { checkList, checkString } from '../errors/check.js'
 import { createError, failureOf, invalidConfig, isSecretError, type SecretError } from '../errors/secret-error.js'
 import { pin } from '../redaction/redacted.js'
 import { keptUntil, nameOf } from './cache.js'
-import type { Group, Located } from './core.js'
 import type { PendingRead } from './pending-read.js'
 import { strictest } from './policy.js'
 import { checkRead, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import { search, type Group, type Located } from './search.js'
 import type { SecretOutcome } from './types.js'
 import type { Reader } from './reader.js'
 
@@ -69,7 +69,7 @@ function byProviders({ core }: Reader, reads: readonly PendingRead[]): Iterable<
   const groups = new Map<string, PendingRead[]>()
   for (const one of reads) {
     if (one.isSettled) continue
-    const key = core.reachOf(one)
+    const key = core.admission.reachOf(one)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [one])
     else group.push(one)
@@ -78,7 +78,7 @@ function byProviders({ core }: Reader, reads: readonly PendingRead[]): Iterable<
 }
 
 async function find(view: Reader, reads: readonly PendingRead[], options: CheckedRead, group: Group): Promise<readonly Waiting[]> {
-  const prepared = await Promise.all(reads.map(async (one) => ({ one, candidates: (await view.core.prepare(one, options)) ?? [] })))
+  const prepared = await Promise.all(reads.map(async (one) => ({ one, candidates: (await view.core.admission.prepare(one, options)) ?? [] })))
   // Those that were let through at once waited for those that somebody was asked about.
   const longest = reads.reduce((most, { added }) => Math.max(most, added), 0)
   for (const one of reads) one.addTime(longest - one.added)
@@ -96,7 +96,7 @@ async function find(view: Reader, reads: readonly PendingRead[], options: Checke
 
 async function locate(view: Reader, one: PendingRead, candidates: readonly Candidate[], options: CheckedRead, group: Group): Promise<Located | undefined> {
   try {
-    return await view.core.find(one, candidates, options, group)
+    return await search(view.core, one, candidates, options, group)
   } catch (error) {
     one.failWith(error)
     return undefined

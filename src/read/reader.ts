@@ -9,6 +9,7 @@ import { getSecrets } from './many.js'
 import { PendingRead } from './pending-read.js'
 import { checkRead, isChecked, plainRead, type CheckedRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import { search } from './search.js'
 import { shown } from './shown.js'
 import { asText, textsOf, ValueFailure } from './value.js'
 
@@ -79,10 +80,10 @@ export class Reader {
 
   /** The version that answers a read; undefined when the read has ended. */
   async locate(read: PendingRead, options: CheckedRead, handle?: { version: HeldVersion }): Promise<{ candidate: Candidate; version: HeldVersion } | undefined> {
-    const prepared = this.core.prepare(read, options)
+    const prepared = this.core.admission.prepare(read, options)
     const candidates = prepared instanceof Promise ? await prepared : prepared
     const watcher = handle === undefined ? undefined : { joined: (version: HeldVersion) => void (handle.version = version) }
-    const located = candidates === undefined ? undefined : await this.core.find(read, candidates, options, undefined, watcher)
+    const located = candidates === undefined ? undefined : await search(this.core, read, candidates, options, undefined, watcher)
     return located === undefined ? undefined : { candidate: located.candidate, version: located.found.version }
   }
 
@@ -171,9 +172,9 @@ export class Reader {
   /** Marks as old what the view holds, of one name or of all. Returns the name. */
   invalidate(name: unknown): string | undefined {
     const { core, scope } = this
-    if (name !== undefined) return core.invalidate(name, scope)
+    if (name !== undefined) return core.admission.invalidate(name, scope)
     core.root.requireOpen(scope)
-    core.store.markAll((address) => core.mayRead(scope, address), core.identities.of(scope))
+    core.store.markAll((address) => core.admission.mayRead(scope, address), core.identities.of(scope))
     return undefined
   }
 

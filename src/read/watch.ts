@@ -16,6 +16,7 @@ import type { PendingRead } from './pending-read.js'
 import { tellRefresh } from './provider-events.js'
 import { plainRead } from './read-options.js'
 import type { Candidate } from './resolver.js'
+import { isSupported } from './search.js'
 import type { SecretDescription } from './types.js'
 import type { Reader } from './reader.js'
 
@@ -113,7 +114,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
   }
 
   async #admitted(read: PendingRead): Promise<readonly Candidate[] | undefined> {
-    return read.isSettled ? undefined : await this.#core.prepare(read, read.options ?? plainRead)
+    return read.isSettled ? undefined : await this.#core.admission.prepare(read, read.options ?? plainRead)
   }
 
   /** What is there now: told as the one read that a watch is. */
@@ -204,7 +205,7 @@ class Watch implements AsyncIterator<SecretDescription, undefined> {
       if (candidate.flaw !== undefined) throw candidate.flaw
       if (read !== undefined) {
         read.progress.candidate = candidate
-        if (!this.#core.isSupported(read, candidate)) return failure
+        if (!isSupported(read, candidate)) return failure
       }
       const sight = await this.#seeAt(candidate, deadline, maxAge)
       if ('candidate' in sight) return sight
