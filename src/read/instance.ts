@@ -79,18 +79,9 @@ export class ProviderInstance {
   /** Closes what the root made. */
   async close(): Promise<void> {
     if (!this.isOwned) return
-    // A provider that is being made when the root closes is closed once it is there.
-    const provider = this.#provider ?? (await this.#made())
+    // One that is being made when the root closes is closed once it is there; the reads that asked for one that never came were told why.
+    const provider = this.#provider ?? (await this.#loading?.catch(() => undefined))
     await provider?.close?.()
-  }
-
-  async #made(): Promise<SecretProvider | undefined> {
-    try {
-      return await this.#loading
-    } catch {
-      // The reads that asked for it were told why; there is nothing to close.
-      return undefined
-    }
   }
 }
 
