@@ -11,7 +11,7 @@ import { ownData } from '../handing.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
 import { prepareReader, type Reader } from '../reader.js'
-import { withMembers } from '../shape.js'
+import { isDescription, withMembers } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { cleanCallbacks, cleanConfig, configStorage, isData } from './config.js'
@@ -30,6 +30,8 @@ export const withSecrets = createWithSecrets({
   what: 'a tool of LangChain, made with tool() or of a class that extends StructuredTool',
   isTool: (value): value is StructuredTool =>
     typeof value === 'object' && value !== null && typeof (value as StructuredTool)._call === 'function' && typeof (value as StructuredTool).name === 'string',
+  // `{ type: 'web_search' }`, `{ googleSearch: {} }`
+  isOfService: (value) => isDescription(value) && (typeof (value as { type?: unknown }).type === 'string' || Object.values(value).every((member) => typeof member === 'object')),
   nameOf: (tool) => (tool as StructuredTool).name,
   wrap: (tool, grant) => wrap(tool as StructuredTool, grant),
 })
