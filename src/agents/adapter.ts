@@ -4,6 +4,7 @@ import { invalidConfig } from '../errors/secret-error.js'
 import type { NamePattern } from '../register.js'
 import type { Secrets } from '../seam.js'
 import { refuseOthers } from './frameworks.js'
+import { isPlain } from './shape.js'
 import type { ToolGrant } from './tool-guard.js'
 import { remember } from './wrapped.js'
 
@@ -14,6 +15,8 @@ export interface Adapter {
   /** What is wrapped, for errors: "a tool of LangChain". */
   readonly what: string
   isTool(value: unknown): value is object
+  /** Is this, in a set, a tool that somebody else runs, with no code of the app in it? It passes as it is. */
+  isOfService?(value: object): boolean
   /** The name that the tool has itself, where it has one. */
   nameOf(tool: object): string | undefined
   /** The same tool, of the same type, guarded. */
@@ -80,11 +83,14 @@ interface Entry {
   readonly tool: object
   /** What the tool calls itself. */
   readonly own: string | undefined
+  readonly isOfService: boolean
 }
 
 function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allow: unknown): object {
   const expected = `${adapter.what}, a list of such tools, or an object with one under each name`
-  if (!isObject(given)) throw invalidConfig('the first value', 'is no tool', expected)
+  if (given instanceof Promise) throw invalidConfig('the first value', 'is a promise', 'what it gives: await it')
+  // Of a map or a set of them nothing is found, and nothing would be left.
+  if (!isObject(given) || (!isPlain(given) && Object.keys(given).length === 0)) throw invalidConfig('the first value', 'is no tool', expected)
   if (Array.isArray(allow)) throw misread(adapter, given, expected)
   const table = checkTable(allow, 'options.allow')
   const entries = Object.entries(given).map(([key, tool]: [string, unknown]) => entryOf(adapter, key, tool, Array.isArray(given)))
@@ -94,7 +100,10 @@ function wrapSet(adapter: Adapter, given: unknown, secrets: Secrets<never>, allo
   const wrapped = entries.map((entry) => {
     const name = namesOf(entry).find((one) => Object.hasOwn(table, one))
     const granted = name === undefined ? { allow: [] } : { allow: checkList(table[name], optionOf(name)) as string[], option: optionOf(name) }
-    return [entry.key, wrapOne(adapter, entry.tool, { secrets, tool: entry.own ?? entry.key, ...granted })] as const
+    const grant = { secrets, tool: entry.own ?? entry.key, ...granted }
+    if (!entry.isOfService) return [entry.key, wrapOne(adapter, entry.tool, grant)] as const
+    refuseGrant(grant)
+    return [entry.key, entry.tool] as const
   })
   return Array.isArray(given) ? wrapped.map(([, tool]) => tool) : Object.fromEntries(wrapped)
 }
@@ -108,7 +117,7 @@ const oneOf = (name: string, known: readonly string[]): string =>
 /** A list grants to one tool, and this is none: which of the two was meant otherwise? */
 function misread(adapter: Adapter, given: object, expected: string): Error {
   const members: readonly unknown[] = Object.values(given)
-  const isSet = members.length > 0 && members.every((member) => adapter.isTool(member))
+  const isSet = members.length > 0 && members.every((member) => adapter.isTool(member) || isOfService(adapter, member))
   return isSet
     ? invalidConfig('options.allow', 'is a list, and what is wrapped is a set of tools', 'an object with a list of names for each tool')
     : invalidConfig('the first value', 'is no tool', expected)
@@ -117,9 +126,13 @@ function misread(adapter: Adapter, given: object, expected: string): Error {
 function entryOf(adapter: Adapter, key: string, tool: unknown, isList: boolean): Entry {
   const where = isList ? `tools[${key}]` : `tools.${key}`
   refuseOthers(tool, adapter.subpath, where)
-  if (!adapter.isTool(tool)) throw invalidConfig(where, 'is no tool', adapter.what)
-  return { key, tool, own: adapter.nameOf(tool) }
+  if (adapter.isTool(tool)) return { key, tool, own: adapter.nameOf(tool), isOfService: false }
+  if (!isOfService(adapter, tool)) throw invalidConfig(where, 'is no tool', adapter.what)
+  const { name, id, type } = tool as Readonly<Record<string, unknown>>
+  return { key, tool, own: [name, id, type, ...Object.keys(tool)].find((one) => typeof one === 'string'), isOfService: true }
 }
+
+const isOfService = (adapter: Adapter, value: unknown): value is object => isObject(value) && adapter.isOfService?.(value) === true
 
 /** By the key, or by what the tool calls itself, as denials do: unless another tool has that for its key. */
 function namesInObject(entries: readonly Entry[]): (entry: Entry) => readonly string[] {

@@ -45,3 +45,14 @@ export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || prototype === Object.prototype || Array.isArray(value)
 }
+
+/** Is it an object of data and nothing else, however deep? None of it runs. */
+export const isDescription = (value: object): boolean => isPlain(value) && !Array.isArray(value) && Object.keys(value).length > 0 && isJson(value)
+
+/** Deeper is no description of a tool. */
+const deepest = 100
+
+function isJson(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'function'
+  return depth < deepest && isPlain(value) && Object.values(value).every((member) => isJson(member, depth + 1))
+}

@@ -12,6 +12,8 @@ export class States {
   readonly #cleaner: ToolCleaner
   /** The state before, as the tool told it. */
   #before: unknown
+  /** The same as it was shown. */
+  #told: unknown
   /** The last one whole, where a part of it was held back. */
   #held: { readonly whole: unknown } | undefined
   /** The end of the texts that were told, in which a value may begin. */
@@ -24,9 +26,10 @@ export class States {
 
   push(value: unknown): readonly unknown[] {
     const whole = this.#withheld(this.#call.outcomeNow(value))
-    const shown = this.#shown(this.#before, value, whole)
+    const shown = this.#shown(this.#before, value, whole, this.#told)
     this.#held = shown === whole ? undefined : { whole }
     this.#before = copyOf(value)
+    this.#told = copyOf(shown)
     return [shown]
   }
 
@@ -49,14 +52,21 @@ export class States {
     return '[withheld: with what was told before it, this would be a secret]'
   }
 
-  /** A text that grows is shown as far as a stream of it would be: else all of a value but its last character would be seen before it is one. */
-  #shown(before: unknown, value: unknown, whole: unknown): unknown {
-    if (typeof before === 'string' && typeof value === 'string') return before !== '' && value.length > before.length && value.startsWith(before) ? this.#soFar(value) : whole
+  /**
+   * A text that grows is shown as far as a stream of it would be: else all of a value but its last character would be seen before it is one.
+   * @param told What was shown of the state before: what somebody has seen is not taken back.
+   */
+  #shown(before: unknown, value: unknown, whole: unknown, told: unknown): unknown {
+    if (typeof before === 'string' && typeof value === 'string') {
+      if (before === '' || value.length <= before.length || !value.startsWith(before)) return whole
+      const soFar = this.#soFar(value)
+      return typeof told === 'string' && told.startsWith(soFar) ? told : soFar
+    }
     if (!isData(before) || !isData(value) || !isData(whole) || before === value) return whole
     let shown: Record<string, unknown> | undefined
     for (const key of Object.keys(whole)) {
       const [was, is, clean] = [before, value, whole].map((one) => one[key])
-      const member = this.#shown(was, is, clean)
+      const member = this.#shown(was, is, clean, isData(told) ? told[key] : undefined)
       if (member !== clean) shown = { ...(shown ?? whole), [key]: member }
     }
     return shown === undefined ? whole : Array.isArray(whole) ? Object.values(shown) : shown

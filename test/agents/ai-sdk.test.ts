@@ -146,6 +146,7 @@ describe('a wrapped tool', () => {
       },
     })
     const wrapped = withSecrets(telling, { secrets, allow: ['KEY'] })
+    expect(wrapped.execute.name).toBe('execute')
     expect(await collect(wrapped.execute({ query: 'q' }, options))).toEqual(['Looking', `Found ${marker}`, { status: 'done', value: marker }])
   })
 
@@ -185,6 +186,25 @@ describe('a wrapped tool', () => {
     expect(told.some((one) => one.includes('The answer is') && !one.includes(marker))).toBe(true)
     // A list stays one, also where a part of it is held back.
     expect(told.filter((one) => one.startsWith('{')).every((one) => Array.isArray((JSON.parse(one) as { parts: unknown }).parts))).toBe(true)
+  })
+
+  it('takes nothing back of a text that grows', async () => {
+    const growing = tool({
+      inputSchema,
+      async *execute() {
+        yield { status: 'Looking', parts: [{ text: 'The' }] }
+        yield { status: 'Looking for it', parts: [{ text: 'The answer' }] }
+        yield { status: 'Looking for it, still', parts: [{ text: 'The answer is' }] }
+        yield { status: `Looking for it, still, ${await getSecret('KEY')}`, parts: [{ text: 'The answer is' }] }
+      },
+    })
+    expect(await collect(withSecrets(growing, { secrets, allow: ['KEY'] }).execute({ query: 'q' }, options))).toEqual([
+      { status: 'Looking', parts: [{ text: 'The' }] },
+      { status: 'Looking', parts: [{ text: 'The' }] },
+      { status: 'Looking', parts: [{ text: 'The' }] },
+      { status: 'Looking for it, still, ', parts: [{ text: 'The answer is' }] },
+      { status: `Looking for it, still, ${marker}`, parts: [{ text: 'The answer is' }] },
+    ])
   })
 
   it('gives its last state where redaction had to learn first', async () => {

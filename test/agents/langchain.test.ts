@@ -67,6 +67,39 @@ describe('a wrapped tool', () => {
     expect(await own.invoke({ query: 'q' })).toBe(`p q ${marker}`)
   })
 
+  it('can be spread into another tool, with all that it has', async () => {
+    const both = tool(async ({ query }): Promise<[string, object]> => [query, { found: await getSecret('KEY') }], {
+      name: 'search',
+      description: 'Searches.',
+      schema,
+      responseFormat: 'content_and_artifact',
+      returnDirect: true,
+    })
+    const guarded = withSecrets(both, { secrets, allow: ['KEY'] })
+    expect(Object.keys(guarded)).toEqual(expect.arrayContaining(Object.keys(both)))
+    const renamed = new DynamicStructuredTool({ ...guarded, name: 'find' })
+    expect([renamed.name, renamed.returnDirect]).toEqual(['find', true])
+    expect(await renamed.invoke(call('find'))).toMatchObject({ content: 'q', artifact: { found: marker } })
+  })
+
+  it('of a class runs with what is set on it, and two of one tool are told apart by what LangChain reads', async () => {
+    class Search extends StructuredTool<typeof schema> {
+      readonly name = 'search'
+      readonly description = 'Searches.'
+      readonly schema = schema
+      limit = 1
+      async _call({ query }: { query: string }): Promise<string> {
+        return `${query} ${this.limit++}`
+      }
+    }
+    const one = new Search()
+    const [guarded, second] = [withSecrets(one, { secrets, allow: [] }), withSecrets(one, { secrets, allow: [] })]
+    guarded.limit = 7
+    expect([await guarded.invoke({ query: 'q' }), guarded.limit]).toEqual(['q 7', 8])
+    guarded.returnDirect = true
+    expect([guarded.returnDirect, second.returnDirect, one.returnDirect]).toEqual([true, false, false])
+  })
+
   it('tells a schema in JSON as it was: what the tool writes into its own, no model is told', async () => {
     const own = { type: 'object' as const, properties: { query: { type: 'string' as const, description: 'd' } } }
     const writing = tool(async () => void (own.properties.query.description = await getSecret('KEY')), { name: 'search', description: 'Searches.', schema: own })

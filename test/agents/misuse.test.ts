@@ -101,6 +101,28 @@ it.each<[string, object]>([
   expect(() => withSecrets({ search: tool }, { secrets, allow: {} })).not.toThrow()
 })
 
+const lazySchema = (): object => schema
+it.each<[string, object, string]>([
+  ['keyward/langchain', { type: 'web_search_20250305', name: 'web_search', max_uses: 5 }, 'web_search'],
+  ['keyward/langchain', { type: 'function', function: { name: 'ask', parameters: schema } }, 'function'],
+  ['keyward/langchain', { googleSearch: {} }, 'googleSearch'],
+  ['keyward/mastra', { type: 'provider', id: 'openai.web_search', args: {}, inputSchema: lazySchema }, 'openai.web_search'],
+  ['keyward/tanstack-ai', { name: 'web_search', description: '', metadata: { type: 'web_search_20250305', max_uses: 2 } }, 'web_search'],
+])('%s passes a tool of a service in a set as it is: %j', (subpath, tool, name) => {
+  const withSecrets = adapters[subpath]!
+  const ofApp = tools[subpath]!
+  const [mine, its] = withSecrets([ofApp, tool], { secrets, allow: { search: ['KEY'] } }) as [object, object]
+  expect([mine === ofApp, its === tool]).toEqual([false, true])
+  expect(withSecrets({ ofApp, tool }, { secrets, allow: {} })).toHaveProperty('tool', tool)
+  expect(() => withSecrets([ofApp, tool], { secrets, allow: { [name]: ['KEY'] } })).toThrow(`the tool "${name}" has no function that could read`)
+  // Where code of the app is in it, it is refused or wrapped.
+  const withCode = { ...tool, execute }
+  const passed = (): unknown => (withSecrets([ofApp, withCode], { secrets, allow: {} }) as object[])[1]
+  if (subpath === 'keyward/langchain') expect(passed).toThrow(/is no tool/)
+  else expect(passed()).not.toBe(withCode)
+  expect(() => withSecrets({ tools: { ofApp } }, { secrets, allow: {} })).toThrow(/is no tool/)
+})
+
 describe('a call of withSecrets', () => {
   const search = tools['keyward/langchain']!
   const { withSecrets } = langchain as unknown as { withSecrets: WithSecrets }
@@ -113,6 +135,12 @@ describe('a call of withSecrets', () => {
     ['with a promise of secrets', () => withSecrets(search, { secrets: Promise.resolve(secrets), allow: [] }), /secrets is a promise; expected what it gives: await it/],
     ['of what is no tool, as one', () => withSecrets({ name: 'search' }, { secrets, allow: ['KEY'] }), /the first value is no tool; expected a tool of LangChain/],
     ['of a set, as one tool', () => withSecrets([search], { secrets, allow: ['KEY'] }), /options\.allow is a list, and what is wrapped is a set/],
+    ['of a promise of tools', () => withSecrets(Promise.resolve([search]), { secrets, allow: {} }), /the first value is a promise; expected what it gives: await it/],
+    [
+      'of a map of tools',
+      () => withSecrets(new Map([['search', search]]), { secrets, allow: {} }),
+      /the first value is no tool; expected a tool of LangChain.*or an object with one/,
+    ],
     ['of one tool, as a set', () => withSecrets(search, { secrets, allow: { search: [] } }), /options\.allow is no list/],
     ['with a name that no tool has', () => withSecrets([search], { secrets, allow: { serach: [] } }), /options\.allow\.serach is no tool of this set.*did you mean "search"\?/],
     [

@@ -90,10 +90,11 @@ const states: Manner = { yields: 'states' }
 
 /** Where redaction had something to learn first, states come by a promise, which the AI SDK does not go through: the last one is the result. */
 function withLast(execute: Run): Run {
-  return function (this: unknown, ...values: never[]): unknown {
+  const run = function (this: unknown, ...values: never[]): unknown {
     const result = Reflect.apply(execute, this, values)
     return result instanceof Promise ? lastOf(result) : result
   }
+  return likeFunction(run, execute)
 }
 
 async function lastOf(promise: Promise<unknown>): Promise<unknown> {

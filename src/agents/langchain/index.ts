@@ -11,7 +11,7 @@ import { ownData } from '../handing.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
 import { prepareReader, type Reader } from '../reader.js'
-import { withMembers } from '../shape.js'
+import { isDescription, withMembers } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { cleanCallbacks, cleanConfig, configStorage, isData } from './config.js'
@@ -30,6 +30,8 @@ export const withSecrets = createWithSecrets({
   what: 'a tool of LangChain, made with tool() or of a class that extends StructuredTool',
   isTool: (value): value is StructuredTool =>
     typeof value === 'object' && value !== null && typeof (value as StructuredTool)._call === 'function' && typeof (value as StructuredTool).name === 'string',
+  // `{ type: 'web_search' }`, `{ googleSearch: {} }`
+  isOfService: (value) => isDescription(value) && (typeof (value as { type?: unknown }).type === 'string' || Object.values(value).every((member) => typeof member === 'object')),
   nameOf: (tool) => (tool as StructuredTool).name,
   wrap: (tool, grant) => wrap(tool as StructuredTool, grant),
 })
@@ -47,7 +49,25 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   }
   // Whoever calls the function itself gets no more of it.
   const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give, tool) }
-  return Object.defineProperties(withMembers(tool, { ...toldOf(tool), _call: call, ...func }), askedOf(tool, prepareReader(grant.secrets, grant.tool)))
+  const wrapped = Object.defineProperties(withMembers(tool, { ...toldOf(tool), _call: call, ...func }), askedOf(tool, prepareReader(grant.secrets, grant.tool)))
+  return Object.defineProperties(wrapped, heldBy(tool, wrapped))
+}
+
+/** What LangChain itself reads of a tool: set on one that is wrapped, it is of that one alone. */
+const ofLangChain: ReadonlySet<string> = new Set(['callbacks', 'verbose', 'verboseParsingErrors', 'returnDirect', 'responseFormat', 'defaultConfig'])
+
+/** Everything else that it has, as its own: a tool is spread into another one. What is set there, a tool of a class runs with. */
+function heldBy(tool: object, wrapped: object): PropertyDescriptorMap {
+  const held: PropertyDescriptorMap = {}
+  for (const [key, { enumerable = false }] of Object.entries(Object.getOwnPropertyDescriptors(tool))) {
+    if (Object.hasOwn(wrapped, key)) continue
+    const setOnTool = (value: unknown): void => void Reflect.set(tool, key, value)
+    function setHere(this: object, value: unknown): void {
+      Object.defineProperty(this, key, { value, enumerable, writable: true, configurable: true })
+    }
+    held[key] = { get: () => Reflect.get(tool, key) as unknown, set: ofLangChain.has(key) ? setHere : setOnTool, enumerable, configurable: true }
+  }
+  return held
 }
 
 /** What a model and its traces are told of a tool, as it is now: the tool itself may write there. */

@@ -30,6 +30,8 @@ export const withSecrets: WithSecrets = createWithSecrets({
   what: 'a tool of Mastra, made with createTool(), or a step, made with createStep()',
   isTool: (value): value is Tool =>
     typeof value === 'object' && value !== null && typeof (value as Tool).id === 'string' && (typeof (value as Tool).execute === 'function' || marker in value),
+  // What a provider of the AI SDK has, such as `openai.tools.webSearch()`.
+  isOfService: (value) => ['provider', 'provider-defined'].includes((value as { type?: string }).type ?? '') && typeof (value as { execute?: unknown }).execute !== 'function',
   nameOf: (tool) => (tool as Tool).id,
   wrap: (tool, grant) => wrap(tool as Tool, grant),
 })

@@ -23,25 +23,29 @@ interface Tracing {
 }
 
 /** As far as it is used here: https://openai.github.io/openai-agents-js/guides/tracing/ */
-interface TracingOfSdk {
-  getCurrentSpan(): Span | null
-  getCurrentTrace(): object | null
-  withTraceContext(context: { trace: object; span: object | undefined }, run: () => unknown): unknown
+interface Context {
+  readonly active?: boolean
+  readonly trace?: object
+  readonly span?: Span
 }
 
-export async function currentTracing(): Promise<() => Tracing> {
-  try {
-    // Older versions have no `withTraceContext`.
-    const { getCurrentSpan, getCurrentTrace, withTraceContext } = (await import('@openai/agents')) as unknown as Partial<TracingOfSdk> &
-      Pick<TracingOfSdk, 'getCurrentSpan' | 'getCurrentTrace'>
-    return () => {
-      const [span, trace] = [getCurrentSpan() ?? undefined, getCurrentTrace()]
-      const within: Tracing['within'] = (handed, run) =>
-        withTraceContext === undefined || trace === null ? run() : withTraceContext({ trace: handed.value(trace) as object, span: handed.value(span) as object | undefined }, run)
-      return { span, trace, within }
-    }
-  } catch {
-    // Not to be found from here, as in a workspace that does not hoist it.
-    return () => ({ within: (_handed, run) => run() })
+interface ContextStorage {
+  getStore(): Context | undefined
+  run(context: object, run: () => unknown): unknown
+}
+
+/** Where all copies of the SDK keep it, so that none has to be loaded: one that is loaded anew exports traces in its own way. */
+const storageOfAll = Symbol.for('openai.agents.core.asyncLocalStorage')
+
+export function currentTracing(): Tracing {
+  const storage = (globalThis as { [storageOfAll]?: ContextStorage })[storageOfAll]
+  const context = storage?.getStore()
+  if (storage === undefined || context?.active !== true) return { within: (_handed, run) => run() }
+  const { span, trace } = context
+  const within: Tracing['within'] = (handed, run) => {
+    if (trace === undefined) return run()
+    const cleanSpan = handed.value(span) as { previousSpan?: object } | undefined
+    return storage.run({ trace: handed.value(trace), span: cleanSpan, previousSpan: cleanSpan?.previousSpan, active: true }, run)
   }
+  return { span, trace, within }
 }

@@ -67,10 +67,9 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
   const guard = new ToolGuard(grant)
   const wrapped = {
     async invoke(runContext: unknown, input: unknown, details: unknown): Promise<unknown> {
-      const tracing = await currentTracing()
-      if (isAgent) await watchAgents()
+      if (isAgent) await watchAgents(runContext)
       return guard.run((call) => {
-        const { span, trace, within } = tracing()
+        const { span, trace, within } = currentTracing()
         call.after(() => scrubSpan(call, span))
         for (const shared of [span?.spanData, span, trace]) call.after(watchShared(call, shared))
         watchContext(call, runContext)

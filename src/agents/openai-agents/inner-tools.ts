@@ -4,6 +4,7 @@
  */
 import { createFollowed } from '../../seam.js'
 import type { ToolGrant } from '../tool-guard.js'
+import { sdkOf } from './sdk.js'
 
 type Wrap = (tool: object, grant: ToolGrant) => object
 
@@ -26,8 +27,9 @@ type GetAllTools = (this: object, ...values: unknown[]) => Promise<readonly obje
 const watched = new WeakSet<GetAllTools>()
 
 /** Every agent is asked for its tools here, those of servers among them, before its model is told of them. Where none runs as a wrapped tool, nothing is changed. */
-export async function watchAgents(): Promise<void> {
-  const prototype = await agents()
+export async function watchAgents(runContext: unknown): Promise<void> {
+  const { Agent } = (await sdkOf(runContext)) ?? {}
+  const prototype: { getAllTools?: GetAllTools } | undefined = Agent?.prototype
   const getAllTools = prototype?.getAllTools
   if (prototype === undefined || typeof getAllTools !== 'function' || watched.has(getAllTools)) return
   const guarded: GetAllTools = async function (...values) {
@@ -44,14 +46,4 @@ function guardedTool({ grant, wrap, wrapped }: Running, tool: object): object {
   const known = wrapped.get(tool) ?? wrap(tool, { ...grant, tool: typeof name === 'string' ? name : grant.tool })
   wrapped.set(tool, known)
   return known
-}
-
-async function agents(): Promise<{ getAllTools?: GetAllTools } | undefined> {
-  try {
-    const { Agent } = await import('@openai/agents')
-    return Agent.prototype as unknown as { getAllTools?: GetAllTools }
-  } catch {
-    // Not to be found from here, as in a workspace that does not hoist it.
-    return undefined
-  }
 }

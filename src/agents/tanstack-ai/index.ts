@@ -9,6 +9,7 @@ import type { Handed } from '../handed.js'
 import { guardHanding, ownCopy, type Handing } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
 import type { Secrets } from '../../seam.js'
+import { isDescription } from '../shape.js'
 import { watchShared, withoutFreezing } from '../shared.js'
 import type { ToolGrant } from '../tool-guard.js'
 
@@ -31,6 +32,8 @@ export const withSecrets: WithSecrets = createWithSecrets({
     const { name, execute, __toolSide: side } = value as Partial<Tool>
     return typeof name === 'string' && (typeof execute === 'function' || side === 'client')
   },
+  // What `webSearchTool()` of an adapter gives.
+  isOfService: (value) => 'name' in value && 'description' in value && isDescription(value),
   nameOf: (tool) => (tool as Tool).name,
   wrap: (tool, grant) => wrap(tool as Tool, grant),
 })
