@@ -7,6 +7,8 @@ import { rewrite, withoutCredentials, writtenFlaw } from './target.js'
 
 export type Body = Uint8Array | ReadableStream<Uint8Array> | undefined
 
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+
 /** What is asked for, whoever asks. */
 export interface Taken {
   /** Without a fragment. */
@@ -33,13 +35,22 @@ export function takeRequest(carrier: Carrier, input: unknown, init: RequestInit 
   const { method, headers, signal } = request
   // Who gave the body: a stream is sent as it comes; what came in a Request may be either.
   const kind = init?.body === undefined || init.body === null ? 'unknown' : isStream(init.body) ? 'stream' : 'data'
+  // Who reads ahead holds the stream: nobody else can cancel it.
+  let ahead: Reader | undefined
   return {
     url: withoutFragment(request.url),
     method,
     headers,
     signal,
-    body: (flight) => takeBody(flight, request, kind),
-    cancel: (reason) => void request.body?.cancel(reason).catch(() => undefined),
+    async body(flight) {
+      const stream = request.body as ReadableStream<Uint8Array> | null
+      if (stream === null) return undefined
+      if (kind === 'stream') return stream
+      if (kind === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
+      ahead = stream.getReader()
+      return wholeOrStream(flight, ahead)
+    },
+    cancel: (reason) => void (ahead ?? request.body)?.cancel(reason).catch(() => undefined),
   }
 }
 
@@ -97,16 +108,7 @@ function isStream(body: unknown): boolean {
   return typeof body === 'object' && body !== null && (body instanceof OwnStream || Symbol.asyncIterator in body)
 }
 
-async function takeBody(flight: Flight, request: Request, kind: 'stream' | 'data' | 'unknown'): Promise<Body> {
-  const stream = request.body as ReadableStream<Uint8Array> | null
-  if (stream === null) return undefined
-  if (kind === 'stream') return stream
-  if (kind === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
-  return wholeOrStream(flight, stream)
-}
-
-async function wholeOrStream(flight: Flight, stream: ReadableStream<Uint8Array>): Promise<Body> {
-  const reader = stream.getReader()
+async function wholeOrStream(flight: Flight, reader: Reader): Promise<Body> {
   const chunks: Uint8Array[] = []
   for (let length = 0; length <= readAhead;) {
     const { done, value } = await flight.until(reader.read())

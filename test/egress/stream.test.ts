@@ -260,6 +260,33 @@ describe('a request that streams', () => {
     expect([error.reason, reason]).toEqual(['private-address', error])
   })
 
+  it('that came within a Request is cancelled where it is not sent, however much of it was read', async () => {
+    const server = await listen(() => undefined)
+    const { secrets } = open(server.origin)
+    const sent = async (origin: string, chunk: unknown, whenRead: (end: () => void) => void = () => undefined): Promise<readonly unknown[]> => {
+      let [reason, reads]: [unknown, number] = [undefined, 0]
+      const scope = secrets.scope({ allow: ['KEY'] })
+      const { fetch } = open(origin, { secrets: scope, allowLoopbackHttp: origin === server.origin })
+      const body = new ReadableStream<unknown>(
+        {
+          pull(controller) {
+            if (reads++ < 3) return controller.enqueue(chunk)
+            whenRead(() => scope.revoke())
+            return new Promise(() => undefined)
+          },
+          cancel: (given) => void (reason = given),
+        },
+        { highWaterMark: 0 },
+      )
+      const error = await errorOf(fetch(new Request(origin, { method: 'POST', body: body as ReadableStream<Uint8Array>, duplex: 'half' })))
+      await expect.poll(() => reason).toBeDefined()
+      return [error.code, error.reason, reason === error]
+    }
+    expect(await sent(server.origin, new Uint8Array(10), (end) => end())).toEqual(['denied', 'revoked', true])
+    expect(await sent(server.origin, 'text')).toEqual(['denied', 'request', true])
+    expect(await sent('https://localhost:9', new Uint8Array(500_000))).toEqual(['denied', 'private-address', true])
+  })
+
   it('is cancelled when the answer has ended before it', async () => {
     const server = await listen((_request, response) => void response.writeHead(413, { connection: 'close' }).end('too large'))
     let isCancelled = false
