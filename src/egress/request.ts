@@ -80,11 +80,15 @@ function withoutFragment(text: string): URL {
 }
 
 function textOf(carrier: Carrier, input: unknown): string {
+  let text: string
   try {
-    return String(input)
+    text = String(input)
   } catch {
     throw notRequest(carrier)
   }
+  // Such as a Request of another library: that it is no URL would say nothing.
+  if (text.startsWith('[object ')) throw notRequest(carrier)
+  return text
 }
 
 function construct(carrier: Carrier, given: string | Request, init: RequestInit | undefined): Request {

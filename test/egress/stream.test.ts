@@ -271,7 +271,7 @@ describe('a request that streams', () => {
         {
           pull(controller) {
             if (reads++ < 3) return controller.enqueue(chunk)
-            whenRead(() => scope.revoke())
+            whenRead(() => void scope.revoke())
             return new Promise(() => undefined)
           },
           cancel: (given) => void (reason = given),

@@ -262,6 +262,13 @@ describe('what no request can be made of', () => {
     expect(backend.requests).toEqual([])
   })
 
+  it('a Request of another library is told to be none of the runtime', async () => {
+    const other = { url: `${origin}/`, method: 'GET', headers: new Headers(), [Symbol.toStringTag]: 'Request' } as unknown as Request
+    const error = await errorOf(open(origin).fetch(other))
+    expect([error.code, error.reason]).toEqual(['denied', 'request'])
+    expect(error.message).toContain("a Request has to be the runtime's own")
+  })
+
   it('a text that answers differently the second time is asked once', async () => {
     const answers = [`${origin}/`, 'https://evil.example/']
     const sent: unknown[] = []
