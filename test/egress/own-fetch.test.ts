@@ -14,7 +14,7 @@ function recording(answer: (sent: Sent) => unknown = () => new Response('ok')) {
   const own = (async (url: string, init: RequestInit) => {
     sent.push([url, init])
     return await answer([url, init])
-  }) as unknown
+  }) as unknown as typeof fetch
   return { sent, own }
 }
 
