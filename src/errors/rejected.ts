@@ -2,10 +2,10 @@
 export class Rejected extends Error {
   readonly status = 401
   /** What was run cannot be run once more: the next read is made anew all the same. */
-  readonly isLast: boolean
+  readonly isOver: boolean
 
-  constructor(isLast: boolean) {
+  constructor(isOver: boolean) {
     super()
-    this.isLast = isLast
+    this.isOver = isOver
   }
 }

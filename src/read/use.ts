@@ -26,7 +26,7 @@ export async function useSecret(view: Reader, name: unknown, use: unknown, given
   } catch (error) {
     if (first.from === undefined || !isAuthenticationFailure(error, first.isRejected)) throw error
     view.core.store.reject(first.from.candidate.address, first.from.version)
-    if (error instanceof Rejected && error.isLast) throw error
+    if (error instanceof Rejected && error.isOver) throw error
   }
   const second = await hand(view, name, given)
   return await run(second.value, second.description)
