@@ -171,12 +171,20 @@ describe('text of another charset', () => {
 
   it('bytes stay what they are', async () => {
     const bytes = Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7) % 256))
-    const server = await serve(({ headers }, response) => {
-      response.writeHead(200, { 'content-type': 'image/png' })
+    const server = await serve(({ headers, path }, response) => {
+      response.writeHead(200, { 'content-type': path === '/said' ? 'image/png; charset=binary' : 'image/png' })
       response.end(Buffer.concat([bytes, Buffer.from(headers.authorization ?? ''), bytes]))
     })
-    const body = Buffer.from(await (await open(server.origin).fetch(server.origin)).arrayBuffer())
-    expect(body.equals(Buffer.concat([bytes, Buffer.from(`Bearer ${marker}`), bytes]))).toBe(true)
+    // What `file --mime` says, and many uploads keep.
+    for (const [path, type] of [
+      ['/', 'image/png'],
+      ['/said', 'image/png; charset=binary'],
+    ] as const) {
+      const response = await open(server.origin).fetch(`${server.origin}${path}`)
+      const body = Buffer.from(await response.arrayBuffer())
+      expect(body.equals(Buffer.concat([bytes, Buffer.from(`Bearer ${marker}`), bytes]))).toBe(true)
+      expect(response.headers.get('content-type')).toBe(type)
+    }
   })
 })
 
