@@ -204,6 +204,15 @@ describe('what is refused of an answer', () => {
     expect(evil.seen).toEqual([])
   })
 
+  // An upload to Google that can be resumed is answered so for each part but the last: https://cloud.google.com/storage/docs/performing-resumable-uploads
+  it('a redirect is no 308 that names no other place', async () => {
+    const server = await serve(({ path }, response) => response.writeHead(308, path === '/' ? { range: 'bytes=0-9' } : { location: '' }).end())
+    const { fetch } = open(server.origin)
+    const response = await fetch(server.origin, { method: 'PUT', body: '0123456789', headers: { 'content-range': 'bytes 0-9/20' } })
+    expect([response.status, response.headers.get('range'), server.seen[0]?.headers['content-range']]).toEqual([308, 'bytes=0-9', 'bytes 0-9/20'])
+    expect(await errorOf(fetch(`${server.origin}/moved`))).toMatchObject({ code: 'denied', reason: 'redirect' })
+  })
+
   it.each(['gzip', 'deflate', 'br'])('a body that is not in the coding that it names (%s), and says what is to be looked at', async (coding) => {
     const server = await serve((_request, response) => response.writeHead(200, { 'content-encoding': coding }).end('this is no such coding'))
     const failed = await errorOf(
