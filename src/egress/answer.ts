@@ -9,6 +9,7 @@ import type { Flight } from './flight.js'
 import { OwnHeaders, OwnStream } from './globals.js'
 import type { Outgoing } from './inject.js'
 import { failure, refusal } from './refusal.js'
+import { bytesOf } from './request.js'
 
 /** Bytes as they are asked for. */
 export interface Source {
@@ -135,7 +136,7 @@ export async function sendBy(own: typeof fetch, place: Place, flight: Flight, { 
   const { carrier, signal } = flight
   const sent = new OwnHeaders(headers)
   sent.set('accept-encoding', 'identity')
-  const pulled = body instanceof OwnStream ? pulledAt(here(), body, signal) : undefined
+  const pulled = body instanceof OwnStream ? pulledAt(here(), body, flight) : undefined
   const given = pulled !== undefined ? { body: pulled.stream, duplex: 'half' as const } : body === undefined ? {} : { body: new Uint8Array(body as Uint8Array) }
   let response: Response
   try {
@@ -152,7 +153,7 @@ export async function sendBy(own: typeof fetch, place: Place, flight: Flight, { 
 }
 
 /** A caller's stream asks for its chunks where the caller is, whoever reads it. */
-function pulledAt(place: Place, stream: ReadableStream<Uint8Array>, signal: AbortSignal): { readonly stream: ReadableStream<Uint8Array>; cancel(reason: unknown): void } {
+function pulledAt(place: Place, stream: ReadableStream<Uint8Array>, { carrier, signal }: Flight): { readonly stream: ReadableStream<Uint8Array>; cancel(reason: unknown): void } {
   const reader = stream.getReader()
   const cancel = (reason: unknown): Promise<void> => runAt(place, () => reader.cancel(reason))
   return {
@@ -161,7 +162,7 @@ function pulledAt(place: Place, stream: ReadableStream<Uint8Array>, signal: Abor
         async pull(controller) {
           const { done, value } = await runAt(place, () => reader.read())
           if (done) controller.close()
-          else controller.enqueue(value)
+          else controller.enqueue(bytesOf(carrier, value))
         },
         // What the app's fetch says may quote what it sent.
         cancel: () => cancel(signal.reason),

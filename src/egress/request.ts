@@ -117,9 +117,9 @@ async function wholeOrStream(flight: Flight, reader: Reader): Promise<Body> {
   for (let length = 0; length <= readAhead;) {
     const { done, value } = await flight.until(reader.read())
     if (done) return Buffer.concat(chunks)
-    if (!(value instanceof Uint8Array)) throw notBytes(flight.carrier)
-    chunks.push(value)
-    length += value.length
+    const chunk = bytesOf(flight.carrier, value)
+    chunks.push(chunk)
+    length += chunk.length
   }
   return new OwnStream<Uint8Array>(
     {
@@ -136,5 +136,11 @@ async function wholeOrStream(flight: Flight, reader: Reader): Promise<Body> {
   )
 }
 
-export const notBytes = (carrier: Carrier): Error =>
-  refusal(carrier, 'request', 'a chunk of the body is no bytes', 'Give Uint8Arrays; for text, a TextEncoderStream before the stream')
+/**
+ * A copy of a chunk of the caller's: members of its own may say another length than it has, and what is sent behind that would be another request to who reads it.
+ * @throws SecretError `denied` for what is no bytes.
+ */
+export function bytesOf(carrier: Carrier, chunk: unknown): Uint8Array<ArrayBuffer> {
+  if (ArrayBuffer.isView(chunk) && chunk instanceof Uint8Array) return new Uint8Array(chunk)
+  throw refusal(carrier, 'request', 'a chunk of the body is no bytes', 'Give Uint8Arrays; for text, a TextEncoderStream before the stream')
+}
