@@ -9,6 +9,7 @@ import type { Flight } from './flight.js'
 import { OwnHeaders, OwnStream } from './globals.js'
 import type { Outgoing } from './inject.js'
 import { failure, refusal } from './refusal.js'
+import { bytesOf } from './request.js'
 
 /** Bytes as they are asked for. */
 export interface Source {
@@ -135,13 +136,16 @@ export async function sendBy(own: typeof fetch, place: Place, flight: Flight, { 
   const { carrier, signal } = flight
   const sent = new OwnHeaders(headers)
   sent.set('accept-encoding', 'identity')
-  const given = body instanceof Uint8Array ? { body: new Uint8Array(body) } : body === undefined ? {} : { body: pulledAt(here(), body), duplex: 'half' as const }
+  const pulled = body instanceof OwnStream ? pulledAt(here(), body, flight) : undefined
+  const given = pulled !== undefined ? { body: pulled.stream, duplex: 'half' as const } : body === undefined ? {} : { body: new Uint8Array(body as Uint8Array) }
   let response: Response
   try {
     response = await flight.until(runAt(place, async () => own(url.href, { method, headers: sent, redirect: 'manual', signal, ...given })))
   } catch (error) {
-    signal.throwIfAborted()
-    throw failure(carrier, url.origin, codeOf((error as { cause?: unknown } | null)?.cause) || codeOf(error))
+    // What it throws may quote what it sent.
+    const told: unknown = signal.aborted ? signal.reason : failure(carrier, url.origin, codeOf((error as { cause?: unknown } | null)?.cause) || codeOf(error))
+    pulled?.cancel(told)
+    throw told
   }
   // Whatever a function without types gives.
   if (typeof response !== 'object' || response === null) throw noResponse()
@@ -149,19 +153,24 @@ export async function sendBy(own: typeof fetch, place: Place, flight: Flight, { 
 }
 
 /** A caller's stream asks for its chunks where the caller is, whoever reads it. */
-function pulledAt(place: Place, stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+function pulledAt(place: Place, stream: ReadableStream<Uint8Array>, { carrier, signal }: Flight): { readonly stream: ReadableStream<Uint8Array>; cancel(reason: unknown): void } {
   const reader = stream.getReader()
-  return new OwnStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await runAt(place, () => reader.read())
-        if (done) controller.close()
-        else controller.enqueue(value)
+  const cancel = (reason: unknown): Promise<void> => runAt(place, () => reader.cancel(reason))
+  return {
+    stream: new OwnStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const { done, value } = await runAt(place, () => reader.read())
+          if (done) controller.close()
+          else controller.enqueue(bytesOf(carrier, value))
+        },
+        // What the app's fetch says may quote what it sent.
+        cancel: () => cancel(signal.reason),
       },
-      cancel: (reason) => runAt(place, () => reader.cancel(reason)),
-    },
-    { highWaterMark: 0 },
-  )
+      { highWaterMark: 0 },
+    ),
+    cancel: (reason) => void cancel(reason).catch(() => undefined),
+  }
 }
 
 const noResponse = (): Error => invalidConfig('options.fetch', 'returned what is no Response', 'a function like the global fetch')

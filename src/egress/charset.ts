@@ -4,17 +4,21 @@ const utf8 = 'utf-8'
 
 /**
  * The charset of a content type; undefined where it says none.
- * @returns `unknown` for one that cannot be read, or several that differ.
+ * @returns `unknown` for one that cannot be read, or several that differ. `binary` is none: it says that there is no text.
  */
 export function charsetOf(contentType: string): { readonly known: string } | { readonly unknown: true } | undefined {
   // In pieces, or with a charset of its own, as some read it: https://www.rfc-editor.org/rfc/rfc2231.html.
   if (/;\s*charset\*/i.test(contentType)) return { unknown: true }
-  const said = [...contentType.matchAll(/;\s*charset\s*=\s*(?:"([^"]*)"|([^;,\s]*))/gi)].map(([, quoted, bare]) => (quoted ?? bare ?? '').trim())
+  const said = [...contentType.matchAll(/;\s*charset\s*=\s*(?:"([^"]*)"|([^;,\s]*))/gi)]
+    .map(([, quoted, bare]) => (quoted ?? bare ?? '').trim())
+    .filter((label) => !isBinary(label))
   if (said.length === 0) return undefined
   const encodings = new Set(said.map(encodingOf))
   const [encoding] = encodings
   return encodings.size === 1 && encoding !== undefined ? { known: encoding } : { unknown: true }
 }
+
+const isBinary = (label: string): boolean => label.toLowerCase() === 'binary'
 
 function encodingOf(label: string): string | undefined {
   try {
@@ -24,8 +28,8 @@ function encodingOf(label: string): string | undefined {
   }
 }
 
-/** The same type, for what is UTF-8 now. */
-export const asUtf8 = (contentType: string): string => contentType.replaceAll(/(;\s*charset\s*=\s*)(?:"[^"]*"|[^;,\s]*)/gi, `$1${utf8}`)
+/** The same type, for what is UTF-8 now, or was no text. */
+export const asUtf8 = (contentType: string): string => contentType.replaceAll(/(;\s*charset\s*=(?!\s*binary\s*(?:[;,]|$))\s*)(?:"[^"]*"|[^;,\s]*)/gi, `$1${utf8}`)
 
 /** Is it meant to be read as text, whatever it is written in? What does not say what it is may be. */
 export const isText = (contentType: string): boolean =>

@@ -1,5 +1,6 @@
 /** One call from the point where it may be made: reads the secret, sends it, hands over what came back. Loaded when the first fetch is made, since Node's modules for it take longer than all else. */
 import type { Duplex } from 'node:stream'
+import { Rejected } from '../errors/rejected.js'
 import { sendBy, type Incoming } from './answer.js'
 import type { Flight } from './flight.js'
 import { OwnStream } from './globals.js'
@@ -61,11 +62,6 @@ async function open(flight: Flight, way: Way, { taken, policy: _, ...checked }: 
   return { route, outgoing: { ...checked, body } }
 }
 
-/** What `useSecret` takes for an authentication that failed. Never told to a caller: it is run once more, or the answer is returned. */
-class Rejected extends Error {
-  readonly status = 401
-}
-
 /** What came back, and what a caller gets of it where the secret was not rejected, or was for the second time. */
 interface Attempted<Result> {
   readonly incoming: Pick<Incoming, 'status' | 'source'>
@@ -79,26 +75,35 @@ async function withSecret<Result>(
   outgoing: Outgoing,
   transmit: (sent: Outgoing, secret: string) => Promise<Attempted<Result>>,
 ): Promise<Result> {
-  let isAgain = outgoing.body instanceof OwnStream
+  let isAgain = false
+  // Of a request that cannot be sent again.
+  let refused: { readonly result: Result } | undefined
   const attempt = async (secret: string): Promise<Result> => {
     flight.look()
     const { incoming, accept } = await transmit(await flight.until(inject(flight.carrier, policy.inject, outgoing, secret, way.place)), secret)
     if (incoming.status !== 401 || isAgain) return accept()
     isAgain = true
-    incoming.source?.discard()
-    throw new Rejected()
+    if (outgoing.body instanceof OwnStream) refused = { result: accept() }
+    else incoming.source?.discard()
+    throw new Rejected(refused !== undefined)
   }
-  // What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.
-  const settled = await flight.carrier.use(async (secret) => {
+  // Never told to a caller: it is run once more, or the answer is returned. What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.
+  const use = async (secret: string): Promise<{ readonly result: Result } | { readonly error: unknown }> => {
     try {
       return { result: await attempt(secret) }
     } catch (error) {
       if (error instanceof Rejected) throw error
       return { error }
     }
-  }, flight.signal)
-  if ('error' in settled) throw settled.error
-  return settled.result
+  }
+  try {
+    const settled = await flight.carrier.use(use, flight.signal)
+    if ('error' in settled) throw settled.error
+    return settled.result
+  } catch (error) {
+    if (refused === undefined || !(error instanceof Rejected)) throw error
+    return refused.result
+  }
 }
 
 function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, { origin }: URL, secret: string, protocol: string): Tunnel {

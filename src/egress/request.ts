@@ -7,6 +7,8 @@ import { rewrite, withoutCredentials, writtenFlaw } from './target.js'
 
 export type Body = Uint8Array | ReadableStream<Uint8Array> | undefined
 
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+
 /** What is asked for, whoever asks. */
 export interface Taken {
   /** Without a fragment. */
@@ -33,13 +35,22 @@ export function takeRequest(carrier: Carrier, input: unknown, init: RequestInit 
   const { method, headers, signal } = request
   // Who gave the body: a stream is sent as it comes; what came in a Request may be either.
   const kind = init?.body === undefined || init.body === null ? 'unknown' : isStream(init.body) ? 'stream' : 'data'
+  // Who reads ahead holds the stream: nobody else can cancel it.
+  let ahead: Reader | undefined
   return {
     url: withoutFragment(request.url),
     method,
     headers,
     signal,
-    body: (flight) => takeBody(flight, request, kind),
-    cancel: (reason) => void request.body?.cancel(reason).catch(() => undefined),
+    async body(flight) {
+      const stream = request.body as ReadableStream<Uint8Array> | null
+      if (stream === null) return undefined
+      if (kind === 'stream') return stream
+      if (kind === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
+      ahead = stream.getReader()
+      return wholeOrStream(flight, ahead)
+    },
+    cancel: (reason) => void (ahead ?? request.body)?.cancel(reason).catch(() => undefined),
   }
 }
 
@@ -69,11 +80,15 @@ function withoutFragment(text: string): URL {
 }
 
 function textOf(carrier: Carrier, input: unknown): string {
+  let text: string
   try {
-    return String(input)
+    text = String(input)
   } catch {
     throw notRequest(carrier)
   }
+  // Such as a Request of another library: that it is no URL would say nothing.
+  if (text.startsWith('[object ')) throw notRequest(carrier)
+  return text
 }
 
 function construct(carrier: Carrier, given: string | Request, init: RequestInit | undefined): Request {
@@ -97,23 +112,14 @@ function isStream(body: unknown): boolean {
   return typeof body === 'object' && body !== null && (body instanceof OwnStream || Symbol.asyncIterator in body)
 }
 
-async function takeBody(flight: Flight, request: Request, kind: 'stream' | 'data' | 'unknown'): Promise<Body> {
-  const stream = request.body as ReadableStream<Uint8Array> | null
-  if (stream === null) return undefined
-  if (kind === 'stream') return stream
-  if (kind === 'data') return new Uint8Array(await flight.until(request.arrayBuffer()))
-  return wholeOrStream(flight, stream)
-}
-
-async function wholeOrStream(flight: Flight, stream: ReadableStream<Uint8Array>): Promise<Body> {
-  const reader = stream.getReader()
+async function wholeOrStream(flight: Flight, reader: Reader): Promise<Body> {
   const chunks: Uint8Array[] = []
   for (let length = 0; length <= readAhead;) {
     const { done, value } = await flight.until(reader.read())
     if (done) return Buffer.concat(chunks)
-    if (!(value instanceof Uint8Array)) throw notBytes(flight.carrier)
-    chunks.push(value)
-    length += value.length
+    const chunk = bytesOf(flight.carrier, value)
+    chunks.push(chunk)
+    length += chunk.length
   }
   return new OwnStream<Uint8Array>(
     {
@@ -130,5 +136,11 @@ async function wholeOrStream(flight: Flight, stream: ReadableStream<Uint8Array>)
   )
 }
 
-export const notBytes = (carrier: Carrier): Error =>
-  refusal(carrier, 'request', 'a chunk of the body is no bytes', 'Give Uint8Arrays; for text, a TextEncoderStream before the stream')
+/**
+ * A copy of a chunk of the caller's: members of its own may say another length than it has, and what is sent behind that would be another request to who reads it.
+ * @throws SecretError `denied` for what is no bytes.
+ */
+export function bytesOf(carrier: Carrier, chunk: unknown): Uint8Array<ArrayBuffer> {
+  if (ArrayBuffer.isView(chunk) && chunk instanceof Uint8Array) return new Uint8Array(chunk)
+  throw refusal(carrier, 'request', 'a chunk of the body is no bytes', 'Give Uint8Arrays; for text, a TextEncoderStream before the stream')
+}

@@ -45,8 +45,10 @@ export function answer(flight: Flight, incoming: Incoming, url: URL, secret: str
 }
 
 /** @throws SecretError `denied` for what must not be followed, or cannot be looked through. */
-function refuse(carrier: Carrier, { status, isRedirected }: Incoming, { origin }: URL): void {
-  if (isRedirected || redirects.has(status))
+function refuse(carrier: Carrier, { status, headers, isRedirected }: Incoming, { origin }: URL): void {
+  // Google's "Resume Incomplete" is one that leads nowhere.
+  const isResumed = status === 308 && !headers.some(([name]) => name.toLowerCase() === 'location')
+  if (isRedirected || (redirects.has(status) && !isResumed))
     throw refusal(carrier, 'redirect', `${origin} sent the request elsewhere`, 'Call the address that it now has, which has to be among `origins` and `paths`')
   if (status === 206) throw refusal(carrier, 'partial', `${origin} answered with a part, in which a secret may be cut`, 'Ask for the whole: ranges are not passed on')
   if (!(status >= 200 && status <= 599)) throw failure(carrier, origin, 'ERR_HTTP_INVALID_STATUS_CODE')

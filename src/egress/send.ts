@@ -9,7 +9,7 @@ import type { Flight } from './flight.js'
 import { OwnStream } from './globals.js'
 import type { Outgoing } from './inject.js'
 import { failure } from './refusal.js'
-import { notBytes } from './request.js'
+import { bytesOf } from './request.js'
 import { silence, type Route } from './route.js'
 
 /** Answers with a status below 200 before the one that counts: a server that works for long may say so every few seconds. */
@@ -146,10 +146,10 @@ async function write(flight: Flight, request: http.ClientRequest, body: Outgoing
   request.on('close', cancel)
   try {
     for (let next = await flight.until(reader.read()); !next.done; next = await flight.until(reader.read())) {
-      if (!(next.value instanceof Uint8Array)) throw notBytes(flight.carrier)
+      const chunk = bytesOf(flight.carrier, next.value)
       if (request.destroyed) break
       // No more is asked for than the connection takes.
-      if (!request.write(next.value)) await flight.until(drained(request))
+      if (!request.write(chunk)) await flight.until(drained(request))
     }
     request.end()
   } catch (error) {

@@ -25,21 +25,22 @@ export function pathFlaw(path: string): UrlFlaw | undefined {
   const flaw = (what: string): UrlFlaw => ({ reason: 'url', what: `the path of the URL has ${what}` })
   if (path.includes('\\')) return flaw('a backslash')
   if (path.includes('//')) return flaw('an empty segment')
-  // Whatever is decoded once more on its way: each round takes one layer off.
+  // Whatever is decoded once more on its way: each round takes one layer off, of the digits of an inner one too.
   for (let text = path, before: string | undefined; text !== before;) {
     // In too many bytes too, and as old servers of Windows read them.
     if (/%(?:2f|5c|2e|7f|[01][\da-f]|c[01]|e0%[89]|f0%8|u[\da-f]{4})/i.test(text)) return flaw('an encoded separator, dot or control character')
     if (hasDotSegment(text)) return flaw('a . or .. segment')
+    const decoded = decodedPath(text)
+    if (decoded === undefined && before === undefined) return flaw('a percent sign that encodes nothing')
+    if (decoded !== undefined && isAmbiguous(decoded)) return flaw('a sign that some servers take for a separator or a dot')
     before = text
-    text = text.replaceAll(/%25/g, '%')
+    text = text.replaceAll(/%([2-7][\da-f])/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
   }
-  const decoded = decodedPath(path)
-  if (decoded === undefined) return flaw('a percent sign that encodes nothing')
-  return isAmbiguous(decoded) ? flaw('a sign that some servers take for a separator or a dot') : undefined
+  return undefined
 }
 
-/** With blanks behind it, which Windows does not see, or a parameter. */
-const hasDotSegment = (path: string): boolean => path.split('/').some((segment) => /^\.{1,2}(?: |%20)*(?:;|%3b|$)/i.test(segment))
+/** With blanks behind it, which Windows does not see, a parameter, or what ends a path once it is decoded. */
+const hasDotSegment = (path: string): boolean => path.split('/').some((segment) => /^\.{1,2}(?: |%20)*(?:[;?#]|%3b|$)/i.test(segment))
 
 function decodedPath(path: string): string | undefined {
   try {

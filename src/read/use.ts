@@ -1,5 +1,6 @@
 /** `useSecret`: hands a value over, and reads it anew once when it turns out to be rejected. */
 import { checkFunction } from '../errors/check.js'
+import { Rejected } from '../errors/rejected.js'
 import { describe } from './describe.js'
 import type { HeldVersion } from './cache.js'
 import { quieten } from './foreign.js'
@@ -25,6 +26,7 @@ export async function useSecret(view: Reader, name: unknown, use: unknown, given
   } catch (error) {
     if (first.from === undefined || !isAuthenticationFailure(error, first.isRejected)) throw error
     view.core.store.reject(first.from.candidate.address, first.from.version)
+    if (error instanceof Rejected && error.isOver) throw error
   }
   const second = await hand(view, name, given)
   return await run(second.value, second.description)

@@ -171,12 +171,20 @@ describe('text of another charset', () => {
 
   it('bytes stay what they are', async () => {
     const bytes = Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7) % 256))
-    const server = await serve(({ headers }, response) => {
-      response.writeHead(200, { 'content-type': 'image/png' })
+    const server = await serve(({ headers, path }, response) => {
+      response.writeHead(200, { 'content-type': path === '/said' ? 'image/png; charset=binary' : 'image/png' })
       response.end(Buffer.concat([bytes, Buffer.from(headers.authorization ?? ''), bytes]))
     })
-    const body = Buffer.from(await (await open(server.origin).fetch(server.origin)).arrayBuffer())
-    expect(body.equals(Buffer.concat([bytes, Buffer.from(`Bearer ${marker}`), bytes]))).toBe(true)
+    // What `file --mime` says, and many uploads keep.
+    for (const [path, type] of [
+      ['/', 'image/png'],
+      ['/said', 'image/png; charset=binary'],
+    ] as const) {
+      const response = await open(server.origin).fetch(`${server.origin}${path}`)
+      const body = Buffer.from(await response.arrayBuffer())
+      expect(body.equals(Buffer.concat([bytes, Buffer.from(`Bearer ${marker}`), bytes]))).toBe(true)
+      expect(response.headers.get('content-type')).toBe(type)
+    }
   })
 })
 
@@ -194,6 +202,15 @@ describe('what is refused of an answer', () => {
       expect(server.seen.length).toBe(3)
     }
     expect(evil.seen).toEqual([])
+  })
+
+  // An upload to Google that can be resumed is answered so for each part but the last: https://cloud.google.com/storage/docs/performing-resumable-uploads
+  it('a redirect is no 308 that names no other place', async () => {
+    const server = await serve(({ path }, response) => response.writeHead(308, path === '/' ? { range: 'bytes=0-9' } : { location: '' }).end())
+    const { fetch } = open(server.origin)
+    const response = await fetch(server.origin, { method: 'PUT', body: '0123456789', headers: { 'content-range': 'bytes 0-9/20' } })
+    expect([response.status, response.headers.get('range'), server.seen[0]?.headers['content-range']]).toEqual([308, 'bytes=0-9', 'bytes 0-9/20'])
+    expect(await errorOf(fetch(`${server.origin}/moved`))).toMatchObject({ code: 'denied', reason: 'redirect' })
   })
 
   it.each(['gzip', 'deflate', 'br'])('a body that is not in the coding that it names (%s), and says what is to be looked at', async (coding) => {

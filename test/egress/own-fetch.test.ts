@@ -141,6 +141,37 @@ describe('a `fetch` of the app', () => {
     expect(places.filter((place) => String(place).startsWith('answer'))).not.toContain('answer search')
   })
 
+  it('that fails, or is given up, leaves no stream of the caller open, and tells it nothing', async () => {
+    for (const isStuck of [false, true]) {
+      let reason: unknown
+      const body = new ReadableStream<Uint8Array>({ cancel: (given) => void (reason = given) })
+      const controller = new AbortController()
+      const own = async (_url: unknown, init?: RequestInit): Promise<Response> => {
+        // As a fetch does that reads it.
+        void (init!.body as unknown as ReadableStream<Uint8Array>).getReader().read()
+        if (!isStuck) throw new Error(new Headers(init?.headers).get('authorization') ?? '')
+        controller.abort('enough')
+        return new Promise(() => undefined)
+      }
+      const sent = open(origin, { fetch: own }).fetch(origin, { method: 'POST', body, duplex: 'half', signal: controller.signal })
+      const error: unknown = await sent.catch((thrown: unknown) => thrown)
+      await expect.poll(() => reason).toBeDefined()
+      expect(reason).toBe(error)
+      expect(String(reason)).toMatch(isStuck ? /^enough$/ : /^SecretError: keyward: a fetch with secret "KEY" to \S+ failed\./)
+    }
+  })
+
+  it('that cancels the stream of the caller tells it no reason of its own', async () => {
+    const reasons: unknown[] = []
+    const body = new ReadableStream<Uint8Array>({ cancel: (given) => void reasons.push(given) })
+    const own = async (_url: unknown, init?: RequestInit): Promise<Response> => {
+      await (init!.body as unknown as ReadableStream<Uint8Array>).cancel(new Headers(init?.headers).get('authorization'))
+      return new Response('ok')
+    }
+    expect(await (await open(origin, { fetch: own }).fetch(origin, { method: 'POST', body, duplex: 'half' })).text()).toBe('ok')
+    expect(reasons).toEqual([undefined])
+  })
+
   it('another global Request, Response or fetch that is put in place afterwards changes nothing', async () => {
     const server = await serve()
     const { fetch } = open(server.origin)

@@ -72,6 +72,22 @@ describe('after a 401', () => {
     expect([server.seen.map(({ body }) => body), reads()]).toEqual([['streamed'], 1])
   })
 
+  it('a request whose body is a stream has the next one sent with what is read anew', async () => {
+    const server = await serve(({ headers }, response) => response.writeHead(headers.authorization === 'Bearer rotated-key-number-1' ? 200 : 401).end('told'))
+    const { secrets, reads, events } = rotating()
+    const fetch = scopedFetch('KEY', { secrets, origins: [server.origin], methods: ['POST'], allowLoopbackHttp: true })
+    const send = async (): Promise<unknown> => {
+      const response = await fetch(server.origin, { method: 'POST', body: new Blob(['streamed']).stream(), duplex: 'half' })
+      return [response.status, await response.text(), reads()]
+    }
+    expect([await send(), await send(), await send()]).toEqual([
+      [401, 'told', 1],
+      [200, 'told', 2],
+      [200, 'told', 2],
+    ])
+    expect(events.filter(({ type }) => type === 'read').map((event) => (event as { outcome?: string }).outcome)).toEqual(['ok', 'ok', 'ok'])
+  })
+
   it('a body within a Request is sent again where it is short', async () => {
     const server = await serve((_request, response) => response.writeHead(401).end('no'))
     const { secrets } = rotating()

@@ -260,6 +260,33 @@ describe('a request that streams', () => {
     expect([error.reason, reason]).toEqual(['private-address', error])
   })
 
+  it('that came within a Request is cancelled where it is not sent, however much of it was read', async () => {
+    const server = await listen(() => undefined)
+    const { secrets } = open(server.origin)
+    const sent = async (origin: string, chunk: unknown, whenRead: (end: () => void) => void = () => undefined): Promise<readonly unknown[]> => {
+      let [reason, reads]: [unknown, number] = [undefined, 0]
+      const scope = secrets.scope({ allow: ['KEY'] })
+      const { fetch } = open(origin, { secrets: scope, allowLoopbackHttp: origin === server.origin })
+      const body = new ReadableStream<unknown>(
+        {
+          pull(controller) {
+            if (reads++ < 3) return controller.enqueue(chunk)
+            whenRead(() => void scope.revoke())
+            return new Promise(() => undefined)
+          },
+          cancel: (given) => void (reason = given),
+        },
+        { highWaterMark: 0 },
+      )
+      const error = await errorOf(fetch(new Request(origin, { method: 'POST', body: body as ReadableStream<Uint8Array>, duplex: 'half' })))
+      await expect.poll(() => reason).toBeDefined()
+      return [error.code, error.reason, reason === error]
+    }
+    expect(await sent(server.origin, new Uint8Array(10), (end) => end())).toEqual(['denied', 'revoked', true])
+    expect(await sent(server.origin, 'text')).toEqual(['denied', 'request', true])
+    expect(await sent('https://localhost:9', new Uint8Array(500_000))).toEqual(['denied', 'private-address', true])
+  })
+
   it('is cancelled when the answer has ended before it', async () => {
     const server = await listen((_request, response) => void response.writeHead(413, { connection: 'close' }).end('too large'))
     let isCancelled = false
@@ -284,6 +311,35 @@ describe('a request that streams', () => {
       },
     })
     expect(await errorOf(open(server.origin).fetch(server.origin, { method: 'POST', body, duplex: 'half' }))).toMatchObject({ code: 'denied', reason: 'request' })
+  })
+
+  // Else the rest of a chunk would be a request of its own: one without an end would be given the headers of the next request on the connection as its body.
+  it.each(['byteLength', 'length'])('a chunk whose %s is not its own is sent in whole, and is no other request', async (member) => {
+    const server = await serve()
+    const { fetch } = open(server.origin)
+    const text = 'hello\r\n0\r\n\r\nPOST /stolen HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n'
+    const body = (): ReadableStream<Uint8Array> =>
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(Object.defineProperty(new TextEncoder().encode(text), member, { value: 5 }))
+          controller.close()
+        },
+      })
+    const sent: string[] = []
+    const own = open(server.origin, {
+      fetch: async (_url, init) => {
+        for await (const chunk of init!.body as unknown as AsyncIterable<Uint8Array>) sent.push(`${chunk.byteLength} ${chunk.length}`)
+        return new Response('ok')
+      },
+    })
+    for (const request of [{ body: body(), duplex: 'half' as const }, undefined])
+      await (await fetch(new Request(server.origin, { method: 'POST', body: body(), duplex: 'half' }), request)).text()
+    expect(server.seen.map(({ path, body: given }) => [path, given])).toEqual([
+      ['/', text],
+      ['/', text],
+    ])
+    await own.fetch(server.origin, { method: 'POST', body: body(), duplex: 'half' })
+    expect(sent).toEqual([`${text.length} ${text.length}`])
   })
 
   it('is answered before it has ended, where the server does not wait', async () => {

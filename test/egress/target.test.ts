@@ -15,6 +15,20 @@ describe('a URL that two readers may read as two', () => {
     ['https://api.example.com/v1/.%2E/admin', 'url'],
     ['https://api.example.com/v1/%252e%252e/admin', 'url'],
     ['https://api.example.com/v1/%25252e/admin', 'url'],
+    // The digits of the inner layer are encoded as well.
+    ['https://api.example.com/v1/%25%32%65%25%32%65/admin', 'url'],
+    ['https://api.example.com/v1/%25%32e%252%65/admin', 'url'],
+    ['https://api.example.com/v1%25%32%66admin', 'url'],
+    ['https://api.example.com/v1%25%35cadmin', 'url'],
+    ['https://api.example.com/v1%25%30%30', 'url'],
+    ['https://api.example.com/v1/%25%75002e', 'url'],
+    ['https://api.example.com/v1/%25%63%30%25ae', 'url'],
+    ['https://api.example.com/v1/..%25%33b/admin', 'url'],
+    ['https://api.example.com/v1/..%25%32%30/admin', 'url'],
+    ['https://api.example.com/v1/%25ef%25bc%258fadmin', 'url'],
+    // To who decodes a path and makes a URL of it again, the end of that path.
+    ['https://api.example.com/v1/..%3fx', 'url'],
+    ['https://api.example.com/v1/..%23x', 'url'],
     ['https://api.example.com/v1/..;/admin', 'url'],
     ['https://api.example.com/v1/..%3b/admin', 'url'],
     ['https://api.example.com/v1%2fadmin', 'url'],
@@ -93,13 +107,41 @@ describe('a URL that two readers may read as two', () => {
   })
 
   it('has no flaw where its path is plain', () => {
-    for (const path of ['', '/', '/v1/charges', '/v1/charges/', '/a.b/..c/.d/e..', '/%20%C3%A4/ü', "/~user/(1)/a,b;c=d/$&'!*+:@", '/...'])
+    for (const path of ['', '/', '/100%2525', '/a%3fb%23', '/%2541%2542', '/v1/charges', '/v1/charges/', '/a.b/..c/.d/e..', '/%20%C3%A4/ü', "/~user/(1)/a,b;c=d/$&'!*+:@", '/...'])
       expect([path, writtenFlaw(`${origin}${path}`)]).toEqual([path, undefined])
     for (const rest of ['?a=../..//%2f%00\\', '#../../', '?a=https://user:x@h/']) expect([rest, writtenFlaw(`${origin}/v1${rest}`)]).toEqual([rest, undefined])
   })
 
   it('however the pieces are put together, what passes decodes to a path below the one that was allowed', () => {
-    const piece = fc.constantFrom('.', '..', '/', '\\', '%2e', '%2E', '%2f', '%5c', '%25', '%252e', '%', '25', '2e', ';', 'a', 'v1', '?', '#', '@', '%00', '\t', ' ', 'ä', '%c0%ae')
+    const piece = fc.constantFrom(
+      '.',
+      '..',
+      '/',
+      '\\',
+      '%2e',
+      '%2E',
+      '%2f',
+      '%5c',
+      '%25',
+      '%252e',
+      '%',
+      '25',
+      '2e',
+      '%32',
+      '%65',
+      '%66',
+      ';',
+      'a',
+      'v1',
+      '?',
+      '#',
+      '@',
+      '%00',
+      '\t',
+      ' ',
+      'ä',
+      '%c0%ae',
+    )
     const decodeAll = (path: string): string => {
       for (let text = path; ;) {
         const next = text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
@@ -218,6 +260,13 @@ describe('what no request can be made of', () => {
     expect(error.reason).toMatch(/^(request|url|credentials)$/)
     expect(JSON.stringify([error, error.message, error.stack])).not.toContain('rivate')
     expect(backend.requests).toEqual([])
+  })
+
+  it('a Request of another library is told to be none of the runtime', async () => {
+    const other = { url: `${origin}/`, method: 'GET', headers: new Headers(), [Symbol.toStringTag]: 'Request' } as unknown as Request
+    const error = await errorOf(open(origin).fetch(other))
+    expect([error.code, error.reason]).toEqual(['denied', 'request'])
+    expect(error.message).toContain("a Request has to be the runtime's own")
   })
 
   it('a text that answers differently the second time is asked once', async () => {
