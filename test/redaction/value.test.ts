@@ -428,7 +428,7 @@ describe('what an attack got through once', () => {
   it('forms in other layers, numbers without a semicolon, and parts of connection strings', async () => {
     const secrets = createSecrets<string>({ provider: 'memory' })
     conceal(secrets, 'correct horse battery staple', 'PHRASE')
-    for (const form of ['correct%2Bhorse%2Bbattery%2Bstaple', 'correct\\u002Bhorse+battery+staple', 'correct&#43;horse&#43;battery&#43;staple'])
+    for (const form of ['correct%2Bhorse%2Bbattery%2Bstaple', 'correct\\u002Bhorse+battery+staple', 'correct&#43;horse&#43;battery&#43;staple', 'correct\\ horse\\ battery\\ staple'])
       expect(secrets.redact(form)).toBe('[secret PHRASE]')
     conceal(secrets, key, 'KEY')
     expect(secrets.redact('sk-live-&#52f9d2b7a81c6')).toBe(marker)
