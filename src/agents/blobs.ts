@@ -5,7 +5,7 @@ import { cleanHeaders, isTagged } from './later.js'
 /** Of one value; what is beyond is not told either. */
 const mostObjects = 200_000
 
-const isBlob = (value: object): value is Blob => isTagged(value, 'Blob', 'File')
+export const isBlob = (value: object): value is Blob => isTagged(value, 'Blob', 'File')
 const isForm = (value: object): value is FormData => isTagged(value, 'FormData')
 
 /** All that stand in it, however deep. */
@@ -35,6 +35,9 @@ function* membersOf(value: object): Generator {
   // Getters are code of whoever made it, and are looked at when it is cleaned.
   for (const key of Reflect.ownKeys(value)) yield Object.getOwnPropertyDescriptor(value, key)?.value
 }
+
+/** In place of one that is another whenever it is asked for, so that what was read is not what is told. */
+export const withheldBlob = (): Blob => new Blob(['[withheld: a blob that is made anew each time]'])
 
 /** The same blob where it is clean. */
 export async function cleanBlob(call: GuardedCall, blob: Blob): Promise<Blob> {

@@ -1,7 +1,7 @@
 /** One call of a tool: what runs in its scope, and what cleans all that leaves it. */
 import { isSecretError } from '../errors/secret-error.js'
 import { here, runAt, type Place, type ToolCall } from '../seam.js'
-import { blobsIn, cleanBlob, cleanEntries } from './blobs.js'
+import { blobsIn, cleanBlob, cleanEntries, isBlob, withheldBlob } from './blobs.js'
 import { copyOf, type IsData } from './copy.js'
 import { asLater } from './later.js'
 import { withCleanSpan } from './span.js'
@@ -28,6 +28,8 @@ export class GuardedCall {
   #open = 0
   /** Of blobs that have been read, by what they are of. */
   #blobs: WeakMap<object, Blob> | undefined
+  /** What was found while all is looked at. */
+  #found: Found | undefined
   /** To be called once the call has settled, or has given a stream, which holds the scope itself. */
   readonly finish: () => void
 
@@ -97,10 +99,7 @@ export class GuardedCall {
    */
   data(value: unknown, known?: (object: object) => object | undefined): unknown {
     return this.#asking(() =>
-      this.#call.cleaner.value(
-        value,
-        (object) => known?.(object) ?? this.#blobs?.get(object) ?? cleanEntries(this, object, (file) => this.#blobs?.get(file)) ?? asLater(this, object),
-      ),
+      this.#call.cleaner.value(value, (object) => known?.(object) ?? this.#blobOf(object) ?? cleanEntries(this, object, (file) => this.#blobOf(file)) ?? this.#laterOf(object)),
     )
   }
 
@@ -116,8 +115,8 @@ export class GuardedCall {
     if (isPrimitive(value)) return this.#call.cleaner.value(value)
     const plain = this.#asking(() => this.#call.cleaner.plain(value))
     if (plain !== undefined) return plain
-    await this.prepare(value)
-    return this.#asking(() => this.#outcome(value))
+    await this.#prepare(value)
+    return this.#whole(() => this.#outcome(value))
   }
 
   /** The same where nothing can be waited for. */
@@ -126,8 +125,44 @@ export class GuardedCall {
   }
 
   /** Reads what is only read by waiting: to be called before this is cleaned. */
-  async prepare(value: unknown): Promise<void> {
-    for (const blob of this.#asking(() => blobsIn(value))) (this.#blobs ??= new WeakMap()).set(blob, await cleanBlob(this, blob))
+  async #prepare(value: unknown): Promise<void> {
+    await this.#read(this.#asking(() => blobsIn(value)))
+  }
+
+  async #read(blobs: Iterable<Blob>): Promise<void> {
+    for (const blob of blobs) (this.#blobs ??= new WeakMap()).set(blob, await cleanBlob(this, blob))
+  }
+
+  /** Where getters and what is iterated gave blobs that nobody has read, these are read, and it is asked once more. */
+  async #whole<Result>(ask: () => Result): Promise<Result> {
+    const found: Found = { blobs: new Set(), laters: new Map(), isLast: false }
+    const first = this.#finding(found, ask)
+    if (found.blobs.size === 0) return first
+    await this.#read(found.blobs)
+    return this.#finding({ ...found, isLast: true }, ask)
+  }
+
+  #finding<Result>(found: Found, ask: () => Result): Result {
+    this.#found = found
+    try {
+      return this.#asking(ask)
+    } finally {
+      this.#found = undefined
+    }
+  }
+
+  #blobOf(object: object): Blob | undefined {
+    const known = this.#blobs?.get(object)
+    if (known !== undefined || this.#found === undefined || !isBlob(object)) return known
+    this.#found.blobs.add(object)
+    return this.#found.isLast ? withheldBlob() : undefined
+  }
+
+  #laterOf(object: object): object | undefined {
+    // What can be gone through once was given to whoever asked first.
+    const later = this.#found?.laters.get(object) ?? asLater(this, object)
+    if (later !== undefined) this.#found?.laters.set(object, later)
+    return later
   }
 
   #outcome(value: unknown): unknown {
@@ -148,9 +183,9 @@ export class GuardedCall {
     try {
       await this.ready
       this.tidy()
-      await this.prepare(error)
-      if ((await this.#asking(() => this.#manner.isControlFlow?.(error))) === true) return this.#asking(() => this.#cleanedInPlace(error as object))
-      return this.data(error)
+      await this.#prepare(error)
+      if ((await this.#asking(() => this.#manner.isControlFlow?.(error))) === true) return await this.#whole(() => this.#cleanedInPlace(error as object))
+      return await this.#whole(() => this.data(error))
     } catch (fault) {
       return isSecretError(fault) ? fault : new Error('[withheld: what the tool threw could not be cleaned]')
     }
@@ -175,6 +210,15 @@ export class GuardedCall {
       Reflect.ownKeys(copy).every((key) => Reflect.defineProperty(error, key, Object.getOwnPropertyDescriptor(copy, key)!))
     return isMended ? error : copy
   }
+}
+
+interface Found {
+  /** Those that nobody has read. */
+  readonly blobs: Set<Blob>
+  /** What stands for what comes later. */
+  readonly laters: Map<object, object>
+  /** Nothing is read any more. */
+  readonly isLast: boolean
 }
 
 /** What holds nothing else, and asks for no code of the tool. */

@@ -1,6 +1,7 @@
 /** What comes later: streams, iterables and promises that a tool gave. Each `next` runs in the tool's scope, which lasts until they end. */
 import { Readable } from 'node:stream'
 import type { GuardedCall } from './guarded-call.js'
+import { isBytes } from './yields.js'
 
 const nothing = (): void => undefined
 
@@ -122,10 +123,11 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
       call.tidy()
       let answer: Answer = { sent: undefined }
       const { value } = step
-      await call.prepare(value)
-      for (const piece of call.run(() => yields.push(value))) answer = yield* ask(piece)
-      const told = answer
-      step = await call.run(async () => stepOf('thrown' in told ? await throwInto(opened, told.thrown) : await opened.next(told.sent)))
+      // Where it is no part of a text, it may hold what is only read by waiting.
+      const told = typeof value === 'object' && !isBytes(value) ? { outcome: await call.outcome(value) } : undefined
+      for (const piece of call.run(() => yields.push(value, told))) answer = yield* ask(piece)
+      const given = answer
+      step = await call.run(async () => stepOf('thrown' in given ? await throwInto(opened, given.thrown) : await opened.next(given.sent)))
     }
     isDone = true
     call.tidy()
@@ -271,7 +273,7 @@ function cleanRequest(call: GuardedCall, request: Request, release: () => void):
   const { url, method, headers, redirect } = request
   const signal = cleanSignal(call, request.signal)
   const body = cleanBody(call, request, release)
-  return new Request(call.text(url), { method, headers: headersOfText(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
+  return new Request(call.text(url), { method: tokenOf(call, method), headers: headersOfText(call, headers), redirect, signal, ...(body === null ? {} : { body, duplex: 'half' }) })
 }
 
 /** Ends when the other does, for a clean reason. */
@@ -300,7 +302,13 @@ function headersOfText(call: GuardedCall, headers: Headers): Headers {
 export function cleanHeaders(call: GuardedCall, headers: Headers): Headers {
   const cleaned = new Headers()
   for (const [name, value] of Headers.prototype.entries.call(headers)) {
-    cleaned.append(call.text(name).replace(/[^\w-]/g, '_'), call.text(value))
+    cleaned.append(tokenOf(call, name), call.text(value))
   }
   return cleaned
+}
+
+/** As names of headers and methods are written, which a marker is not. */
+function tokenOf(call: GuardedCall, token: string): string {
+  const cleaned = call.text(token)
+  return cleaned === token ? token : cleaned.replace(/[^\w-]/g, '_')
 }

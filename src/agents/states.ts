@@ -24,8 +24,9 @@ export class States {
     this.#cleaner = cleaner
   }
 
-  push(value: unknown): readonly unknown[] {
-    const whole = this.#withheld(this.#call.outcomeNow(value))
+  /** @param told What stands for it, if it was waited for. */
+  push(value: unknown, told = { outcome: this.#call.outcomeNow(value) }): readonly unknown[] {
+    const whole = this.#withheld(told.outcome)
     const shown = this.#shown(this.#before, value, whole, this.#told)
     this.#held = shown === whole ? undefined : { whole }
     this.#before = copyOf(value)

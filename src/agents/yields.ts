@@ -7,7 +7,7 @@ type Stream = ReturnType<ToolCleaner['stream']>
 
 const encoder = new TextEncoder()
 
-const isBytes = (value: unknown): value is ArrayBufferView | Memory => ArrayBuffer.isView(value) || isMemory(value)
+export const isBytes = (value: unknown): value is ArrayBufferView | Memory => ArrayBuffer.isView(value) || isMemory(value)
 
 /** Cleans values that come one after another; texts and bytes in a row as one, so that a value that was cut is found. */
 export class Yields {
@@ -28,9 +28,12 @@ export class Yields {
     this.#cleaner = cleaner
   }
 
-  /** What can be told now. */
-  push(value: unknown): readonly unknown[] {
-    if (typeof value !== 'string' && !isBytes(value)) return [...this.end(), this.#call.outcomeNow(value)]
+  /**
+   * What can be told now.
+   * @param told What stands for it where it is no piece, if it was waited for.
+   */
+  push(value: unknown, told?: { readonly outcome: unknown }): readonly unknown[] {
+    if (typeof value !== 'string' && !isBytes(value)) return [...this.end(), (told ?? { outcome: this.#call.outcomeNow(value) }).outcome]
     this.#stream ??= this.#cleaner.stream()
     this.#isText = typeof value === 'string'
     if (typeof value !== 'string') this.#kind = kindOfBytes(value)

@@ -95,12 +95,16 @@ export function textsOf(stored: Stored): readonly string[] {
   const text = stored instanceof StoredRecord ? stored.json : typeof stored === 'string' ? stored : textOrBinary(stored)
   if (!/^\uFEFF?\s*[[{]/.test(text)) return [text]
   try {
-    return [...new Set([text, ...leavesOf(JSON.parse(withoutMark(text))), ...numbersIn(text)])]
+    const leaves = [...leavesOf(JSON.parse(withoutMark(text))), ...numbersIn(text)]
+    return [...new Set([text, ...leaves.filter(({ length }) => length >= shortestLeaf)])]
   } catch {
     // It only looks like a document.
     return [text]
   }
 }
+
+/** A count of retries or a country in a document is no secret, and would be taken for one wherever a count or a country stands alone. */
+const shortestLeaf = 3
 
 /** Numbers of a document as they are written: what becomes of them when they are read may have fewer digits. */
 const numbersIn = (json: string): readonly string[] => (json.match(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g) ?? []).filter((token) => !token.startsWith('"'))

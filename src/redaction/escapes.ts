@@ -17,7 +17,7 @@ export const longestEscape = longest ** layers
 /** By the character after a backslash. */
 const afterBackslash = new Int16Array(128).fill(-1)
 for (const [character, code] of Object.entries({ n: 10, r: 13, t: 9, b: 8, f: 12, v: 11, 0: 0 })) afterBackslash[character.charCodeAt(0)] = code
-for (let code = 33; code < 127; code++) if (!/[\w]/.test(String.fromCharCode(code))) afterBackslash[code] = code
+for (let code = 32; code < 127; code++) if (!/[\w]/.test(String.fromCharCode(code))) afterBackslash[code] = code
 
 const hexDigit = new Int16Array(128).fill(-1)
 for (const [value, digit] of [...'0123456789abcdef'].entries()) hexDigit[digit.charCodeAt(0)] = hexDigit[digit.toUpperCase().charCodeAt(0)] = value

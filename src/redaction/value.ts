@@ -3,6 +3,7 @@
  * would be serialized of the copy still held a value.
  */
 import { bytesIn, bytesOf } from '../copy-bytes.js'
+import { Alike } from './alike.js'
 import type { Reader, Redactor } from './redactor.js'
 import {
   emptyCopy,
@@ -59,14 +60,7 @@ class Cleaner {
   readonly #cleaning: Cleaning
   /** Copies by what they are of: for cycles, and for what is shared. */
   readonly #copies = new Map<object, unknown>()
-  /** Instances of which it is not known yet whether they are clean, and what stands for them meanwhile. */
-  readonly #work = new Map<object, unknown>()
-  /** Objects and copies that were found to be the same. */
-  readonly #equal = new WeakMap<object, unknown>()
-  /** What something else stands for, of which nobody knows yet what it will give. */
-  readonly #later = new WeakSet<object>()
-  /** Copies of bytes, which have none of their other members. */
-  readonly #bytesOf = new WeakMap<object, object>()
+  readonly #alike = new Alike(this.#copies)
   #visited = 0
 
   constructor(redactor: Redactor, reader: Reader, cleaning: Cleaning) {
@@ -84,10 +78,12 @@ class Cleaner {
     if (depth > deepest) return tooDeep
     this.#visited += 1
     if (this.#visited > mostObjects) return tooMuch
+    const { height } = this.#alike
     try {
       return this.#object(value, depth)
     } catch {
       // A Proxy that throws whatever is asked of it.
+      this.#alike.giveUp(height)
       return this.#keep(value, unreadable)
     }
   }
@@ -113,17 +109,18 @@ class Cleaner {
   #object(value: object, depth: number): unknown {
     const later = this.#cleaning.later?.(value)
     if (later !== undefined) {
-      if (later !== value) this.#later.add(value)
+      // Nobody knows yet what it will give.
+      if (later !== value) this.#alike.addOther(value)
       return this.#keep(value, later)
     }
-    if (typeof value === 'function') return this.#keep(value, this.#function(value, depth))
+    if (typeof value === 'function') return this.#function(value, depth)
     if (Array.isArray(value)) return this.#array(value, depth)
     if (isMap(value)) return this.#map(value, depth)
     if (isSet(value)) return this.#set(value, depth)
-    if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value), depth, '[secret]'))
+    if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value, depth), depth, '[secret]'))
     if (isBuffer(value)) {
       // Before it is looked at: whoever made it may write into it meanwhile, or later.
-      const own = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value)) : value
+      const own = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value), depth) : value
       const bytes = bytesIn(own)
       if (this.#redactor.redactBytes(bytes, this.#reader) !== bytes) return this.#keep(value, '[secret]')
       return this.#keep(value, this.#withMembers(value, own, depth, '[secret]'))
@@ -138,15 +135,19 @@ class Cleaner {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
     const plain = `[Function: ${cleaned}]`
-    if (this.#hides(value) || this.#seesName(value)) return plain
+    const open = this.#alike.begin(value, plain)
+    return this.#alike.end(open, cleaned === name && this.#isCleanFunction(value, depth)) === true ? value : plain
+  }
+
+  #isCleanFunction(value: object, depth: number): boolean {
     // Its source may be of a text.
-    if (cleaned !== name || this.#shown(value) !== undefined) return plain
+    if (this.#hides(value) || this.#seesName(value) || this.#shown(value) !== undefined) return false
     const serialized = serializedForm(value)
-    if (serialized !== undefined && !this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))) return plain
+    if (serialized !== undefined && !this.#alike.isEqual(serialized.form, this.clean(serialized.form, depth + 1))) return false
     // A class has the members of those that it extends.
     for (let base: unknown = value; typeof base === 'function' && (base === value || Object.hasOwn(base, 'prototype')); base = Object.getPrototypeOf(base))
-      if (this.#withMembers(base, base, depth, plain) !== base) return plain
-    return value
+      if (!this.#hasCleanMembers(base, depth)) return false
+    return true
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
@@ -160,6 +161,7 @@ class Cleaner {
       Reflect.ownKeys(value).filter((key) => key !== 'length' && !isSaying(key)),
     )
     copy.length = value.length
+    if (this.#hides(value) || !this.#isSilent(value, Array.prototype, depth)) this.#alike.addOther(value)
     return copy
   }
 
@@ -170,6 +172,7 @@ class Cleaner {
       copy.set(this.clean(key, depth + 1), this.clean(member, depth + 1))
       if ((left -= 1) <= 0) break
     }
+    if (!this.#isSilent(value, Map.prototype, depth)) this.#alike.addOther(value)
     return copy
   }
 
@@ -180,19 +183,40 @@ class Cleaner {
       copy.add(this.clean(member, depth + 1))
       if ((left -= 1) <= 0) break
     }
+    if (!this.#isSilent(value, Set.prototype, depth)) this.#alike.addOther(value)
     return copy
+  }
+
+  /** Is what the class of a collection says of it clean, and what it has itself beside its members? Its copy has none of that. */
+  #isSilent(value: object, usual: object, depth: number): boolean {
+    const prototype = Object.getPrototypeOf(value) as object | null
+    const isList = Array.isArray(value)
+    if (prototype === usual && (isList || Reflect.ownKeys(value).length === 0)) return true
+    return this.#alike.isSurely(() => {
+      if (this.#prototypeOf(value) !== prototype || this.#seesName(value) || !(isList || this.#hasCleanMembers(value, depth))) return false
+      // Where it is asked for, which is in what a tool gave.
+      const keys = this.#cleaning.isForTools ? gettersOf(prototype).filter((key) => key !== '__proto__') : []
+      if (!this.#copyGot(value, keys, {}, depth)) return false
+      const serialized = serializedForm(value)
+      return (serialized === undefined || this.#alike.isEqual(serialized.form, this.clean(serialized.form, depth + 1))) && this.#shown(value) === undefined
+    })
   }
 
   /** What has no members of its own as a rule: where it has some that hold a value, or says something of itself, a plain form stands for it. */
   #withMembers(value: object, cleaned: unknown, depth: number, plain: unknown): unknown {
     if (cleaned !== value) return cleaned
+    if (Reflect.ownKeys(value).every((key) => isUsual(value, key))) return value
+    const open = this.#alike.begin(value, plain)
+    return this.#alike.end(open, this.#hasCleanMembers(value, depth)) === true ? value : plain
+  }
+
+  #hasCleanMembers(value: object, depth: number): boolean {
     const keys = Reflect.ownKeys(value).filter((key) => !isUsual(value, key))
-    if (keys.length === 0) return value
-    if (keys.some(isSaying)) return plain
+    if (keys.some(isSaying)) return false
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, keys)
     const isAnswering = typeof value !== 'function' && keys.some((key) => typeof members[key] === 'function')
-    return !isAnswering && this.#isSame(value, members, keys) ? value : plain
+    return !isAnswering && this.#isSame(value, members, keys)
   }
 
   /** What is shown of these is one text. */
@@ -202,9 +226,9 @@ class Cleaner {
     return this.#withMembers(value, cleaned === text && !this.#hides(value) ? value : cleaned, depth, cleaned)
   }
 
-  #bytes(view: ArrayBufferView): unknown {
+  #bytes(view: ArrayBufferView, depth: number): unknown {
     // Before they are looked at: whoever made them may write into them meanwhile, or later.
-    const own = this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view)) : view
+    const own = this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view), depth) : view
     const bytes = bytesIn(own)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
     if (cleaned === bytes) return own
@@ -214,14 +238,17 @@ class Cleaner {
     return Buffer !== undefined && view instanceof Buffer ? Buffer.from(cleaned.buffer, cleaned.byteOffset, cleaned.byteLength) : cleaned
   }
 
-  #sameBytes<Bytes extends object>(value: object, copy: Bytes): Bytes {
-    this.#bytesOf.set(value, copy)
+  #sameBytes<Bytes extends object>(value: object, copy: Bytes, depth: number): Bytes {
+    this.#alike.addBytes(value, copy)
+    const usual = Object.getPrototypeOf(copy) as object
+    if (Object.getPrototypeOf(value) !== usual && !this.#isSilent(value, usual, depth)) this.#alike.addOther(value)
     return copy
   }
 
   #plain(value: object, depth: number): object {
     const copy = this.#keep(value, Object.create(Object.getPrototypeOf(value) as object | null) as object)
     this.#copyMembers(value, copy, depth, Reflect.ownKeys(value))
+    if (this.#hides(value)) this.#alike.addOther(value)
     return copy
   }
 
@@ -247,24 +274,22 @@ class Cleaner {
   /** One that holds nothing that is known, and shows nothing, stays itself: its private fields cannot be copied. */
   #instance(value: object, depth: number): unknown {
     const prototype = this.#prototypeOf(value)
+    const copy = emptyCopy(value, prototype, (text) => this.#redactor.redact(text, this.#reader))
     // Before its members, which may lead back to it.
-    const copy = this.#keep(
-      value,
-      emptyCopy(value, prototype, (text) => this.#redactor.redact(text, this.#reader)),
-    )
-    this.#work.set(value, copy)
+    const open = this.#alike.begin(value, copy)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
-    const got = this.#cleaning.isForTools ? this.#copyGot(value, prototype, members, depth) : true
+    const got = this.#cleaning.isForTools ? this.#copyGot(value, gettersOf(prototype), members, depth) : true
     const gone = this.#cleaning.isForTools ? this.#goneThrough(value, depth) : undefined
     const serialized = serializedForm(value)
     const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
     const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value) && !this.#seesName(value) && gone?.isClean !== false
-    const isClean = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#isEqual(serialized.form, cleaned))
-    this.#work.delete(value)
-    const shown = isClean ? this.#shown(value) : undefined
-    if (isClean && shown === undefined) return this.#keep(value, value)
-    const isKept = this.#cleaning.isForTools || isError(value)
+    const isAlike = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#alike.isEqual(serialized.form, cleaned))
+    const shown = isAlike ? this.#shown(value) : undefined
+    const isItself = this.#alike.end(open, isAlike && shown === undefined)
+    if (isItself === true && !open.isLedBackTo) return value
+    // As long as nobody knows whether it is clean, those that it leads back to have its copy.
+    const isKept = this.#cleaning.isForTools || isError(value) || isItself !== false
     if (serialized !== undefined && !isKept) return this.#keep(value, cleaned)
     // Of what shows a value that no member of it holds nothing can be kept but the text.
     if (shown !== undefined && !isKept) return this.#keep(value, shown)
@@ -274,7 +299,7 @@ class Cleaner {
     const isTold = this.#seesName(value) || (serialized !== undefined && !this.#serializesClean(copy, depth))
     const others = gone === undefined ? [] : [[Symbol.iterator, () => gone.cleaned.values()] as const]
     this.#say(copy, [...(isTold ? [['toJSON', toJson] as const] : []), ...others, ...this.#saidBy(value)])
-    return copy
+    return isItself === true ? value : copy
   }
 
   #say(copy: object, said: readonly (readonly [PropertyKey, unknown])[]): void {
@@ -292,18 +317,18 @@ class Cleaner {
     if (gone === undefined) return undefined
     const cleaned = this.clean(gone.given, depth + 1)
     if (!Array.isArray(cleaned)) return { isClean: false, cleaned: [cleaned] }
-    return gone.isWhole ? { isClean: this.#isEqual(gone.given, cleaned), cleaned } : { isClean: false, cleaned: [...(cleaned as readonly unknown[]), tooMuch] }
+    return gone.isWhole ? { isClean: this.#alike.isEqual(gone.given, cleaned), cleaned } : { isClean: false, cleaned: [...(cleaned as readonly unknown[]), tooMuch] }
   }
 
   /** Adds what getters of its class give, where that holds a value. False where one did. */
-  #copyGot(value: object, prototype: object | null, members: Record<PropertyKey, unknown>, depth: number): boolean {
+  #copyGot(value: object, getters: readonly PropertyKey[], members: Record<PropertyKey, unknown>, depth: number): boolean {
     let isClean = true
-    for (const key of gettersOf(prototype)) {
+    for (const key of getters) {
       if (Object.hasOwn(members, key)) continue
       const given = read(value, key)
       const cleaned = this.clean(given, depth + 1)
       // Whoever waits for it asks for that one, wherever that is.
-      if (key !== 'then' && this.#isEqual(given, cleaned)) continue
+      if (key !== 'then' && this.#alike.isEqual(given, cleaned)) continue
       isClean = false
       Object.defineProperty(members, key, { value: cleaned, writable: true, configurable: true, enumerable: false })
     }
@@ -314,7 +339,7 @@ class Cleaner {
   #serializesClean(copy: object, depth: number): boolean {
     if (!this.#cleaning.isForTools) return false
     const serialized = serializedForm(copy)
-    return serialized !== undefined && this.#isEqual(serialized.form, this.clean(serialized.form, depth + 1))
+    return serialized !== undefined && this.#alike.isEqual(serialized.form, this.clean(serialized.form, depth + 1))
   }
 
   /** What it says of itself, cleaned: for a person, and in expressions. */
@@ -347,31 +372,8 @@ class Cleaner {
       const descriptor = Object.getOwnPropertyDescriptor(value, key)
       // What a getter gives may be something else the next time; but for the stack, where that is the runtime's own.
       const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && isError(value) && isOfRuntime(descriptor.get)))
-      return isKnown && Object.hasOwn(members, key) && this.#isEqual(read(value, key), members[key as string])
+      return isKnown && Object.hasOwn(members, key) && this.#alike.isEqual(read(value, key), members[key as string])
     })
-  }
-
-  /** By what stands in them: copies of clean data are new objects, and of what is still in work. */
-  #isEqual(left: unknown, right: unknown): boolean {
-    const seen = new Map<object, unknown>()
-    const isEqual = this.#compare(left, right, seen)
-    // What many share is compared once.
-    if (isEqual) for (const [one, other] of seen) this.#equal.set(one, other)
-    return isEqual
-  }
-
-  #compare(left: unknown, right: unknown, seen: Map<object, unknown>): boolean {
-    if (Object.is(left, right)) return true
-    if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
-    // They have no members by which they could be told apart.
-    if (this.#later.has(left)) return false
-    if (seen.has(left) || this.#equal.get(left) === right || this.#work.get(left) === right) return true
-    if (this.#bytesOf.get(left) === right) return Reflect.ownKeys(left).length === Reflect.ownKeys(right).length
-    seen.set(left, right)
-    if (left instanceof Map && right instanceof Map) return this.#compare([...left], [...right], seen)
-    if (left instanceof Set && right instanceof Set) return this.#compare([...left], [...right], seen)
-    const keys = Reflect.ownKeys(left)
-    return keys.length === Reflect.ownKeys(right).length && keys.every((key) => Object.hasOwn(right, key) && this.#compare(read(left, key), read(right, key), seen))
   }
 
   /** A place in an array is a count, though a secret be the same short number: without it there would be a hole. */

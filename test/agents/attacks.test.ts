@@ -480,6 +480,7 @@ it('a request stays one, clean', async () => {
   }
   expect(seen(request)).not.toContain(key)
   expect([request.headers.get('x-told'), await request.text()]).toEqual([marker, marker])
+  expect(((await resultOf((value) => new Request('http://host/', { method: value }))) as Request).method).toBe('_secret_KEY_')
 })
 
 it('a response that was read, or is an error, stays one', async () => {
@@ -598,6 +599,45 @@ describe('a blob is read, and clean,', () => {
       yield { blob: new Blob([await getSecret('KEY')]) }
     })
     for await (const { blob } of yielded()) expect(await blob.text()).toBe(marker)
+  })
+  it('where only its class gives it, or whoever goes through it', async () => {
+    class File {
+      readonly #blob: Blob
+      constructor(value: string) {
+        this.#blob = new Blob([`is ${value}`])
+      }
+      get blob(): Blob {
+        return this.#blob
+      }
+    }
+    expect(
+      await textOf(
+        (value) => ({ file: new File(value) }),
+        ({ file }: { file: File }) => file.blob,
+      ),
+    ).toBe(`is ${marker}`)
+    const listed = (value: string) => {
+      const blobs = [new Blob([value])]
+      return { later: Promise.resolve(1), stream: ReadableStream.from(['a']), [Symbol.iterator]: () => blobs.values() }
+    }
+    const result = (await resultOf(listed)) as { later: Promise<number>; stream: ReadableStream; [Symbol.iterator](): Iterator<Blob> }
+    expect([await [...result][0]!.text(), await result.later, await new Response(result.stream.pipeThrough(new TextEncoderStream())).text()]).toEqual([marker, 1, 'a'])
+    const thrown = (await thrownOf((value) => Object.assign(new Error('failed'), { file: new File(value) }))) as { file: File }
+    expect(await thrown.file.blob.text()).toBe(`is ${marker}`)
+    const yielded = guarded(async function* () {
+      yield new File(await getSecret('KEY'))
+    })
+    for await (const { blob } of yielded()) expect(await blob.text()).toBe(`is ${marker}`)
+    const file = new File('clean')
+    expect(await resultOf(() => file)).toBe(file)
+  })
+  it('and is withheld where it is made anew whenever it is asked for', async () => {
+    const made = (value: string) => ({
+      get blob(): Blob {
+        return new Blob([value])
+      },
+    })
+    expect(await textOf(made, ({ blob }: { blob: Blob }) => blob)).toMatch(/^\[withheld: /)
   })
   it('and a form, headers or blob without a value stay what they are', async () => {
     const form = new FormData()

@@ -32,7 +32,7 @@ function escaped(character: string, below: (character: string) => string): reado
     [...hex.padStart(count, '0')].map((digit) => (/[a-f]/.test(digit) ? `(?:${below(digit)}|${below(digit.toUpperCase())})` : below(digit))).join('')
   const patterns = [`${spell('\\u')}${digits(4)}`, `${spell('\\x')}${digits(2)}`, `${spell('%')}${digits(2)}`]
   if (character in short) patterns.push(spell(`\\${short[character]}`))
-  if (/[!-/:-@[-^`{-~]/.test(character)) patterns.push(spell(`\\${character}`))
+  if (/[ -/:-@[-^`{-~]/.test(character)) patterns.push(spell(`\\${character}`))
   for (const name of names[character] ?? []) patterns.push(spell(`&${name};`))
   // The zeros that fit into twelve characters.
   patterns.push(`${spell('&#')}${below('0')}{0,4}${spell(`${code};`)}`)

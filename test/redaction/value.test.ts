@@ -150,6 +150,18 @@ describe('redactValue', () => {
     expect(events.filter(({ type }) => type === 'warning')).toMatchObject([{ warning: expect.stringContaining('"PIN" is shorter than 8 characters') }])
   })
 
+  it('leaves alone what is like a text or number of a document of one or two characters', async () => {
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { DB: '{"retries":1,"wait":1e3,"none":0,"country":"de","pin":123,"user":"adm"}' } } })
+    await own.getSecret('DB')
+    expect(redactValue(own, { count: 1, none: 0, country: 'de', list: [123, 'adm', '1e3'] })).toEqual({
+      count: 1,
+      none: 0,
+      country: 'de',
+      list: ['[secret DB]', '[secret DB]', '[secret DB]'],
+    })
+    await own.close()
+  })
+
   it('cleans errors with their causes, aggregates, members and stacks, and keeps their class', async () => {
     const { clean } = await setUp()
     class ApiError extends TypeError {
@@ -428,7 +440,12 @@ describe('what an attack got through once', () => {
   it('forms in other layers, numbers without a semicolon, and parts of connection strings', async () => {
     const secrets = createSecrets<string>({ provider: 'memory' })
     conceal(secrets, 'correct horse battery staple', 'PHRASE')
-    for (const form of ['correct%2Bhorse%2Bbattery%2Bstaple', 'correct\\u002Bhorse+battery+staple', 'correct&#43;horse&#43;battery&#43;staple'])
+    for (const form of [
+      'correct%2Bhorse%2Bbattery%2Bstaple',
+      'correct\\u002Bhorse+battery+staple',
+      'correct&#43;horse&#43;battery&#43;staple',
+      'correct\\ horse\\ battery\\ staple',
+    ])
       expect(secrets.redact(form)).toBe('[secret PHRASE]')
     conceal(secrets, key, 'KEY')
     expect(secrets.redact('sk-live-&#52f9d2b7a81c6')).toBe(marker)
