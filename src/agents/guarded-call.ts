@@ -37,6 +37,10 @@ export class GuardedCall {
     this.finish = this.hold()
   }
 
+  /** Has it not ended yet? */
+  get isOpen(): boolean {
+    return this.#open > 0
+  }
   get mayRun(): boolean {
     return this.#call.mayRun
   }
