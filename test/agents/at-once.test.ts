@@ -97,3 +97,22 @@ describe.each(Object.entries(frameworks))('%s', (_name, start) => {
     expect(shared.last).toBe(marker)
   })
 })
+
+describe('OpenAI Agents', () => {
+  // What the first tool was wrapped with cleaned what all of them approved and rejected.
+  it('keeps what tools of different secrets reject clean, each with its own', async () => {
+    const other = createSecrets<string>({ provider: { name: 'memory', secrets: { OTHER: 'other-canary-97ab31cc02de' } } })
+    const context = new RunContext({})
+    const rejecting = (name: string, from: typeof secrets): { invoke(runContext: unknown, input: string): unknown } => {
+      const reject = async (_input: unknown, given: unknown): Promise<void> => {
+        const rawItem = { type: 'function_call', name, callId: name, arguments: '{}' }
+        ;(given as typeof context).rejectTool({ toolName: name, agent: {}, rawItem } as never, { message: await getSecret(name) })
+      }
+      return withOpenAi(openAiTool({ name, description: 'd', parameters: zod.object({}), execute: reject }), { secrets: from, allow: [name] })
+    }
+    await rejecting('KEY', secrets).invoke(context, '{}')
+    await rejecting('OTHER', other).invoke(context, '{}')
+    const { approvals } = context.toJSON() as { approvals: unknown }
+    expect(approvals).toMatchObject({ KEY: { messages: { KEY: marker } }, OTHER: { messages: { OTHER: '[secret OTHER]' } } })
+  })
+})
