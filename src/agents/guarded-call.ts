@@ -144,7 +144,12 @@ export class GuardedCall {
   }
 
   yields(): Pick<Yields, 'push' | 'end'> {
-    return this.#manner.yields === 'states' ? new States(this, this.#call.cleaner) : new Yields(this, this.#call.cleaner)
+    return this.#manner.yields === 'states' ? new States(this, this.#call.cleaner) : this.pieces()
+  }
+
+  /** The same for what is told on the way, in pieces whatever a generator yields. */
+  pieces(): Yields {
+    return new Yields(this, this.#call.cleaner)
   }
 
   /** What is thrown in place of this: the framework's own with a clean payload, or the error rebuilt. Whatever fails on the way, what was thrown is not passed on. */

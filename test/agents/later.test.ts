@@ -1,8 +1,11 @@
 /** What a tool tells piece by piece, and what becomes of it on the way. */
+import { createTool, ToolStream } from '@mastra/core/tools'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { guardFunction } from '../../src/agents/guard.js'
+import { withSecrets as withHatchet } from '../../src/agents/hatchet/index.js'
 import { getSecret, guard } from '../../src/agents/index.js'
+import { withSecrets as withMastra } from '../../src/agents/mastra/index.js'
 import { watchShared } from '../../src/agents/shared.js'
 import { createSecrets } from '../../src/index.js'
 import { here } from '../../src/seam.js'
@@ -180,6 +183,45 @@ describe('a generator of a tool', () => {
     expect(place?.ended).toBeUndefined()
     go()
     expect(await first).toEqual({ done: false, value: marker })
+  })
+})
+
+describe('a value that is cut where a call ends, and told on by what it left behind', () => {
+  const rest = (value: string): string => `${value.slice(12)}${'.'.repeat(100)}`
+
+  it('is found in the stream of Hatchet', async () => {
+    const told: string[] = []
+    const context = { putStream: async (data: string) => void told.push(data) }
+    const fn = async (_input: unknown, { putStream }: typeof context): Promise<object> => {
+      const value = await getSecret('KEY')
+      void putStream(value.slice(0, 12))
+      setTimeout(() => void putStream(rest(value)))
+      return {}
+    }
+    await withHatchet({ name: 'search', fn }, { secrets, allow: ['KEY'] }).fn({}, context)
+    await expect.poll(() => told.length).toBe(2)
+    expect(told).toEqual([key.slice(0, 12), expect.stringMatching(/^\[withheld: /)])
+  })
+
+  it('is found in the writer of Mastra', async () => {
+    const told: unknown[] = []
+    const made = createTool({
+      id: 'search',
+      description: 'd',
+      execute: async (_input, { writer }) => {
+        const value = await getSecret('KEY')
+        await writer!.write(value.slice(0, 12))
+        setTimeout(() => void writer!.write(rest(value)))
+        return {}
+      },
+    })
+    const writer = new ToolStream(
+      { prefix: 'tool', callId: 'a', name: 'search', runId: 'r' },
+      async ({ payload }: { payload: { output: unknown } }) => void told.push(payload.output),
+    )
+    await withMastra(made, { secrets, allow: ['KEY'] }).execute!({}, { writer } as never)
+    await expect.poll(() => told.length).toBe(2)
+    expect(told).toEqual([key.slice(0, 12), expect.stringMatching(/^\[withheld: /)])
   })
 })
 
