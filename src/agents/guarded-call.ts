@@ -120,7 +120,7 @@ export class GuardedCall {
     if (isPrimitive(value)) return this.#call.cleaner.value(value)
     const plain = this.#asking(() => this.#call.cleaner.plain(value))
     if (plain !== undefined) return plain
-    await this.prepare(value)
+    for (let reading = this.prepare(value); reading !== undefined; reading = this.prepare(value)) await reading
     return this.#asking(() => this.#outcome(value))
   }
 
@@ -129,9 +129,15 @@ export class GuardedCall {
     return this.#asking(() => this.#call.cleaner.plain(value) ?? this.#outcome(value))
   }
 
-  /** Reads what is only read by waiting: to be called before this is cleaned. */
-  async prepare(value: unknown): Promise<void> {
-    for (const blob of this.#asking(() => blobsIn(value))) (this.#blobs ??= new WeakMap()).set(blob, await cleanBlob(this, blob))
+  /** Reads what is only read by waiting: to be called, before this is cleaned, until nothing is left to be read. Meanwhile the tool may put something else there. */
+  prepare(value: unknown): Promise<void> | undefined {
+    const unread = this.#asking(() => blobsIn(value)).filter((blob) => this.#blobs?.has(blob) !== true)
+    return unread.length === 0 ? undefined : this.#read(unread)
+  }
+
+  async #read(blobs: readonly Blob[]): Promise<void> {
+    const read = (this.#blobs ??= new WeakMap())
+    for (const blob of blobs) read.set(blob, await cleanBlob(this, blob))
   }
 
   #outcome(value: unknown): unknown {
@@ -157,9 +163,9 @@ export class GuardedCall {
     try {
       await this.ready
       this.tidy()
-      await this.prepare(error)
-      if ((await this.#asking(() => this.#manner.isControlFlow?.(error))) === true) return this.#asking(() => this.#cleanedInPlace(error as object))
-      return this.data(error)
+      const isControlFlow = (await this.#asking(() => this.#manner.isControlFlow?.(error))) === true
+      for (let reading = this.prepare(error); reading !== undefined; reading = this.prepare(error)) await reading
+      return isControlFlow ? this.#asking(() => this.#cleanedInPlace(error as object)) : this.data(error)
     } catch (fault) {
       return isSecretError(fault) ? fault : new Error('[withheld: what the tool threw could not be cleaned]')
     }

@@ -168,7 +168,7 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
       call.tidy()
       let answer: Answer = { sent: undefined }
       const { value } = step
-      await call.prepare(value)
+      for (let reading = call.prepare(value); reading !== undefined; reading = call.prepare(value)) await reading
       for (const piece of call.run(() => yields.push(value))) answer = yield* ask(piece)
       const told = answer
       step = await call.run(() => take(async () => ('thrown' in told ? throwInto(iterator, told.thrown) : iterator.next(told.sent))))
