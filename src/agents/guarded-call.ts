@@ -182,6 +182,9 @@ export class GuardedCall {
 
   /** Its getters too, that of the stack among them, and what it says of itself. */
   #cleanedInPlace(error: object): object {
+    // What it carries is its own from here: the tool may write into that later, and a framework keeps it, as a checkpoint does.
+    for (const [key, descriptor] of Reflect.ownKeys(error).map((key) => [key, Object.getOwnPropertyDescriptor(error, key)!] as const))
+      if ('value' in descriptor) Reflect.defineProperty(error, key, { ...descriptor, value: copyOf(descriptor.value, this.#manner.isData) })
     const copy = this.data(error) as object
     if (copy === error) return error
     // One that cannot be mended is not passed on as it is.
