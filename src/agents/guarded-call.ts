@@ -39,6 +39,10 @@ export class GuardedCall {
     this.finish = this.hold()
   }
 
+  /** Has it not ended yet? */
+  get isOpen(): boolean {
+    return this.#open > 0
+  }
   get mayRun(): boolean {
     return this.#call.mayRun
   }
@@ -175,7 +179,12 @@ export class GuardedCall {
   }
 
   yields(): Pick<Yields, 'push' | 'end'> {
-    return this.#manner.yields === 'states' ? new States(this, this.#call.cleaner) : new Yields(this, this.#call.cleaner)
+    return this.#manner.yields === 'states' ? new States(this, this.#call.cleaner) : this.pieces()
+  }
+
+  /** The same for what is told on the way, in pieces whatever a generator yields. */
+  pieces(): Yields {
+    return new Yields(this, this.#call.cleaner)
   }
 
   /** What is thrown in place of this: the framework's own with a clean payload, or the error rebuilt. Whatever fails on the way, what was thrown is not passed on. */
@@ -183,9 +192,9 @@ export class GuardedCall {
     try {
       await this.ready
       this.tidy()
+      const isControlFlow = (await this.#asking(() => this.#manner.isControlFlow?.(error))) === true
       await this.#prepare(error)
-      if ((await this.#asking(() => this.#manner.isControlFlow?.(error))) === true) return await this.#whole(() => this.#cleanedInPlace(error as object))
-      return await this.#whole(() => this.data(error))
+      return await this.#whole(() => (isControlFlow ? this.#cleanedInPlace(error as object) : this.data(error)))
     } catch (fault) {
       return isSecretError(fault) ? fault : new Error('[withheld: what the tool threw could not be cleaned]')
     }
@@ -202,6 +211,9 @@ export class GuardedCall {
 
   /** Its getters too, that of the stack among them, and what it says of itself. */
   #cleanedInPlace(error: object): object {
+    // What it carries is its own from here: the tool may write into that later, and a framework keeps it, as a checkpoint does.
+    for (const [key, descriptor] of Reflect.ownKeys(error).map((key) => [key, Object.getOwnPropertyDescriptor(error, key)!] as const))
+      if ('value' in descriptor) Reflect.defineProperty(error, key, { ...descriptor, value: copyOf(descriptor.value, this.#manner.isData) })
     const copy = this.data(error) as object
     if (copy === error) return error
     // One that cannot be mended is not passed on as it is.

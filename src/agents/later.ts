@@ -25,7 +25,7 @@ export function asLater(call: GuardedCall, value: object, release: () => void = 
 
 function laterOf(call: GuardedCall, value: object, release: () => void): object | undefined {
   if (value instanceof Promise) return cleanPromise(call, value, release)
-  if (value instanceof Readable) return Readable.from(cleanIterable(call, value, release), { objectMode: value.readableObjectMode })
+  if (value instanceof Readable) return cleanReadable(call, value, release)
   if (isTagged(value, 'Response')) return cleanResponse(call, value as Response, release)
   if (isTagged(value, 'Request')) return cleanRequest(call, value as Request, release)
   if (isTagged(value, 'ReadableStream')) return cleanStream(call, value as ReadableStream, release)
@@ -86,39 +86,85 @@ export function cleanPromise(
   return cleaned
 }
 
-/** The same, cleaned, and closed when whoever goes through it is done. */
-export function cleanIterable(call: GuardedCall, iterable: AsyncIterable<unknown>, release: () => void): AsyncGenerator {
-  return releasing(
-    goThrough(call, () => iterable[Symbol.asyncIterator](), release),
-    release,
-  )
+/** Tells where values come from that no more are wanted. Without an iterator nobody has asked for any. */
+type Stop = (iterator: AsyncIterator<unknown> | undefined) => unknown
+
+/** The same, cleaned, and closed when whoever goes through it is done, also where that is while a value is waited for. */
+export function cleanIterable(
+  call: GuardedCall,
+  iterable: AsyncIterable<unknown>,
+  release: () => void,
+  stop: Stop = (iterator) => (iterator ?? iterable[Symbol.asyncIterator]()).return?.(),
+): AsyncGenerator {
+  let iterator: AsyncIterator<unknown> | undefined
+  let stopped: Promise<void> | undefined
+  const stopOnce = (): Promise<void> => (stopped ??= close(call, () => stop(iterator)))
+  const open = (): AsyncIterator<unknown> => {
+    iterator = iterable[Symbol.asyncIterator]()
+    // Somebody may have been done before there was one.
+    stopped = undefined
+    return iterator
+  }
+  return releasing(goThrough(call, open, stopOnce, release), stopOnce, release)
 }
 
-/** A generator that nobody has begun to go through runs no code when it is closed: the scope is then ended from here. */
-function releasing<Gone extends Generator | AsyncGenerator>(generator: Gone, release: () => void): Gone {
+/** A generator that nobody has begun to go through runs no code when it is closed, and one that waits runs it later: what it is made of is closed from here. */
+function releasing(generator: AsyncGenerator, stop: () => Promise<void>, free: () => void): AsyncGenerator {
   let isBegun = false
-  const begin =
-    (step: 'next' | 'return' | 'throw') =>
-    (...values: [never]): unknown => {
-      if (!isBegun && step !== 'next') release()
-      isBegun = true
-      return generator[step](...values)
+  /** Itself, once for each step that has not settled: so that it is not abandoned as long as one of them is waited for. */
+  const waiting: object[] = []
+  const settled = (): void => void waiting.pop()
+  const asked = (step: Promise<IteratorResult<unknown>>): Promise<IteratorResult<unknown>> => {
+    isBegun = true
+    waiting.push(guarded)
+    step.then(settled, settled)
+    return step
+  }
+  const end = async (step: () => Promise<IteratorResult<unknown>>): Promise<IteratorResult<unknown>> => {
+    // Else what goes through it does.
+    const release = isBegun ? nothing : free
+    const stopping = stop()
+    const ended = asked(step())
+    try {
+      await stopping
+    } catch (error) {
+      ended.catch(() => undefined)
+      throw error
+    } finally {
+      release()
     }
-  const guarded = Object.create(generator) as Gone
-  for (const step of ['next', 'return', 'throw'] as const) Object.defineProperty(guarded, step, { value: begin(step), writable: true, configurable: true })
+    return await ended
+  }
+  const guarded = Object.create(generator) as AsyncGenerator
+  const steps: Pick<AsyncGenerator, 'next' | 'return' | 'throw'> = {
+    next: async (...values) => asked(generator.next(...values)),
+    return: async (value) => (isBegun && waiting.length === 0 ? asked(generator.return(value)) : end(async () => generator.return(value))),
+    throw: async (error) => (isBegun ? asked(generator.throw(error)) : end(async () => generator.throw(error))),
+  }
+  return kept(guarded, steps, free)
+}
+
+function kept<Guarded extends object>(guarded: Guarded, steps: object, release: () => void): Guarded {
+  for (const [step, value] of Object.entries(steps)) Object.defineProperty(guarded, step, { value: value as unknown, writable: true, configurable: true })
   abandoned.register(guarded, release)
   return guarded
 }
 
 /** @param open Called in the scope when the first value is asked for. */
-async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>, release: () => void): AsyncGenerator {
+async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>, stop: () => Promise<void>, release: () => void): AsyncGenerator {
   const yields = call.yields()
-  let iterator: AsyncIterator<unknown> | undefined
-  let isDone = false
+  /** Has it ended by itself? */
+  let isOver = false
+  const take = async (next: () => Promise<IteratorResult<unknown>>): Promise<Step> => {
+    isOver = true
+    const step = await next()
+    const isDone = (isOver = step.done === true)
+    return stepOf(isDone, step.value)
+  }
   try {
     await call.ready
-    const opened = (iterator = call.run(open))
-    let step = await call.run(async () => stepOf(await opened.next()))
+    const iterator = call.run(open)
+    let step = await call.run(() => take(async () => iterator.next()))
     while (!step.isDone) {
       call.tidy()
       let answer: Answer = { sent: undefined }
@@ -127,19 +173,20 @@ async function* goThrough(call: GuardedCall, open: () => AsyncIterator<unknown>,
       const told = typeof value === 'object' && !isBytes(value) ? { outcome: await call.outcome(value) } : undefined
       for (const piece of call.run(() => yields.push(value, told))) answer = yield* ask(piece)
       const given = answer
-      step = await call.run(async () => stepOf('thrown' in given ? await throwInto(opened, given.thrown) : await opened.next(given.sent)))
+      step = await call.run(() => take(async () => ('thrown' in given ? throwInto(iterator, given.thrown) : iterator.next(given.sent))))
     }
-    isDone = true
     call.tidy()
     yield* yields.end()
     return await call.outcome(step.value)
   } catch (error) {
-    isDone = true
+    // What it says of its end nobody is told: there is a reason already.
+    if (!isOver) await stop().catch(() => undefined)
+    isOver = true
     yield* yields.end()
     throw await call.failure(error)
   } finally {
     try {
-      if (!isDone) await close(call, iterator)
+      if (!isOver) await stop()
     } finally {
       release()
     }
@@ -152,14 +199,8 @@ interface Step {
 }
 
 /** What came, asked once and in the scope. What is waited for in a `yield` of a generator is here: by then it would be too late. */
-async function stepOf(step: IteratorResult<unknown>): Promise<Step> {
-  const isDone = step.done === true
-  const value: unknown = step.value
+async function stepOf(isDone: boolean, value: unknown): Promise<Step> {
   return { isDone, value: isThenable(value) ? await value : value }
-}
-
-function stepNow(step: IteratorResult<unknown>): Step {
-  return { isDone: step.done === true, value: step.value }
 }
 
 type Answer = { readonly sent: unknown } | { readonly thrown: unknown }
@@ -178,9 +219,9 @@ async function throwInto(iterator: AsyncIterator<unknown>, error: unknown): Prom
   return await iterator.throw(error)
 }
 
-async function close(call: GuardedCall, iterator: AsyncIterator<unknown> | undefined): Promise<void> {
+async function close(call: GuardedCall, stop: () => unknown): Promise<void> {
   try {
-    await call.run(async () => iterator?.return?.())
+    await call.run(async () => stop())
     call.tidy()
   } catch (error) {
     throw await call.failure(error)
@@ -189,30 +230,48 @@ async function close(call: GuardedCall, iterator: AsyncIterator<unknown> | undef
 
 /** Nothing can be waited for here: what a generator could say of secrets that nobody has read is learnt before the tool runs. */
 export function cleanGenerator(call: GuardedCall, generator: Generator, release: () => void): Generator {
-  return releasing(goThroughNow(call, generator, release), release)
+  const clean = goThroughNow(call, generator, release)
+  let isBegun = false
+  const step =
+    (name: 'next' | 'return' | 'throw') =>
+    (...values: [never]): unknown => {
+      try {
+        // As of one that is asynchronous.
+        if (!isBegun && name !== 'next') closeNow(call, generator)
+      } finally {
+        if (!isBegun && name !== 'next') release()
+        isBegun = true
+      }
+      return clean[name](...values)
+    }
+  return kept(Object.create(clean) as Generator, { next: step('next'), return: step('return'), throw: step('throw') }, release)
 }
 
 function* goThroughNow(call: GuardedCall, generator: Generator, release: () => void): Generator {
   const yields = call.yields()
-  let isDone = false
+  let isOver = false
+  const take = (sent?: unknown): Step => {
+    isOver = true
+    const step = generator.next(sent)
+    isOver = step.done === true
+    return { isDone: isOver, value: step.value }
+  }
   try {
-    let step = call.run(() => stepNow(generator.next()))
+    let step = call.run(take)
     while (!step.isDone) {
       const { value } = step
       let sent: unknown
       for (const piece of call.run(() => yields.push(value))) sent = yield piece
       const given = sent
-      step = call.run(() => stepNow(generator.next(given)))
+      step = call.run(() => take(given))
     }
-    isDone = true
     yield* yields.end()
     return call.outcomeNow(step.value)
   } catch (error) {
-    isDone = true
     throw call.failureNow(error)
   } finally {
     try {
-      if (!isDone) closeNow(call, generator)
+      if (!isOver) closeNow(call, generator)
     } finally {
       release()
     }
@@ -227,10 +286,26 @@ function closeNow(call: GuardedCall, generator: Partial<Generator>): void {
   }
 }
 
+function cleanReadable(call: GuardedCall, stream: Readable, release: () => void): Readable {
+  const end = (): void => void stream.destroy()
+  const clean = Readable.from(cleanIterable(call, stream, release, end), { objectMode: stream.readableObjectMode })
+  const { _destroy: destroy } = clean
+  return Object.assign(clean, {
+    // At once: an iterator of it would be told only when it has given what it is asked for.
+    _destroy: ((error, done) => {
+      call.run(end)
+      Reflect.apply(destroy, clean, [error, done])
+    }) satisfies typeof destroy,
+  })
+}
+
 /** The other is locked when this one is read: where nobody does, as of what a tool only tells a handler of, the tool reads it itself. */
 function cleanStream(call: GuardedCall, stream: ReadableStream, release: () => void): ReadableStream {
   if (stream.locked) throw new TypeError('The stream is locked')
-  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => readerOf(stream) }, release)
+  let why: unknown
+  const values = cleanIterable(call, { [Symbol.asyncIterator]: () => readerOf(stream) }, release, (iterator) =>
+    iterator === undefined ? stream.cancel(why) : iterator.return?.(why),
+  )
   return new ReadableStream(
     {
       async pull(controller) {
@@ -239,7 +314,8 @@ function cleanStream(call: GuardedCall, stream: ReadableStream, release: () => v
         else controller.enqueue(value)
       },
       async cancel(reason) {
-        await values.return(reason)
+        why = reason
+        await values.return(undefined)
       },
     },
     { highWaterMark: 0 },

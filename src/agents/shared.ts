@@ -25,7 +25,7 @@ const mostBytes = 1_048_576
 
 /** Remembers what is in a shared object now. What is returned puts clean values in place of those that were changed since. */
 export function watchShared(call: GuardedCall, shared: unknown): () => void {
-  const before = remember(shared)
+  const before = remember(call, shared)
   const promises = new WeakSet()
   return () => {
     if (isHolder(shared)) new Scrubber(call, before, promises).scrub(shared)
@@ -81,26 +81,52 @@ function entriesOf(value: object): Members {
 
 const bytesIn = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-function remember(shared: unknown): ReadonlyMap<object, Before> {
-  const before = new Map<object, Before>()
+/** Objects as they were before the first of the calls that still run: what one of these left there is no less a change for the others. */
+const latest = new WeakMap<object, { readonly before: Before; readonly calls: Set<GuardedCall> }>()
+
+function isOfRunning(calls: Set<GuardedCall>): boolean {
+  for (const call of calls) {
+    if (call.isOpen) return true
+    calls.delete(call)
+  }
+  return false
+}
+
+function remember(call: GuardedCall, shared: unknown): ReadonlyMap<object, Before> {
+  const remembered = new Map<object, Before>()
+  const calls = new Set([call])
   const waiting = [shared]
   let bytesLeft = mostBytes
-  while (waiting.length > 0 && before.size < mostObjects) {
+  while (waiting.length > 0 && remembered.size < mostObjects) {
     const value = waiting.pop()
-    if (!isHolder(value) || before.has(value)) continue
+    if (!isHolder(value) || remembered.has(value)) continue
     try {
-      const isKept = ArrayBuffer.isView(value) && value.byteLength <= bytesLeft
-      if (isKept) bytesLeft -= value.byteLength
-      const [own, entries] = [ownOf(value), entriesOf(value)]
-      const text = value instanceof URL ? value.href : undefined
-      before.set(value, { prototype: Object.getPrototypeOf(value) as object | null, own, entries, text, bytes: isKept ? bytesIn(value).slice() : undefined })
+      const known = latest.get(value)
+      const isKnown = known !== undefined && isOfRunning(known.calls)
+      const before = isKnown ? known.before : asItIs(value, bytesLeft)
+      if (isKnown) known.calls.add(call)
+      else latest.set(value, { before, calls })
+      bytesLeft -= before.bytes?.length ?? 0
+      remembered.set(value, before)
       // What is in an instance is its own, but for what it holds itself.
-      if (isData(value) || value === shared) for (const members of [entries.keys(), entries.values(), own.values()]) for (const member of members) waiting.push(member)
+      if (isData(value) || value === shared)
+        for (const members of [before.entries.keys(), before.entries.values(), before.own.values()]) for (const member of members) waiting.push(member)
     } catch {
       // Of what cannot be looked at nothing is known.
     }
   }
-  return before
+  return remembered
+}
+
+function asItIs(value: object, mostOfBytes: number): Before {
+  const isKept = ArrayBuffer.isView(value) && value.byteLength <= mostOfBytes
+  return {
+    prototype: Object.getPrototypeOf(value) as object | null,
+    own: ownOf(value),
+    entries: entriesOf(value),
+    text: value instanceof URL ? value.href : undefined,
+    bytes: isKept ? bytesIn(value).slice() : undefined,
+  }
 }
 
 /** Puts something under a key in place of a member. False where that cannot be. */

@@ -2,6 +2,7 @@
 import type { ToolCleaner } from '../seam.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
+import { withheld } from './yields.js'
 
 /** Characters of states that are remembered. */
 const longestTail = 65_536
@@ -50,7 +51,7 @@ export class States {
     this.#tail = joined.slice(-longestTail)
     if (this.#call.text(joined) === joined) return outcome
     this.#tail = ''
-    return '[withheld: with what was told before it, this would be a secret]'
+    return withheld
   }
 
   /**

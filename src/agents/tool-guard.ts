@@ -82,7 +82,7 @@ export class ToolGuard {
     }
     const iterable: AsyncIterable<unknown> = { [Symbol.asyncIterator]: begin }
     try {
-      return cleanIterable(call, iterable, call.hold())
+      return cleanIterable(call, iterable, call.hold(), (iterator) => iterator?.return?.())
     } finally {
       call.finish()
     }

@@ -6,8 +6,13 @@ import type { GuardedCall } from './guarded-call.js'
 type Stream = ReturnType<ToolCleaner['stream']>
 
 const encoder = new TextEncoder()
+/** Bytes of it that are remembered. */
+const longestTail = 65_536
 
 export const isBytes = (value: unknown): value is ArrayBufferView | Memory => ArrayBuffer.isView(value) || isMemory(value)
+
+/** What stands for the rest of a value that began in what was told before. */
+export const withheld = '[withheld: with what was told before it, this would be a secret]'
 
 /** Cleans values that come one after another; texts and bytes in a row as one, so that a value that was cut is found. */
 export class Yields {
@@ -22,6 +27,8 @@ export class Yields {
   #rest: Uint8Array = empty
   /** The first half of a character that its second half has not followed yet. */
   #half = ''
+  /** The end of what was told before more came than was expected. */
+  #before: Uint8Array | undefined
 
   constructor(call: GuardedCall, cleaner: ToolCleaner) {
     this.#call = call
@@ -38,10 +45,25 @@ export class Yields {
     this.#isText = typeof value === 'string'
     if (typeof value !== 'string') this.#kind = kindOfBytes(value)
     const bytes = typeof value === 'string' ? this.#encoded(value) : bytesIn(value)
-    const pieces = this.#told(this.#stream.push(bytes))
+    const pieces = this.#told(this.#apart(this.#stream.push(bytes)))
     // What is empty is passed on as such: it may be a sign of life.
     if (pieces.length > 0) return pieces
     return value === '' ? [value] : typeof value !== 'string' && bytes.length === 0 ? [this.#kind.make(empty)] : []
+  }
+
+  /** The same at the end of a call, which a tool may outlive: what would be a value together with this is not told later either. */
+  flush(): readonly unknown[] {
+    this.#before ??= empty
+    return this.end()
+  }
+
+  #apart(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+    if (this.#before === undefined) return pieces
+    const all = joined([this.#before, ...pieces])
+    const text = newDecoder().decode(all)
+    const isClean = this.#call.text(text) === text
+    this.#before = isClean ? all.slice(-longestTail) : empty
+    return isClean ? pieces : [encoder.encode(withheld)]
   }
 
   /** What was held back. */
@@ -49,7 +71,7 @@ export class Yields {
     const stream = this.#stream
     if (stream === undefined) return []
     const half = this.#half === '' ? [] : stream.push(encoder.encode(this.#half))
-    const pieces = this.#told([...half, ...stream.end()], true)
+    const pieces = this.#told(this.#apart([...half, ...stream.end()]), true)
     this.#stream = undefined
     this.#half = ''
     this.#decoder = newDecoder()

@@ -562,6 +562,25 @@ describe('a blob is read, and clean,', () => {
       ),
     ).toBe(marker)
   })
+  // One that a tool puts there while another is read was told as it is.
+  it('where it comes while another is read', async () => {
+    const comingLate = (value: string, made: object = {}): object => {
+      const asked = {
+        get [Symbol.toStringTag]() {
+          if (!('second' in made)) queueMicrotask(() => void Object.assign(made, { second: new Blob([value]) }))
+          return 'Asked'
+        },
+      }
+      return Object.assign(made, { first: new Blob(['clean']), asked })
+    }
+    expect(await textOf(comingLate, ({ second }: { second: Blob }) => second)).toBe(marker)
+    const { second } = (await thrownOf((value) => comingLate(value, new Error('failed')))) as { second: Blob }
+    expect(await second.text()).toBe(marker)
+    const yielded = guarded(async function* () {
+      yield comingLate(await getSecret('KEY'))
+    })
+    for await (const told of yielded()) expect(await (told as { second: Blob }).second.text()).toBe(marker)
+  })
   it('under a symbol', async () => {
     const hidden = Symbol('hidden')
     expect(

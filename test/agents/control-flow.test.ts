@@ -5,6 +5,7 @@ import { tool } from '@langchain/core/tools'
 import { TripWire } from '@mastra/core/agent'
 import { createTool } from '@mastra/core/tools'
 import { AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError } from '@trigger.dev/sdk'
+import { inspect } from 'node:util'
 import { expect, it } from 'vitest'
 import { withSecrets as withHatchet } from '../../src/agents/hatchet/index.js'
 import { getSecret } from '../../src/agents/index.js'
@@ -63,4 +64,24 @@ it.each(made)('%s: not by its name', async (_what, call, make) => {
   })
   expect(thrown).not.toBe(given)
   expect((thrown as Error).message).toBe(marker)
+})
+
+const carrying: readonly (readonly [what: string, call: Call, make: (payload: object) => Error])[] = [
+  ['GraphInterrupt of LangGraph', langchain, (payload) => new GraphInterrupt([{ id: 'i', value: payload }])],
+  ['CompleteTaskWithOutput of Trigger.dev', trigger, (payload) => new CompleteTaskWithOutput(payload)],
+  ['TripWire of Mastra', mastra, (payload) => new TripWire('stop', { metadata: payload })],
+]
+
+// What is asked is kept in a checkpoint, and what was clean when it was thrown was told as the object that the tool held.
+it.each(carrying)('%s: not by what the tool writes into its payload later', async (_what, call, make) => {
+  const payload: Record<string, unknown> = { question: 'which?' }
+  let value = ''
+  const { given, thrown } = await thrownBy(call, (read) => {
+    value = read
+    return make(payload)
+  })
+  payload['late'] = value
+  expect(thrown).toBe(given)
+  expect(inspect(thrown, { depth: 9 })).toContain('which?')
+  expect(inspect(thrown, { depth: 9 })).not.toContain(key)
 })

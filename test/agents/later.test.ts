@@ -1,10 +1,15 @@
 /** What a tool tells piece by piece, and what becomes of it on the way. */
+import { createTool, ToolStream } from '@mastra/core/tools'
+import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { guardFunction } from '../../src/agents/guard.js'
+import { withSecrets as withHatchet } from '../../src/agents/hatchet/index.js'
 import { getSecret, guard } from '../../src/agents/index.js'
+import { withSecrets as withMastra } from '../../src/agents/mastra/index.js'
 import { watchShared } from '../../src/agents/shared.js'
 import { createSecrets } from '../../src/index.js'
 import { here } from '../../src/seam.js'
+import { collectUntil } from '../access/collect.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
 const marker = '[secret KEY]'
@@ -62,6 +67,161 @@ describe('a stream of a tool', () => {
       })(),
     ).rejects.toThrow(`401: ${marker}`)
     expect(told.join('')).toBe('abc')
+  })
+})
+
+interface Silent {
+  readonly make: (onEnd: () => void) => object
+  readonly use: (made: never) => { readonly read: () => unknown; readonly end: () => unknown }
+}
+
+const ofWeb = (stream: ReadableStream): ReturnType<Silent['use']> => {
+  const reader = stream.getReader()
+  return { read: () => void reader.read(), end: async () => reader.cancel() }
+}
+
+/** What gives nothing, and how it is closed. */
+const silent: Record<string, Silent> = {
+  'a stream of the web': { make: (cancel) => new ReadableStream({ cancel }), use: ofWeb },
+  'the body of a response': { make: (cancel) => new Response(new ReadableStream({ cancel })), use: ({ body }: Response) => ofWeb(body!) },
+  'a stream of Node': {
+    make: (onEnd) =>
+      new Readable({
+        read: () => undefined,
+        destroy(_error, done) {
+          onEnd()
+          done()
+        },
+      }),
+    use: (stream: Readable) => ({ read: () => stream.resume(), end: () => stream.destroy() }),
+  },
+  'an iterator': { make: iteratorOf, use: (iterator: AsyncIterator<unknown>) => ({ read: () => void iterator.next(), end: async () => iterator.return!() }) },
+}
+
+function iteratorOf(onEnd: () => void): AsyncIterableIterator<unknown> {
+  let end = (_step: IteratorResult<unknown>): void => undefined
+  const done = { done: true, value: undefined } as const
+  return {
+    next: async () => new Promise((resolve) => (end = resolve)),
+    return: async () => {
+      onEnd()
+      end(done)
+      return done
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
+
+describe.each(Object.entries(silent))('%s that a tool gave, and that gives nothing', (_name, { make, use }) => {
+  it.each(['before it is read', 'while it is read'])('is closed at once: %s', async (when) => {
+    let ends = 0
+    await secrets.getSecret('KEY')
+    const made = await guard(async () => make(() => (ends += 1)), grant)()
+    const { read, end } = use(made as never)
+    if (when === 'while it is read') read()
+    await new Promise((resolve) => void setImmediate(resolve))
+    await end()
+    expect(ends).toBe(1)
+  })
+})
+
+/** One that is not asynchronous is refused until redaction has learnt what there is. */
+async function start<Made>(make: () => Made): Promise<Made> {
+  let made: Made | undefined
+  await expect.poll(() => (made = make())).toBeDefined()
+  return made!
+}
+
+describe('a generator of a tool', () => {
+  it.each(['async', 'not async'])('is closed where what it says cannot be cleaned any more: %s', async (kind) => {
+    const own = createSecrets<string>({ provider: { name: 'memory', secrets: { KEY: key } } })
+    await own.getSecret('KEY')
+    let isClosed = false
+    const make = guard<() => AsyncGenerator | Generator, string>(
+      kind === 'async'
+        ? async function* () {
+            try {
+              yield [1]
+              yield [2]
+            } finally {
+              isClosed = true
+            }
+          }
+        : function* () {
+            try {
+              yield [1]
+              yield [2]
+            } finally {
+              isClosed = true
+            }
+          },
+      { ...grant, secrets: own },
+    )
+    const told = await start(make)
+    expect(await told.next()).toEqual({ done: false, value: [1] })
+    await own.close()
+    await expect((async () => told.next())()).rejects.toMatchObject({ code: 'closed' })
+    expect(isClosed).toBe(true)
+  })
+
+  it('keeps its scope as long as a value of it is waited for, though nobody holds it', async () => {
+    let go = (): void => undefined
+    const going = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    let place: ReturnType<typeof here> | undefined
+    const tell = guard(async function* () {
+      place = here()
+      await going
+      yield await getSecret('KEY')
+    }, grant)
+    const first = tell().next()
+    await expect.poll(() => place).toBeDefined()
+    await collectUntil(() => false, 5)
+    expect(place?.ended).toBeUndefined()
+    go()
+    expect(await first).toEqual({ done: false, value: marker })
+  })
+})
+
+describe('a value that is cut where a call ends, and told on by what it left behind', () => {
+  const rest = (value: string): string => `${value.slice(12)}${'.'.repeat(100)}`
+
+  it('is found in the stream of Hatchet', async () => {
+    const told: string[] = []
+    const context = { putStream: async (data: string) => void told.push(data) }
+    const fn = async (_input: unknown, { putStream }: typeof context): Promise<object> => {
+      const value = await getSecret('KEY')
+      void putStream(value.slice(0, 12))
+      setTimeout(() => void putStream(rest(value)))
+      return {}
+    }
+    await withHatchet({ name: 'search', fn }, { secrets, allow: ['KEY'] }).fn({}, context)
+    await expect.poll(() => told.length).toBe(2)
+    expect(told).toEqual([key.slice(0, 12), expect.stringMatching(/^\[withheld: /)])
+  })
+
+  it('is found in the writer of Mastra', async () => {
+    const told: unknown[] = []
+    const made = createTool({
+      id: 'search',
+      description: 'd',
+      execute: async (_input, { writer }) => {
+        const value = await getSecret('KEY')
+        await writer!.write(value.slice(0, 12))
+        setTimeout(() => void writer!.write(rest(value)))
+        return {}
+      },
+    })
+    const writer = new ToolStream(
+      { prefix: 'tool', callId: 'a', name: 'search', runId: 'r' },
+      async ({ payload }: { payload: { output: unknown } }) => void told.push(payload.output),
+    )
+    await withMastra(made, { secrets, allow: ['KEY'] }).execute!({}, { writer } as never)
+    await expect.poll(() => told.length).toBe(2)
+    expect(told).toEqual([key.slice(0, 12), expect.stringMatching(/^\[withheld: /)])
   })
 })
 

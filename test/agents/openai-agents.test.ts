@@ -4,6 +4,7 @@ import {
   BatchTraceProcessor,
   codeInterpreterTool,
   OpenAITracingExporter,
+  RunContext,
   Runner,
   RunState,
   setTraceProcessors,
@@ -318,6 +319,13 @@ describe('a wrapped tool', () => {
     // The inner one was not wrapped: what it told its own model nobody could clean, what the tool that holds it told was cleaned.
     expect(JSON.stringify(inputs.at(-2))).toContain(marker)
     expect(JSON.stringify(inputs.at(-2))).not.toContain(key)
+  })
+
+  // They have no function that could be guarded, and were refused for what the agent is granted.
+  it('that is a tool keeps those of its tools that OpenAI runs', async () => {
+    const inner = new Agent({ name: 'inner', model: modelOf([]), tools: [codeInterpreterTool({})] })
+    const ask = withSecrets(inner.asTool({ toolName: 'ask', toolDescription: 'Asks.' }), { secrets, allow: ['KEY'] })
+    expect(await ask.invoke(new RunContext({}) as never, '{"input":"i"}', {})).toBe('finished')
   })
 })
 

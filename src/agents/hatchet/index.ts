@@ -78,7 +78,7 @@ const isContext = (object: object): object is Context => typeof (object as Parti
 /** What is streamed piece by piece is clean as one. */
 const special: Special = (object, handed) => {
   if (!isContext(object)) return undefined
-  const yields = handed.call.yields()
+  const yields = handed.call.pieces()
   let last: Promise<void> = Promise.resolve()
   const put = (pieces: readonly unknown[]): Promise<void> => {
     // In order, though nobody waits.
@@ -88,7 +88,7 @@ const special: Special = (object, handed) => {
     }, last)
     return last
   }
-  handed.call.after(() => void put(yields.end()).catch(() => undefined))
+  handed.call.after(() => void put(yields.flush()).catch(() => undefined))
   const putStream = async (data: string | Uint8Array): Promise<void> => await put(yields.push(data))
   const service = handed.service(object)
   return new Proxy(service, {

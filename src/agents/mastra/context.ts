@@ -114,19 +114,19 @@ interface ToolStream {
 /** A stream of the same class, since streams are piped into it; texts that are written in a row are clean as one. */
 function writerOf(stream: object, handed: Handed): object {
   const { prefix, callId, name, runId, writeFn, constructor: Writer } = stream as ToolStream
-  const yields = handed.call.yields()
+  const yields = handed.call.pieces()
   let envelope: Members | undefined
   const tell = async (event: unknown, pieces: readonly unknown[]): Promise<void> => {
     const { payload } = event as { payload: object }
     for (const output of pieces) await writeFn({ ...(event as object), payload: { ...payload, output } })
   }
-  const flush = async (): Promise<void> => {
+  const flush = async (end: () => readonly unknown[]): Promise<void> => {
     if (envelope === undefined) return
     const last = envelope
     envelope = undefined
-    await tell(last, yields.end())
+    await tell(last, end())
   }
-  handed.call.after(() => void flush().catch(() => undefined))
+  handed.call.after(() => void flush(() => yields.flush()).catch(() => undefined))
   return new Writer({ prefix, callId, name, runId }, async (event) => {
     const output = (event as { payload?: { output?: unknown } } | null)?.payload?.output
     if (typeof output === 'string' || output instanceof Uint8Array) {
@@ -134,7 +134,7 @@ function writerOf(stream: object, handed: Handed): object {
       await tell(envelope, yields.push(output))
       return
     }
-    await flush()
+    await flush(() => yields.end())
     await writeFn(handed.clean(event))
   })
 }

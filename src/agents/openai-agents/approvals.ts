@@ -8,15 +8,23 @@ type Decide = (this: unknown, item: unknown, options?: unknown) => unknown
 const watched = new WeakSet<object>()
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
+/** By where they run: tools of one context may be wrapped with secrets of different roots. */
+const calls = new WeakMap<object, GuardedCall>()
+
 /** Once for each context: what is approved outside of tools stays as it is. */
 export function watchApprovals(call: GuardedCall, runContext: unknown): void {
+  const running = here()
+  if (running !== null) calls.set(running, call)
   if (!isObject(runContext) || watched.has(runContext)) return
   watched.add(runContext)
   for (const key of ['approveTool', 'rejectTool'] as const) {
     const decide: unknown = Reflect.get(runContext, key)
     if (typeof decide !== 'function') continue
     const clean: Decide = function (item, options) {
-      return Reflect.apply(decide as Decide, this, here() === null ? [item, options] : [cleanItem(call, item), call.data(options)])
+      const place = here()
+      if (place === null) return Reflect.apply(decide as Decide, this, [item, options])
+      const by = calls.get(place) ?? call
+      return Reflect.apply(decide as Decide, this, [cleanItem(by, item), by.data(options)])
     }
     // On itself, where a frozen one has none, and nobody sees it.
     Reflect.defineProperty(runContext, key, { value: clean, writable: true, configurable: true, enumerable: false })

@@ -77,13 +77,16 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
         const handed = new Handed(call)
         const given = isAgent ? detailsOfAgent(details) : copyOf(details)
         const run = (): unknown => within(handed, () => Reflect.apply(invoke, tool, [runContext, copyOf(input), given]))
-        return isAgent ? withGuardedTools(grant, (one, its) => wrap(one as FunctionTool, its), run) : run()
+        return isAgent ? withGuardedTools(grant, (one, its) => (isRunHere(one) ? wrap(one as FunctionTool, its) : one), run) : run()
       })
     },
     ...otherFunctions(tool, grant),
   }
   return ownCopy(tool, wrapped)
 }
+
+/** Tools that OpenAI runs, and those of other kinds, are none of ours. */
+const isRunHere = (tool: object): boolean => typeof (tool as Partial<FunctionTool>).invoke === 'function'
 
 /** The SDK finds the run of an agent that is a tool by the very call: what it was interrupted for, above all. */
 function detailsOfAgent(details: unknown): unknown {
