@@ -20,13 +20,18 @@ export function writtenFlaw(text: string): UrlFlaw | undefined {
   return pathFlaw(path)
 }
 
+/** As many servers as nobody has in a row: to read on would take longer with each layer. */
+const mostLayers = 16
+
 /** Of a path, written or normalized: what one server takes for a separator or a step upwards and another does not. */
 export function pathFlaw(path: string): UrlFlaw | undefined {
   const flaw = (what: string): UrlFlaw => ({ reason: 'url', what: `the path of the URL has ${what}` })
   if (path.includes('\\')) return flaw('a backslash')
   if (path.includes('//')) return flaw('an empty segment')
   // Whatever is decoded once more on its way: each round takes one layer off, of the digits of an inner one too.
-  for (let text = path, before: string | undefined; text !== before;) {
+  let layers = 0
+  for (let text = path, before: string | undefined; text !== before; layers += 1) {
+    if (layers > mostLayers) return flaw('a sign that is encoded too often')
     // In too many bytes too, and as old servers of Windows read them.
     if (/%(?:2f|5c|2e|7f|[01][\da-f]|c[01]|e0%[89]|f0%8|u[\da-f]{4})/i.test(text)) return flaw('an encoded separator, dot or control character')
     if (hasDotSegment(text)) return flaw('a . or .. segment')

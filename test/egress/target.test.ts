@@ -112,6 +112,13 @@ describe('a URL that two readers may read as two', () => {
     for (const rest of ['?a=../..//%2f%00\\', '#../../', '?a=https://user:x@h/']) expect([rest, writtenFlaw(`${origin}/v1${rest}`)]).toEqual([rest, undefined])
   })
 
+  // Each layer is another round through the whole path: an agent could keep the proxy of all of them busy for seconds.
+  it('is one where a sign is encoded more often than servers stand in a row', () => {
+    expect(writtenFlaw(`${origin}/%${'25'.repeat(14)}41`)).toBeUndefined()
+    expect(writtenFlaw(`${origin}/%${'25'.repeat(20)}41`)).toMatchObject({ reason: 'url' })
+    expect(writtenFlaw(`${origin}/%${'25'.repeat(200_000)}41`)).toMatchObject({ reason: 'url' })
+  })
+
   it('however the pieces are put together, what passes decodes to a path below the one that was allowed', () => {
     const piece = fc.constantFrom(
       '.',
