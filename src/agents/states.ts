@@ -2,10 +2,8 @@
 import type { ToolCleaner } from '../seam.js'
 import { copyOf } from './copy.js'
 import type { GuardedCall } from './guarded-call.js'
-import { withheld } from './yields.js'
+import { Tail } from './tail.js'
 
-/** Characters of states that are remembered. */
-const longestTail = 65_536
 const encoder = new TextEncoder()
 
 export class States {
@@ -17,8 +15,8 @@ export class States {
   #told: unknown
   /** The last one whole, where a part of it was held back. */
   #held: { readonly whole: unknown } | undefined
-  /** The end of the texts that were told, in which a value may begin. */
-  #tail = ''
+  /** Of the texts that were told. */
+  #tail: Tail | undefined
 
   constructor(call: GuardedCall, cleaner: ToolCleaner) {
     this.#call = call
@@ -44,14 +42,11 @@ export class States {
   /** What stands in a text as the rest of a value that began in those before it is withheld. */
   #withheld(outcome: unknown): unknown {
     if (typeof outcome !== 'string') {
-      this.#tail = ''
+      this.#tail = undefined
       return outcome
     }
-    const joined = this.#tail + outcome
-    this.#tail = joined.slice(-longestTail)
-    if (this.#call.text(joined) === joined) return outcome
-    this.#tail = ''
-    return withheld
+    this.#tail ??= new Tail(this.#call)
+    return this.#tail.next(outcome)
   }
 
   /**

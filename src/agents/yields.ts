@@ -2,17 +2,13 @@
 import { bytesIn, isMemory, kindOfBytes, type Kind, type Memory } from '../copy-bytes.js'
 import type { ToolCleaner } from '../seam.js'
 import type { GuardedCall } from './guarded-call.js'
+import { Tail, withheld } from './tail.js'
 
 type Stream = ReturnType<ToolCleaner['stream']>
 
 const encoder = new TextEncoder()
-/** Bytes of it that are remembered. */
-const longestTail = 65_536
 
 export const isBytes = (value: unknown): value is ArrayBufferView | Memory => ArrayBuffer.isView(value) || isMemory(value)
-
-/** What stands for the rest of a value that began in what was told before. */
-export const withheld = '[withheld: with what was told before it, this would be a secret]'
 
 /** Cleans values that come one after another; texts and bytes in a row as one, so that a value that was cut is found. */
 export class Yields {
@@ -27,8 +23,8 @@ export class Yields {
   #rest: Uint8Array = empty
   /** The first half of a character that its second half has not followed yet. */
   #half = ''
-  /** The end of what was told before more came than was expected. */
-  #before: Uint8Array | undefined
+  /** Of what was told before more came than was expected. */
+  #tail: Tail | undefined
 
   constructor(call: GuardedCall, cleaner: ToolCleaner) {
     this.#call = call
@@ -53,17 +49,12 @@ export class Yields {
 
   /** The same at the end of a call, which a tool may outlive: what would be a value together with this is not told later either. */
   flush(): readonly unknown[] {
-    this.#before ??= empty
+    this.#tail ??= new Tail(this.#call)
     return this.end()
   }
 
   #apart(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
-    if (this.#before === undefined) return pieces
-    const all = joined([this.#before, ...pieces])
-    const text = newDecoder().decode(all)
-    const isClean = this.#call.text(text) === text
-    this.#before = isClean ? all.slice(-longestTail) : empty
-    return isClean ? pieces : [encoder.encode(withheld)]
+    return this.#tail?.completes(joined(pieces)) === true ? [encoder.encode(withheld)] : pieces
   }
 
   /** What was held back. */

@@ -67,6 +67,22 @@ describe('a wrapped tool', () => {
     expect(await own.invoke({ query: 'q' })).toBe(`p q ${marker}`)
   })
 
+  it('tells no writer a value in two texts, one behind the other', async () => {
+    const told: unknown[] = []
+    const writing = tool(
+      async (_input, config) => {
+        const value = await getSecret('KEY')
+        const writer = (config as unknown as { writer: (chunk: unknown) => void }).writer
+        for (const chunk of ['Looking', value.slice(0, 9), value.slice(9), ' and on', { step: 1 }, `it is ${value}`]) writer(chunk)
+        return 'found'
+      },
+      { name: 'search', description: 'Searches.', schema },
+    )
+    const config = { writer: (chunk: unknown) => void told.push(chunk) }
+    await withSecrets(writing, { secrets, allow: ['KEY'] }).invoke({ query: 'q' }, config as never)
+    expect(told).toEqual(['Looking', key.slice(0, 9), expect.stringContaining('withheld'), ' and on', { step: 1 }, `it is ${marker}`])
+  })
+
   it('can be spread into another tool, with all that it has', async () => {
     const both = tool(async ({ query }): Promise<[string, object]> => [query, { found: await getSecret('KEY') }], {
       name: 'search',

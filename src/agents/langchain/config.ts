@@ -4,6 +4,7 @@ import { cleanFunction, cleanMethods, passExit } from '../exits.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { withMembers } from '../shape.js'
 import { withoutFreezing } from '../shared.js'
+import { Tail } from '../tail.js'
 
 type Config = Readonly<Record<string, unknown>>
 
@@ -24,7 +25,7 @@ export function cleanConfig(call: GuardedCall, config: unknown): unknown {
   const clean: Record<string, unknown> = { ...config }
   for (const key of data) if (key in config) clean[key] = copyOf(config[key], isData)
   if ('context' in config) clean['context'] = withoutFreezing(config['context'])
-  if (isFunction(config['writer'])) clean['writer'] = cleanFunction(call, config['writer'])
+  if (isFunction(config['writer'])) clean['writer'] = cleanWriter(call, config['writer'])
   for (const key of ['store', 'control'] as const) if (isObject(config[key])) clean[key] = cleanMethods(call, config[key])
   if (isObject(config['callbacks'])) clean['callbacks'] = cleanCallbacks(call, config['callbacks'])
   if (isObject(config['configurable'])) clean['configurable'] = cleanConfigurable(call, config['configurable'])
@@ -38,7 +39,8 @@ function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
   // What the app put there is data of its own; LangGraph's own members have to be what they are, but for those below.
   for (const [key, value] of Object.entries(configurable)) clean[key] = key.startsWith('__pregel_') ? value : copyOf(value, isData)
   // `__pregel_send` writes into the state.
-  for (const key of ['writer', '__pregel_send']) if (isFunction(configurable[key])) clean[key] = cleanFunction(call, configurable[key])
+  if (isFunction(configurable['writer'])) clean['writer'] = cleanWriter(call, configurable['writer'])
+  if (isFunction(configurable['__pregel_send'])) clean['__pregel_send'] = cleanFunction(call, configurable['__pregel_send'])
   // A graph that the tool runs keeps its checkpoints where the one around it does, and tells in its stream.
   for (const key of ['__pregel_checkpointer', '__pregel_stream']) if (isObject(configurable[key])) clean[key] = cleanMethods(call, configurable[key])
   const { __pregel_read: readState, __pregel_scratchpad: scratchpad, __pregel_call: runTask } = configurable
@@ -46,6 +48,12 @@ function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
   if (isFunction(readState)) clean['__pregel_read'] = (...values: never[]): unknown => copyOf(readState(...values), isData)
   if (isObject(scratchpad)) clean['__pregel_scratchpad'] = passExit(call, withCopyOfInput(scratchpad))
   return clean
+}
+
+/** Each text is told at once, and alone: what would be a value behind those before it is not told. */
+function cleanWriter(call: GuardedCall, writer: (chunk: never) => unknown): (chunk: unknown) => unknown {
+  const tail = new Tail(call)
+  return cleanFunction(call, (chunk: unknown) => writer((typeof chunk === 'string' ? tail.next(chunk) : chunk) as never))
 }
 
 /** What `getCurrentTaskInput` gives is the state itself. The rest is counted by all tools of a task. */
