@@ -29,11 +29,12 @@ function encodingOf(label: string): string | undefined {
 }
 
 /** The same type, for what is UTF-8 now, or was no text. */
-export const asUtf8 = (contentType: string): string => contentType.replaceAll(/(;\s*charset\s*=(?!\s*binary\s*(?:[;,]|$))\s*)(?:"[^"]*"|[^;,\s]*)/gi, `$1${utf8}`)
+export const asUtf8 = (contentType: string): string => contentType.replaceAll(/(;\s*charset\s*=(?!\s*"?\s*binary\s*"?\s*(?:[;,]|$))\s*)(?:"[^"]*"|[^;,\s]*)/gi, `$1${utf8}`)
 
 /** Is it meant to be read as text, whatever it is written in? What does not say what it is may be. */
-export const isText = (contentType: string): boolean =>
-  contentType === '' || /^\s*(?:text\/|application\/(?:[\w.+-]*[+])?(?:json|xml|javascript|x-ndjson|ndjson|jsonl)\b|application\/x-www-form-urlencoded)/i.test(contentType)
+export const isText = (contentType: string): boolean => contentType === '' || (isTextType.test(contentType) && !/;\s*charset\s*=\s*"?\s*binary\b/i.test(contentType))
+
+const isTextType = /^\s*(?:text\/|application\/(?:[\w.+-]*[+])?(?:json|xml|javascript|x-ndjson|ndjson|jsonl)\b|application\/x-www-form-urlencoded)/i
 
 /** By the mark at its beginning, which readers of text believe before all else: https://encoding.spec.whatwg.org/#bom-sniff. */
 function markOf([first, second, third]: Uint8Array): string | undefined {

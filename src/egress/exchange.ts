@@ -77,18 +77,18 @@ async function withSecret<Result>(
 ): Promise<Result> {
   let isAgain = false
   // Of a request that cannot be sent again.
-  let refused: { readonly result: Result } | undefined
+  let refused: Settled<Result> | undefined
   const attempt = async (secret: string): Promise<Result> => {
     flight.look()
     const { incoming, accept } = await transmit(await flight.until(inject(flight.carrier, policy.inject, outgoing, secret, way.place)), secret)
     if (incoming.status !== 401 || isAgain) return accept()
     isAgain = true
-    if (outgoing.body instanceof OwnStream) refused = { result: accept() }
+    if (outgoing.body instanceof OwnStream) refused = settled(accept)
     else incoming.source?.discard()
     throw new Rejected(refused !== undefined)
   }
   // Never told to a caller: it is run once more, or the answer is returned. What else goes wrong is no rejection, whatever it says of itself: a stream of the caller's may fail with anything.
-  const use = async (secret: string): Promise<{ readonly result: Result } | { readonly error: unknown }> => {
+  const use = async (secret: string): Promise<Settled<Result>> => {
     try {
       return { result: await attempt(secret) }
     } catch (error) {
@@ -97,13 +97,26 @@ async function withSecret<Result>(
     }
   }
   try {
-    const settled = await flight.carrier.use(use, flight.signal)
-    if ('error' in settled) throw settled.error
-    return settled.result
+    return resultOf(await flight.carrier.use(use, flight.signal))
   } catch (error) {
     if (refused === undefined || !(error instanceof Rejected)) throw error
-    return refused.result
+    return resultOf(refused)
   }
+}
+
+type Settled<Result> = { readonly result: Result } | { readonly error: unknown }
+
+function settled<Result>(run: () => Result): Settled<Result> {
+  try {
+    return { result: run() }
+  } catch (error) {
+    return { error }
+  }
+}
+
+function resultOf<Result>(given: Settled<Result>): Result {
+  if ('error' in given) throw given.error
+  return given.result
 }
 
 function tunnelOf(flight: Flight, { headers, socket, head }: Upgraded, { origin }: URL, secret: string, protocol: string): Tunnel {

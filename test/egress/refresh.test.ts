@@ -88,6 +88,17 @@ describe('after a 401', () => {
     expect(events.filter(({ type }) => type === 'read').map((event) => (event as { outcome?: string }).outcome)).toEqual(['ok', 'ok', 'ok'])
   })
 
+  it('a request whose body is a stream has the next one sent so also where its 401 is refused', async () => {
+    const server = await serve(({ headers }, response) =>
+      headers.authorization === 'Bearer rotated-key-number-1' ? response.end('ok') : response.writeHead(401, { 'content-type': 'text/plain; charset=klingon' }).end('no'),
+    )
+    const { secrets } = rotating()
+    const fetch = scopedFetch('KEY', { secrets, origins: [server.origin], methods: ['POST'], allowLoopbackHttp: true })
+    const send = async (): Promise<Response> => fetch(server.origin, { method: 'POST', body: new Blob(['streamed']).stream(), duplex: 'half' })
+    await expect(send()).rejects.toMatchObject({ code: 'denied', reason: 'charset' })
+    expect((await send()).status).toBe(200)
+  })
+
   it('a body within a Request is sent again where it is short', async () => {
     const server = await serve((_request, response) => response.writeHead(401).end('no'))
     const { secrets } = rotating()
