@@ -27,7 +27,9 @@ export function guardHanding(run: Run, owner: object, grant: ToolGrant, { give, 
 }
 
 /** The same for one value of a tool: a schema that is no JSON stays the very one. */
-export const ownData = (value: unknown): unknown => (typeof value === 'object' && value !== null && isPlain(value) && !('~standard' in value) ? copyOf(value) : value)
+export const isCopied = (value: unknown): value is object => typeof value === 'object' && value !== null && isPlain(value) && !('~standard' in value)
+
+export const ownData = (value: unknown): unknown => (isCopied(value) ? copyOf(value) : value)
 
 /** A copy of a tool for a framework, with other members in place of some: data in it, such as what the model is told of its input, the tool itself does not write into. */
 export function ownCopy(tool: object, members: object): object {

@@ -94,7 +94,7 @@ export function cleanIterable(
   call: GuardedCall,
   iterable: AsyncIterable<unknown>,
   release: () => void,
-  stop: Stop = (iterator) => (iterator ?? iterable[Symbol.asyncIterator]()).return?.(),
+  stop: Stop = (iterator) => (iterator ?? (iterable as Partial<AsyncIterator<unknown>>)).return?.(),
 ): AsyncGenerator {
   let iterator: AsyncIterator<unknown> | undefined
   let stopped: Promise<void> | undefined
@@ -287,7 +287,8 @@ function closeNow(call: GuardedCall, generator: Partial<Generator>): void {
 }
 
 function cleanReadable(call: GuardedCall, stream: Readable, release: () => void): Readable {
-  const end = (): void => void stream.destroy()
+  // Nobody else may hear why it ends, and what it says then is of the tool.
+  const end = (): void => void stream.on('error', nothing).destroy()
   const clean = Readable.from(cleanIterable(call, stream, release, end), { objectMode: stream.readableObjectMode })
   const { _destroy: destroy } = clean
   return Object.assign(clean, {

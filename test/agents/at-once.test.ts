@@ -108,7 +108,9 @@ describe('OpenAI Agents', () => {
         const rawItem = { type: 'function_call', name, callId: name, arguments: '{}' }
         ;(given as typeof context).rejectTool({ toolName: name, agent: {}, rawItem } as never, { message: await getSecret(name) })
       }
-      return withOpenAi(openAiTool({ name, description: 'd', parameters: zod.object({}), execute: reject }), { secrets: from, allow: [name] })
+      // What it calls is guarded as well: that has a place of its own.
+      const execute = async (input: unknown, given: unknown): Promise<void> => guard(async () => reject(input, given), { secrets: from, tool: 'helper', allow: [name] })()
+      return withOpenAi(openAiTool({ name, description: 'd', parameters: zod.object({}), execute }), { secrets: from, allow: [name] })
     }
     await rejecting('KEY', secrets).invoke(context, '{}')
     await rejecting('OTHER', other).invoke(context, '{}')

@@ -114,6 +114,31 @@ describe('a wrapped tool', () => {
     expect([await guarded.invoke({ query: 'q' }), guarded.limit]).toEqual(['q 7', 8])
     guarded.returnDirect = true
     expect([guarded.returnDirect, second.returnDirect, one.returnDirect]).toEqual([true, false, false])
+    const frozen = withSecrets(Object.freeze(new Search()), { secrets, allow: [] })
+    ;(frozen as Search).limit = 7
+    expect(frozen.limit).toBe(7)
+  })
+
+  it('of a class tells what it keeps clean, also where it is spread', async () => {
+    class Search extends StructuredTool<typeof schema> {
+      readonly name = 'search'
+      readonly description = 'Searches.'
+      readonly schema = schema
+      last = ''
+      readonly all: string[] = []
+      readonly client = new Map<string, string>()
+      async _call(): Promise<string> {
+        this.last = await getSecret('KEY')
+        this.all.push(this.last)
+        return 'found'
+      }
+    }
+    const one = new Search()
+    const guarded = withSecrets(one, { secrets, allow: ['KEY'] })
+    await guarded.invoke({ query: 'q' })
+    expect([guarded.last, guarded.all, one.last]).toEqual([marker, [marker], key])
+    expect(guarded.client).toBe(one.client)
+    expect(JSON.stringify({ ...guarded })).not.toContain(key)
   })
 
   it('tells a schema in JSON as it was: what the tool writes into its own, no model is told', async () => {

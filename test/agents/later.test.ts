@@ -127,6 +127,27 @@ describe.each(Object.entries(silent))('%s that a tool gave, and that gives nothi
   })
 })
 
+it('a stream of Node that nobody has read fails for nobody where it is closed', async () => {
+  const faults: unknown[] = []
+  const listen = (fault: unknown): void => void faults.push(fault)
+  process.on('uncaughtException', listen)
+  const stream = await guard(async () => {
+    const value = await getSecret('KEY')
+    return new Readable({ read: () => undefined, destroy: (_error, done) => done(new Error(`failed with ${value}`)) })
+  }, grant)()
+  await new Promise((resolve) => stream.on('close', resolve).destroy())
+  await new Promise((resolve) => void setImmediate(resolve))
+  process.off('uncaughtException', listen)
+  expect(faults).toEqual([])
+})
+
+it('what can be gone through more than once is not opened to be closed', async () => {
+  let opened = 0
+  const list = await guard(async () => ({ [Symbol.asyncIterator]: () => ((opened += 1), iteratorOf(() => undefined)) }), grant)()
+  await (list as AsyncGenerator).return?.(undefined)
+  expect(opened).toBe(0)
+})
+
 /** One that is not asynchronous is refused until redaction has learnt what there is. */
 async function start<Made>(make: () => Made): Promise<Made> {
   let made: Made | undefined

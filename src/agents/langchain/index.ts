@@ -7,7 +7,7 @@ import { controlFlow } from '../control-flow.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
-import { ownData } from '../handing.js'
+import { isCopied, ownData } from '../handing.js'
 import type { Secrets } from '../../seam.js'
 import { modelInputCleaner } from '../model-input.js'
 import { prepareReader, type Reader } from '../reader.js'
@@ -49,23 +49,29 @@ function wrap(tool: StructuredTool, grant: ToolGrant): StructuredTool {
   }
   // Whoever calls the function itself gets no more of it.
   const func = tool.func === undefined ? {} : { func: guardFunction(tool.func, grant, manner, give, tool) }
-  const wrapped = Object.defineProperties(withMembers(tool, { ...toldOf(tool), _call: call, ...func }), askedOf(tool, prepareReader(grant.secrets, grant.tool)))
-  return Object.defineProperties(wrapped, heldBy(tool, wrapped))
+  const reader = prepareReader(grant.secrets, grant.tool)
+  const wrapped = Object.defineProperties(withMembers(tool, { ...toldOf(tool), _call: call, ...func }), askedOf(tool, reader))
+  return Object.defineProperties(wrapped, heldBy(tool, wrapped, reader))
 }
 
 /** What LangChain itself reads of a tool: set on one that is wrapped, it is of that one alone. */
 const ofLangChain: ReadonlySet<string> = new Set(['callbacks', 'verbose', 'verboseParsingErrors', 'returnDirect', 'responseFormat', 'defaultConfig'])
 
-/** Everything else that it has, as its own: a tool is spread into another one. What is set there, a tool of a class runs with. */
-function heldBy(tool: object, wrapped: object): PropertyDescriptorMap {
+/** Everything else that it has, as its own: a tool is spread into another one. What is set there, a tool of a class runs with. What it keeps there itself is told clean. */
+function heldBy(tool: object, wrapped: object, reader: () => Reader): PropertyDescriptorMap {
   const held: PropertyDescriptorMap = {}
   for (const [key, { enumerable = false }] of Object.entries(Object.getOwnPropertyDescriptors(tool))) {
     if (Object.hasOwn(wrapped, key)) continue
-    const setOnTool = (value: unknown): void => void Reflect.set(tool, key, value)
-    function setHere(this: object, value: unknown): void {
-      Object.defineProperty(this, key, { value, enumerable, writable: true, configurable: true })
+    const isOfLangChain = ofLangChain.has(key)
+    const get = (): unknown => {
+      const value: unknown = Reflect.get(tool, key)
+      return isOfLangChain ? value : typeof value === 'string' ? reader().text(value) : isCopied(value) ? reader().data(value) : value
     }
-    held[key] = { get: () => Reflect.get(tool, key) as unknown, set: ofLangChain.has(key) ? setHere : setOnTool, enumerable, configurable: true }
+    function set(this: object, value: unknown): void {
+      // A frozen tool takes nothing.
+      if (isOfLangChain || !Reflect.set(tool, key, value)) Object.defineProperty(this, key, { value, enumerable, writable: true, configurable: true })
+    }
+    held[key] = { get, set, enumerable, configurable: true }
   }
   return held
 }

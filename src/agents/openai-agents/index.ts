@@ -14,7 +14,7 @@ import { copyWith } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { withParsedInput } from './approval-input.js'
-import { watchApprovals } from './approvals.js'
+import { approvingAs, watchApprovals } from './approvals.js'
 import { currentTracing, scrubSpan } from './current-span.js'
 import { watchAgents, withGuardedTools } from './inner-tools.js'
 
@@ -76,7 +76,7 @@ function wrap(tool: FunctionTool, grant: ToolGrant): object {
         tidyWhenAborted(call, details)
         const handed = new Handed(call)
         const given = isAgent ? detailsOfAgent(details) : copyOf(details)
-        const run = (): unknown => within(handed, () => Reflect.apply(invoke, tool, [runContext, copyOf(input), given]))
+        const run = (): unknown => within(handed, () => approvingAs(call, () => Reflect.apply(invoke, tool, [runContext, copyOf(input), given])))
         return isAgent ? withGuardedTools(grant, (one, its) => (isRunHere(one) ? wrap(one as FunctionTool, its) : one), run) : run()
       })
     },
