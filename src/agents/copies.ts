@@ -25,7 +25,7 @@ let cache: Cache | undefined
 
 /** Not by an import of `node:module`, which edge runtimes have not. */
 function openCache(): Cache {
-  const { url }: { url?: string } = import.meta
+  const url: string | undefined = import.meta.url
   // What a bundler makes for CommonJS has the other of the two.
   const load = globalThis.process?.getBuiltinModule?.('node:module')?.createRequire(url ?? __filename)
   /** Looked for once each: that takes a hundred times as long as to look into the cache. */
