@@ -61,6 +61,29 @@ describe.each(copies)('of a framework that was %s', (_which, loaded) => {
     expect(told.join('\n')).not.toContain(key)
   })
 
+  it('LangGraph: what a tool finds by itself to write to is clean', async () => {
+    const { StructuredTool } = (await loaded('@langchain/core/tools')) as typeof import('@langchain/core/tools')
+    const { END, getWriter, MessagesAnnotation, START, StateGraph } = (await loaded('@langchain/langgraph')) as typeof import('@langchain/langgraph')
+    class Search extends StructuredTool {
+      name = 'search'
+      description = 'd'
+      schema = { type: 'object', properties: {} } as never
+      protected async _call(): Promise<string> {
+        getWriter()?.({ note: await getSecret('KEY') })
+        return 'done'
+      }
+    }
+    const search = withLangChain(new Search(), options)
+    const graph = new StateGraph(MessagesAnnotation).addNode('search', async (_state, config) => {
+      await search.invoke({}, config as never)
+      return {}
+    })
+    const told: unknown[] = []
+    const compiled = graph.addEdge(START, 'search').addEdge('search', END).compile()
+    for await (const chunk of await compiled.stream({ messages: [] }, { streamMode: 'custom' })) told.push(chunk)
+    expect(told).toEqual([{ note: marker }])
+  })
+
   it('Trigger.dev: what is told to the runs above is clean, and the spans of what tries again', async () => {
     manager.reset()
     const { metadata, retry } = (await loaded('@trigger.dev/sdk')) as typeof import('@trigger.dev/sdk')
