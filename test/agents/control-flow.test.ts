@@ -6,7 +6,8 @@ import { TripWire } from '@mastra/core/agent'
 import { createTool } from '@mastra/core/tools'
 import { AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError } from '@trigger.dev/sdk'
 import { inspect } from 'node:util'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
+import { controlFlow } from '../../src/agents/control-flow.js'
 import { withSecrets as withHatchet } from '../../src/agents/hatchet/index.js'
 import { getSecret } from '../../src/agents/index.js'
 import { withSecrets as withLangChain } from '../../src/agents/langchain/index.js'
@@ -55,6 +56,17 @@ it.each(made)('%s', async (_what, call, make, holds) => {
   const { message, stack } = thrown as Error
   expect(`${message} ${stack} ${JSON.stringify(holds(thrown as never))} ${JSON.stringify(thrown)}`).not.toContain(key)
   expect(`${message} ${JSON.stringify(holds(thrown as never))} ${JSON.stringify(thrown)}`).toContain(marker)
+})
+
+// It would be a second copy where an app has required the first.
+it('loads no framework for an error of the language itself, nor for one of a copy that is there', async () => {
+  class Leaving extends Error {}
+  const imported = vi.fn<() => Promise<{ Leaving?: unknown }>>(async () => ({ Leaving }))
+  const isControlFlow = controlFlow({ required: () => [{ Leaving }], imported }, (module) => [module.Leaving])
+  expect([await isControlFlow(new TypeError('t')), await isControlFlow(new Leaving())]).toEqual([false, true])
+  expect(imported).not.toHaveBeenCalled()
+  const isOfOther = controlFlow({ required: () => [{ Leaving: TypeError }, {}], imported }, (module: { Leaving?: unknown }) => [module.Leaving])
+  expect([await isOfOther(new Leaving()), await isOfOther(new (class extends Error {})())]).toEqual([true, false])
 })
 
 it.each(made)('%s: not by its name', async (_what, call, make) => {

@@ -4,6 +4,7 @@
  */
 import { createWithSecrets, type WithSecrets } from '../adapter.js'
 import { controlFlow } from '../control-flow.js'
+import { copiesOf } from '../copies.js'
 import { copyOf } from '../copy.js'
 import type { Manner } from '../guarded-call.js'
 import type { Handed, Special } from '../handed.js'
@@ -40,14 +41,17 @@ function wrap(options: TaskOptions, grant: ToolGrant): object {
 
 /** A task that must not be tried again. */
 const manner: Manner = {
-  isControlFlow: controlFlow(async () => {
-    try {
-      const { NonRetryableError } = await import('@hatchet-dev/typescript-sdk')
-      return [NonRetryableError]
-    } catch {
-      return []
-    }
-  }),
+  isControlFlow: controlFlow(
+    copiesOf<{ readonly NonRetryableError?: unknown }>(['@hatchet-dev/typescript-sdk'], async () => {
+      try {
+        const { NonRetryableError } = await import('@hatchet-dev/typescript-sdk')
+        return { NonRetryableError }
+      } catch {
+        return undefined
+      }
+    }),
+    ({ NonRetryableError }) => [NonRetryableError],
+  ),
 }
 
 const give: Handing['give'] = ([input, ...others], handed) => [copyOf(input), ...others.map((value) => handed.value(value))]

@@ -1,4 +1,5 @@
 /** What LangChain and LangGraph hand a tool beside its input: copies of what is data, and ways out that clean what goes through them. */
+import { copiesOf } from '../copies.js'
 import { copyOf } from '../copy.js'
 import { cleanFunction, cleanMethods, passExit } from '../exits.js'
 import type { GuardedCall } from '../guarded-call.js'
@@ -105,13 +106,19 @@ interface ConfigStorage {
 
 /** By which what is asked for within a tool is looked up: `getWriter`, `interrupt`. Undefined where LangChain is not to be found. */
 export async function configStorage(): Promise<ConfigStorage | undefined> {
+  // All copies keep it in one place: any does, and one that is there need not be loaded.
+  const [singletons = await storages.imported()] = storages.required()
+  return singletons?.AsyncLocalStorageProviderSingleton
+}
+
+const storages = copiesOf<{ readonly AsyncLocalStorageProviderSingleton?: ConfigStorage }>(['@langchain/core/singletons'], async () => {
   try {
     const { AsyncLocalStorageProviderSingleton } = await import('@langchain/core/singletons')
-    return AsyncLocalStorageProviderSingleton
+    return { AsyncLocalStorageProviderSingleton }
   } catch {
     return undefined
   }
-}
+})
 
 /** What a tool starts is traced by the handlers of its caller: a list of them, or what holds them (a CallbackManager, or the manager of a run, which hands them to its children). */
 export function cleanCallbacks(call: GuardedCall, callbacks: object): object {

@@ -4,6 +4,7 @@
  */
 import { createWithSecrets } from '../adapter.js'
 import { controlFlow } from '../control-flow.js'
+import { copiesOf } from '../copies.js'
 import { copyOf } from '../copy.js'
 import type { GuardedCall, Manner } from '../guarded-call.js'
 import { guardFunction } from '../guard.js'
@@ -106,14 +107,17 @@ function give([input, runManager, config]: readonly unknown[], call: GuardedCall
 
 const manner: Manner = {
   isData,
-  isControlFlow: controlFlow(async () => {
-    try {
-      const { GraphBubbleUp } = await import('@langchain/langgraph')
-      return [GraphBubbleUp]
-    } catch {
-      return []
-    }
-  }),
+  isControlFlow: controlFlow(
+    copiesOf<{ readonly GraphBubbleUp?: unknown }>(['@langchain/langgraph', '@langchain/langgraph/web'], async () => {
+      try {
+        const { GraphBubbleUp } = await import('@langchain/langgraph')
+        return { GraphBubbleUp }
+      } catch {
+        return undefined
+      }
+    }),
+    ({ GraphBubbleUp }) => [GraphBubbleUp],
+  ),
 }
 
 /** As far as it is used here: https://docs.langchain.com/oss/javascript/langchain/middleware */

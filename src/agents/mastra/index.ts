@@ -4,6 +4,7 @@
  */
 import { createWithSecrets, refuseGrant, type WithSecrets } from '../adapter.js'
 import { controlFlow } from '../control-flow.js'
+import { allCopies, copiesOf } from '../copies.js'
 import type { Manner } from '../guarded-call.js'
 import { guardHanding, ownCopy } from '../handing.js'
 import { modelInputCleaner } from '../model-input.js'
@@ -59,22 +60,24 @@ function guarded(tool: Tool, execute: Run, grant: ToolGrant): Run {
   const guard = new ToolGuard(grant, manner)
   return async (...values) => {
     // What of Mastra's is called within the tool without a context finds the span by itself.
-    storage ??= spanStorage()
-    const within = await storage
-    return guard.run((call) => withGiven(call, marker in tool, values, (given) => within(spanOf(given), () => Reflect.apply(execute, tool, given))))
+    const storages = await allCopies(spanStorages)
+    return guard.run((call) => withGiven(call, marker in tool, values, (given) => withinSpan(storages, spanOf(given), () => Reflect.apply(execute, tool, given))))
   }
 }
 
 /** By which a run of an agent is stopped. */
 const manner: Manner = {
-  isControlFlow: controlFlow(async () => {
-    try {
-      const { TripWire } = await import('@mastra/core/agent')
-      return [TripWire]
-    } catch {
-      return []
-    }
-  }),
+  isControlFlow: controlFlow(
+    copiesOf<{ readonly TripWire?: unknown }>(['@mastra/core/agent'], async () => {
+      try {
+        const { TripWire } = await import('@mastra/core/agent')
+        return { TripWire }
+      } catch {
+        return undefined
+      }
+    }),
+    ({ TripWire }) => [TripWire],
+  ),
 }
 
 const spanOf = (given: readonly unknown[]): object | undefined => {
@@ -85,20 +88,25 @@ const spanOf = (given: readonly unknown[]): object | undefined => {
   return undefined
 }
 
-type Within = (span: object | undefined, run: () => unknown) => unknown
+interface SpanStorage {
+  readonly executeWithContextSync?: (given: { span: never; fn: () => unknown }) => unknown
+}
 
-/** Looked for once: where it is not, each look costs time. */
-let storage: Promise<Within> | undefined
-
-async function spanStorage(): Promise<Within> {
+/** Each copy of Mastra has its own. There are versions that have none. */
+const spanStorages = copiesOf<SpanStorage>(['@mastra/core/observability/context-storage'], async () => {
   try {
     const { executeWithContextSync } = await import('@mastra/core/observability/context-storage')
-    // Where the tool runs the span's own context is there already: only who asks for the span is to get one that is clean.
-    return (span, run) => (span === undefined ? run() : executeWithContextSync({ span: Object.create(span, { executeInContextSync: { value: undefined } }) as never, fn: run }))
+    return { executeWithContextSync }
   } catch {
-    // Not to be found from here, or of a version that has none.
-    return (_span, run) => run()
+    return undefined
   }
+})
+
+function withinSpan(storages: readonly SpanStorage[], span: object | undefined, run: () => unknown): unknown {
+  if (span === undefined) return run()
+  // Where the tool runs the span's own context is there already: only who asks for the span is to get one that is clean.
+  const clean = Object.create(span, { executeInContextSync: { value: undefined } }) as never
+  return storages.reduce((within, { executeWithContextSync: execute }) => (execute === undefined ? within : () => execute({ span: clean, fn: within })), run)()
 }
 
 function guardedGroup(group: object, grant: ToolGrant): object {

@@ -2,7 +2,7 @@
  * The copy of the Agents SDK that a run is of. One that nobody has loaded must not be loaded for it: it puts its own exporter of traces, and its own provider of models, in
  * the place of those that the app has set, for all copies.
  */
-import { createRequire } from 'node:module'
+import { requiredCopy } from '../copies.js'
 
 /** What of it is used here. */
 export interface Sdk {
@@ -45,19 +45,9 @@ async function importInternal(): Promise<Sdk | undefined> {
 /** That of an app that loads it by `require`. */
 function requiredSdk(runContext: unknown): Sdk | undefined {
   for (const name of ['@openai/agents-core', '@openai/agents']) {
-    const sdk = required(name)
+    const sdk = requiredCopy(name)
     const { RunContext } = (sdk ?? {}) as { RunContext?: new () => object }
-    if (typeof RunContext === 'function' && runContext instanceof RunContext) return { ...sdk, ...(required('@openai/agents-core/utils/internal') as Sdk) }
+    if (typeof RunContext === 'function' && runContext instanceof RunContext) return { ...sdk, ...requiredCopy('@openai/agents-core/utils/internal') }
   }
   return undefined
-}
-
-const load = createRequire(import.meta.url)
-
-function required(name: string): object | undefined {
-  try {
-    return load.cache[load.resolve(name)]?.exports as object | undefined
-  } catch {
-    return undefined
-  }
 }

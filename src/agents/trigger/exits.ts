@@ -2,9 +2,11 @@
  * Trigger.dev hands a task little: metadata, logger, streams and locals are imported, and are of the whole process. So what stands behind them is replaced by what asks,
  * for each call, whether it comes from a wrapped task, and cleans what such a call gives. For all other code they are what they were.
  */
+import { allCopies } from '../copies.js'
 import { Handed } from '../handed.js'
 import type { GuardedCall } from '../guarded-call.js'
 import { createFollowed } from '../../seam.js'
+import { sdks, type Sdk } from './sdk.js'
 
 type Members = Record<PropertyKey, unknown>
 type Callable = (...values: unknown[]) => unknown
@@ -30,8 +32,7 @@ export async function watchExits(): Promise<void> {
     for (const name of services) replace(api, name, watchService)
     replace(api, 'locals', watchLocals)
   }
-  ofSdk ??= exportsOfSdk()
-  for (const { owner, names } of await ofSdk) if (!watched.has(owner)) watchMembers(owner, names)
+  for (const sdk of await allCopies(sdks)) watchSdk(sdk)
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
@@ -71,6 +72,7 @@ function watchLocals(locals: object): object {
 const isInstance = (value: unknown): boolean => isFunction(value) || (isObject(value) && ![Object.prototype, Array.prototype, null].includes(Object.getPrototypeOf(value) as null))
 
 function watchMembers(owner: object, names: readonly string[]): void {
+  if (watched.has(owner)) return
   watched.add(owner)
   for (const name of names) {
     const member: unknown = Reflect.get(owner, name)
@@ -83,23 +85,8 @@ function watchMembers(owner: object, names: readonly string[]): void {
   }
 }
 
-/** Functions of the SDK that tell what they are called with. */
-interface OfSdk {
-  readonly owner: object
-  readonly names: readonly string[]
-}
-
-/** Looked for once: where it is not, each look costs time. */
-let ofSdk: Promise<readonly OfSdk[]> | undefined
-
 /** What Trigger.dev's own module took of the metadata when it was loaded, of the runs above; and what tries again, which traces each time with its error. */
-async function exportsOfSdk(): Promise<readonly OfSdk[]> {
-  try {
-    const { metadata, retry } = await import('@trigger.dev/sdk')
-    const ofRunsAbove = [metadata.parent, metadata.root].filter(isObject).map((owner) => ({ owner, names: Object.keys(owner) }))
-    return [...ofRunsAbove, { owner: retry, names: ['onThrow'] }]
-  } catch {
-    // Not to be found from here: then nobody here has it.
-    return []
-  }
+function watchSdk({ metadata, retry }: Sdk): void {
+  for (const owner of [metadata?.parent, metadata?.root]) if (isObject(owner)) watchMembers(owner, Object.keys(owner))
+  if (isObject(retry)) watchMembers(retry, ['onThrow'])
 }

@@ -12,6 +12,7 @@ import { copyWith, likeFunction } from '../shape.js'
 import { watchShared } from '../shared.js'
 import { ToolGuard, type ToolGrant } from '../tool-guard.js'
 import { runWithin, watchExits } from './exits.js'
+import { sdks } from './sdk.js'
 
 type Run = (...values: unknown[]) => unknown
 
@@ -44,14 +45,7 @@ export const withSecrets: WithTaskSecrets = createWithSecrets({
 
 /** A run that ends for good, ends with what this says, or is tried again on a larger machine. */
 const manner: Manner = {
-  isControlFlow: controlFlow(async () => {
-    try {
-      const { AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError } = await import('@trigger.dev/sdk')
-      return [AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError]
-    } catch {
-      return []
-    }
-  }),
+  isControlFlow: controlFlow(sdks, ({ AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError }) => [AbortTaskRunError, CompleteTaskWithOutput, OutOfMemoryError]),
 }
 
 const hooks = [
