@@ -257,12 +257,12 @@ describe('the token', () => {
     const server = await serveHttp([withSecrets(named('one', read), { secrets: one!, allow: ['KEY'] }), withSecrets(named('other', read), { secrets: other!, allow: ['KEY'] })], {
       token,
     })
-    one!.revoke()
+    await one!.revoke()
     expect((await post(server.url, callOf('one'), bearer)).body).toMatch(/denied|revoked/)
     expect((await post(server.url, callOf('other'), bearer)).body).toContain('it is [secret KEY]')
-    other!.revoke()
+    await other!.revoke()
     const wrong = await post(server.url, ping, { ...json, authorization: 'Bearer not-a-real-token-9876543210' })
-    for (const body of [ping, callOf('other'), '{']) expect(await post(server.url, body, bearer)).toMatchObject({ status: 401, body: refusal, headers: { ...wrong.headers } })
+    for (const body of [ping, callOf('other'), '{']) expect(await post(server.url, body, bearer)).toMatchObject({ status: 401, body: refusal, headers: wrong.headers })
     await server.close()
   })
 
@@ -308,7 +308,7 @@ describe('the token', () => {
       ],
       { token },
     )
-    scope.revoke()
+    await scope.revoke()
     expect((await post(server.url, callOf('bare'), bearer)).body).toContain('bare')
     await server.close()
   })
