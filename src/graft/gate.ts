@@ -4,8 +4,16 @@ import type { IncomingMessage } from 'node:http'
 
 export type Gate = (request: IncomingMessage) => boolean
 
-/** @param hosts The names with their ports under which it may be asked, in lower case. */
-export function gateOf(token: string, hosts: ReadonlySet<string>, path: string): Gate {
+export interface Entry {
+  readonly token: string
+  /** The names with their ports under which it may be asked, in lower case. */
+  readonly hosts: ReadonlySet<string>
+  readonly path: string
+  /** Is the token worth nothing any more? */
+  readonly isOver: () => boolean
+}
+
+export function gateOf({ token, hosts, path, isOver }: Entry): Gate {
   const isToken = compareTo(token)
   return (request) => {
     const isAlone = (name: string, ...allowed: string[]): boolean => {
@@ -17,6 +25,7 @@ export function gateOf(token: string, hosts: ReadonlySet<string>, path: string):
     // All of it each time: what was wrong nobody is told, not even by the time it took.
     const checks = [
       isToken(tokenIn(authorization)),
+      !isOver(),
       otherTokens.length === 0,
       hosts.has(host.toLowerCase()),
       otherHosts.length === 0,

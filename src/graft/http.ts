@@ -8,7 +8,10 @@ import type { Bound } from './result.js'
 import { commonKeys, longestLine, Serving, type ServeOptions, type Tools } from './serve.js'
 
 export interface HttpOptions extends ServeOptions {
-  /** Who has it may call the tools. 16 characters at least: `crypto.randomBytes(32).toString('base64url')`, or a secret. */
+  /**
+   * Who has it may call the tools, until all that they were wrapped with has ended. 16 characters at least: `crypto.randomBytes(32).toString('base64url')`, or a secret.
+   * The secrets that the tools were wrapped with know it, and no tool tells it.
+   */
   token: string
   /** Where it listens. Default `'127.0.0.1'`; what is not loopback needs `hosts` as well. */
   host?: string
@@ -50,13 +53,14 @@ export async function serveHttp(tools: Tools, options: HttpOptions): Promise<Htt
       "'127.0.0.1', or with it `hosts`: the names and ports under which requests may ask for it, such as ['tools.internal:4711']",
     )
   const token = tokenOf(given['token'])
+  await serving.conceal(token)
   const desk = new Desk(serving, checkCount(maxBody, 'options.maxBody', 1))
   const shown = listened.includes(':') ? `[${listened}]` : listened
   const bound = await desk.listen(checkCount(port, 'options.port', 0), listened, (own) => {
     const isOneAddress = loopback.test(listened) && listened !== 'localhost'
     const ofListener = isOneAddress ? ['localhost', shown] : ['localhost', '127.0.0.1', '[::1]', shown]
     const known = [...names, ...ofListener.map((name) => `${name.toLowerCase()}:${own}`)]
-    return gateOf(token, new Set(known), path)
+    return gateOf({ token, hosts: new Set(known), path, isOver: () => serving.isOver })
   })
   const release = surviveFaults(serving)
   const close = async (): Promise<void> => {

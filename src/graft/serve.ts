@@ -6,7 +6,7 @@ import type { Duration } from '../duration.js'
 import { checkDuration, checkFunction, checkString, checkTable } from '../errors/check.js'
 import { oneLine } from '../errors/one-line.js'
 import { invalidConfig, isSecretError } from '../errors/secret-error.js'
-import type { Secrets } from '../seam.js'
+import { carrierOf, type Carrier, type Secrets } from '../seam.js'
 import { Calls } from './calls.js'
 import type { GraftTool } from './definition.js'
 import { failed, internalError, type Answer, type Server } from './protocol.js'
@@ -33,7 +33,10 @@ export const commonKeys = ['name', 'version', 'timeout', 'secrets', 'onFault'] a
 
 export class Serving {
   readonly server: Server
+  readonly #views: ReadonlySet<Secrets<never>>
   readonly #reads: readonly (() => Reader)[]
+  /** What each tool was wrapped with; undefined for one that nobody wrapped, which has no end. */
+  readonly #ofTools: readonly (Carrier | undefined)[]
   readonly #onFault: ((error: unknown) => unknown) | undefined
 
   /**
@@ -46,9 +49,21 @@ export class Serving {
     if (milliseconds < 1 || milliseconds > longestTimeout) throw invalidConfig('options.timeout', 'is out of range', "from '1ms' to '24d'")
     const calls = new Calls(milliseconds, bound)
     this.server = { name: checkString(name, 'options.name'), version: checkString(version, 'options.version'), tools: toolsOf(tools), calls }
-    const views = [...[...this.server.tools.values()].map(({ execute }) => wrappedWith(execute)), secrets as Secrets<never> | undefined]
-    this.#reads = [...new Set(views)].filter((view) => view !== undefined).map((view) => prepareReader(view, 'graft'))
+    const ofTools = [...this.server.tools.values()].map(({ execute }) => wrappedWith(execute))
+    this.#views = new Set([...ofTools, secrets as Secrets<never> | undefined].filter((view) => view !== undefined))
+    this.#reads = [...this.#views].map((view) => prepareReader(view, 'graft'))
+    this.#ofTools = ofTools.map((view) => view && carrierOf(view, tokenName))
     this.#onFault = onFault === undefined ? undefined : (checkFunction(onFault, 'options.onFault') as (error: unknown) => unknown)
+  }
+
+  /** Makes the token known to all who clean what is answered, and to the tools that were wrapped: none is to tell it. */
+  async conceal(token: string): Promise<void> {
+    for (const view of this.#views) await carrierOf(view, tokenName).conceal(token, tokenName)
+  }
+
+  /** Has everything ended that the tools were wrapped with? Looks at the clock. */
+  get isOver(): boolean {
+    return this.#ofTools.length > 0 && this.#ofTools.every((carrier) => carrier?.end !== undefined)
   }
 
   /** Never rejects. */
@@ -98,6 +113,7 @@ export class Serving {
   }
 }
 
+const tokenName = 'KEYWARD_GRAFT_TOKEN'
 /** Of a timer. */
 const longestTimeout = 24 * 86_400_000
 /** The ids of Graft's requests are none of the tool's. */

@@ -1,6 +1,9 @@
 /** The real SDKs of model makers, against a server on this machine that answers as their services do. */
 import { inspect } from 'node:util'
 import Anthropic from '@anthropic-ai/sdk'
+import { createOpenAI } from '@ai-sdk/openai'
+import { ChatOpenAI } from '@langchain/openai'
+import { generateText, streamText } from 'ai'
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
 import { placeholder, scopedFetch } from '../../src/agents/index.js'
@@ -129,6 +132,38 @@ describe('the SDK of OpenAI', () => {
     expect(await callTool(secrets, { tool: 'ask', allow: ['KEY'] }, ask)).toContain('[secret KEY]')
     await expect(callTool(secrets, { tool: 'ask', allow: [] }, ask)).rejects.toMatchObject({ cause: { code: 'denied', reason: 'not-granted' } })
     await expect(ask()).rejects.toMatchObject({ cause: { code: 'denied', reason: 'outside-tools' } })
+  })
+})
+
+describe('the providers of OpenAI of the frameworks', () => {
+  /** Each has the placeholder in the place of its key. */
+  const expectOnlyTheKey = ({ seen }: TestServer, client: unknown): void => {
+    expect(seen.map(({ headers, path }) => [headers.authorization, path])).toEqual(Array(2).fill([`Bearer ${key}`, '/v1/chat/completions']))
+    expect(seen.map(({ body }) => (JSON.parse(body) as { stream?: boolean }).stream === true)).toEqual([false, true])
+    expect(JSON.stringify(seen)).not.toContain(placeholder)
+    expect(inspect(client, { depth: 12, showHidden: true })).not.toContain(key)
+  }
+
+  it('@ai-sdk/openai answers, whole and streaming, and never holds the key', async () => {
+    const server = await serve(answer)
+    const openai = createOpenAI({ apiKey: placeholder, baseURL: `${server.origin}/v1`, fetch: open(server.origin).fetch })
+    const model = openai.chat('m')
+    expect((await generateText({ model, messages, maxRetries: 0 })).text).toBe('you sent Bearer [secret KEY]')
+    let streamed = ''
+    for await (const text of streamText({ model, messages, maxRetries: 0 }).textStream) streamed += text
+    expect(streamed).toBe('you sent Bearer [secret KEY]')
+    expectOnlyTheKey(server, [openai, model])
+  })
+
+  it('@langchain/openai answers, whole and streaming, and never holds the key', async () => {
+    const server = await serve(answer)
+    const configuration = { baseURL: `${server.origin}/v1`, fetch: open(server.origin).fetch }
+    const model = new ChatOpenAI({ model: 'm', apiKey: placeholder, maxRetries: 0, configuration })
+    expect((await model.invoke('hello')).text).toBe('you sent Bearer [secret KEY]')
+    let streamed = ''
+    for await (const { text } of await model.stream('hello')) streamed += text
+    expect(streamed).toBe('you sent Bearer [secret KEY]')
+    expectOnlyTheKey(server, model)
   })
 })
 

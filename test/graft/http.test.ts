@@ -10,6 +10,7 @@ import { withSecrets as withAiSdk } from '../../src/agents/ai-sdk/index.js'
 import { getSecret, guard } from '../../src/agents/index.js'
 import { withSecrets as withLangChain } from '../../src/agents/langchain/index.js'
 import { serveHttp, toGraft, withSecrets, type GraftTool, type HttpServing, type OtherDefinition } from '../../src/graft/index.js'
+import { systemClock } from '../../src/clock.js'
 import { createSecrets } from '../../src/index.js'
 import { errorOf } from '../access/backend.js'
 import { lines, say } from '../proxy/opened.js'
@@ -229,6 +230,88 @@ it('an answer that cannot be cleaned any more is withheld, that of a tool which 
   expect(body.includes(key)).toBe(false)
   expect(JSON.parse(body)).toMatchObject({ id: 1, error: { code: -32_603 } })
   await server.close()
+})
+
+describe('the token', () => {
+  const named = (name: string, execute: () => unknown) => ({ name, description: '', schema: { type: 'object' }, execute })
+  const callOf = (name: string): string => `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}"}}`
+
+  it('is told by no tool, by none of those that nobody wrapped either', async () => {
+    const scope = secrets.scope({ agent: 'searcher', allow: ['KEY'] })
+    const says = { whole: () => token, encoded: () => ({ at: btoa(`graft:${token}`) }), thrown: () => Promise.reject(new Error(`with ${token}`)) }
+    const wrapped = Object.entries(says).map(([name, execute]) => withSecrets(named(name, execute), { secrets: scope, allow: [] }))
+    const server = await serveHttp([...wrapped, named('bare', says.whole)], { token })
+    for (const name of [...Object.keys(says), 'bare']) {
+      const { status, body } = await post(server.url, callOf(name), bearer)
+      const isTold = (text: string): boolean => body.includes(text)
+      expect([name, status, isTold(token), isTold(btoa(`graft:${token}`)), isTold('[secret')]).toEqual([name, 200, false, false, true])
+    }
+    const withOption = await serveHttp([named('bare', says.whole)], { token, secrets: createSecrets<string>({ provider: 'memory' }) })
+    expect((await post(withOption.url, callOf('bare'), bearer)).body).toContain('[secret KEYWARD_GRAFT_TOKEN]')
+    await Promise.all([server.close(), withOption.close()])
+  })
+
+  it('opens nothing any more once the scopes of all tools have ended, and is answered as any other', async () => {
+    const [one, other] = ['one', 'other'].map((agent) => secrets.scope({ agent, allow: ['KEY'] }))
+    const read = async (): Promise<string> => `it is ${await getSecret('KEY')}`
+    const server = await serveHttp([withSecrets(named('one', read), { secrets: one!, allow: ['KEY'] }), withSecrets(named('other', read), { secrets: other!, allow: ['KEY'] })], {
+      token,
+    })
+    await one!.revoke()
+    expect((await post(server.url, callOf('one'), bearer)).body).toMatch(/denied|revoked/)
+    expect((await post(server.url, callOf('other'), bearer)).body).toContain('it is [secret KEY]')
+    await other!.revoke()
+    const wrong = await post(server.url, ping, { ...json, authorization: 'Bearer not-a-real-token-9876543210' })
+    for (const body of [ping, callOf('other'), '{']) expect(await post(server.url, body, bearer)).toMatchObject({ status: 401, body: refusal, headers: wrong.headers })
+    await server.close()
+  })
+
+  it('ends by the clock, and with the secrets themselves', async () => {
+    let now = Date.now()
+    const own = createSecrets<string>({
+      provider: { name: 'memory', secrets: { KEY: key } },
+      secrets: { KEY: {} },
+      clock: { now: () => now, setTimer: (run, delay) => systemClock.setTimer(run, delay) },
+    })
+    const brief = own.scope({ agent: 'brief', allow: ['KEY'], expiresIn: '5m' })
+    const [expiring, closing] = await Promise.all(
+      [brief, own].map((view) =>
+        serveHttp(
+          [
+            withSecrets(
+              named('one', () => 'ok'),
+              { secrets: view, allow: [] },
+            ),
+          ],
+          { token },
+        ),
+      ),
+    )
+    const statuses = async () => (await Promise.all([expiring!, closing!].map(({ url }) => post(url, ping, bearer)))).map(({ status }) => status)
+    expect(await statuses()).toEqual([200, 200])
+    now += 300_000
+    expect(await statuses()).toEqual([401, 200])
+    await own.close()
+    expect(await statuses()).toEqual([401, 401])
+    await Promise.all([expiring!.close(), closing!.close()])
+  })
+
+  it('goes on where a tool that nobody wrapped is served, which has no end', async () => {
+    const scope = secrets.scope({ agent: 'searcher', allow: ['KEY'] })
+    const server = await serveHttp(
+      [
+        withSecrets(
+          named('one', () => 'ok'),
+          { secrets: scope, allow: [] },
+        ),
+        named('bare', () => 'bare'),
+      ],
+      { token },
+    )
+    await scope.revoke()
+    expect((await post(server.url, callOf('bare'), bearer)).body).toContain('bare')
+    await server.close()
+  })
 })
 
 describe('serveHttp', () => {

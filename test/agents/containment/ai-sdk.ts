@@ -8,7 +8,7 @@ import { withSecrets } from '../../../src/agents/ai-sdk/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
 import { startTelemetry } from './collector.js'
-import { attackInPieces, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { allowTake, attackInPieces, attackOnce, by, inputOf, schemaOfPost, schemaOfTake, type Stage, type Tool } from './stage.js'
 
 interface Options {
   messages: { role: string; content: unknown }[]
@@ -34,7 +34,7 @@ const waysOf = (options: Options, describe: (text: string) => void): Record<stri
 })
 
 const usage = { inputTokens: { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 }, outputTokens: { total: 1, text: 1, reasoning: 0 } }
-const callOf = (attempt: Tool) => ({ type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: JSON.stringify(inputOf(attempt)) }) as const
+const callOf = () => ({ type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: JSON.stringify(inputOf()) }) as const
 
 export const aiSdk: Stage = {
   framework: 'AI SDK',
@@ -57,7 +57,7 @@ export const aiSdk: Stage = {
     for (const isStream of [false, true]) {
       const context = { user: 'u' }
       const settings = {
-        model: modelOf(seen, attempt),
+        model: modelOf(seen),
         tools: toolsOf(attempt, secrets, isGuarded),
         toolsContext: { search: context },
         prompt: 'go',
@@ -87,6 +87,28 @@ export const aiSdk: Stage = {
     contexts.disable()
     return seen.map(seenOf).join('\n')
   },
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    const tools = {
+      take: tool({ inputSchema: jsonSchema(schemaOfTake), execute: take }),
+      post: tool({ inputSchema: jsonSchema<{ text: string }>(schemaOfPost), execute: post }),
+    }
+    let calls = 0
+    const model = new MockLanguageModelV4({
+      doGenerate: (async ({ prompt }: { prompt: readonly unknown[] }) => {
+        calls += 1
+        const [toolName, input] = calls === 1 ? ['take', {}] : ['post', { text: undo(prompt.at(-1)) }]
+        const call = { type: 'tool-call', toolCallId: `call-${calls}`, toolName, input: JSON.stringify(input) }
+        return {
+          content: calls < 3 ? [call] : [{ type: 'text', text: 'finished' }],
+          finishReason: { unified: calls < 3 ? 'tool-calls' : 'stop', raw: undefined },
+          usage,
+          warnings: [],
+        }
+      }) as never,
+    })
+    const wrapped = isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools
+    await generateText({ model, tools: wrapped, prompt: 'go', stopWhen: stepCountIs(3) })
+  },
 }
 
 function toolsOf(attempt: Tool, secrets: Secrets<never>, isGuarded: boolean): ToolSet {
@@ -107,8 +129,8 @@ function toolsOf(attempt: Tool, secrets: Secrets<never>, isGuarded: boolean): To
 }
 
 /** Calls the tool, and then answers; what it is given is seen. */
-function modelOf(seen: unknown[], attempt: Tool): MockLanguageModelV4 {
-  const call = callOf(attempt)
+function modelOf(seen: unknown[]): MockLanguageModelV4 {
+  const call = callOf()
   let calls = 0
   const isFirst = (given: unknown): boolean => {
     seen.push(by('model', given))

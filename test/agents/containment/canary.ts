@@ -4,25 +4,41 @@ import { inspect } from 'node:util'
 export const canary = 'sk-canary-4f9d2b7a81c6e350f1'
 export const other = 'other-canary-97ab31cc02de55'
 
-/** In every form that a reader would decode at a glance. */
+/** As bytes are told, in lower case: in hex, in base64 of either alphabet wherever it begins, and as Node prints a Buffer or makes JSON of it. */
 function formsOf(value: string): readonly string[] {
   const bytes = Buffer.from(value)
-  const base64 = ['', 'a', 'ab'].map((before) => {
-    const text = Buffer.from(before + value).toString('base64')
-    // Without the characters that what stands beside it decides too.
-    return text.slice(before === '' ? 0 : 4, text.length - 4).replace(/=+$/, '')
-  })
-  return [value, bytes.toString('hex'), [...bytes].map((byte) => `%${byte.toString(16)}`).join(''), ...base64]
+  const base64 = (['base64', 'base64url'] as const).flatMap((encoding) =>
+    ['', 'a', 'ab'].map((before) => {
+      const text = Buffer.from(before + value)
+        .toString(encoding)
+        .replace(/=+$/, '')
+      // Without the characters that what stands beside it decides too.
+      return text.slice(before === '' ? 0 : 4, -4)
+    }),
+  )
+  const hex = bytes.toString('hex')
+  return [...new Set([value, hex, hex.replaceAll(/..(?=.)/g, '$& '), bytes.join(), ...base64].map((form) => form.toLowerCase()))]
 }
 
-/** As JSON reads its escapes, in however many texts of JSON within each other. */
-const unescaped = (text: string): string => text.replaceAll(/\\+u([\da-f]{4})/gi, (_escape, code: string) => String.fromCharCode(parseInt(code, 16)))
+/** Of JSON (in however many texts of it within each other), JavaScript, HTML and URLs. */
+const escapes = /\\+u([\da-f]{4})|\\+x([\da-f]{2})|&#x0*([\da-f]{1,6});?|%([\da-f]{2})|&#0*(\d{1,7});?/gi
+const unescaped = (text: string): string =>
+  text
+    .replaceAll(escapes, (...[, unit, byte, reference, percent, decimal]: string[]) =>
+      String.fromCharCode(decimal === undefined ? parseInt((unit ?? byte ?? reference ?? percent)!, 16) : parseInt(decimal, 10)),
+    )
+    .replaceAll('&amp;', '&')
 
-/** Where it stands in what was seen, in whichever form; undefined where it does not. */
+/** Line ends within base64, as they stand and in JSON. */
+const lineEnds = /(?<=[\w+/-])(?:\r|\n|\\+[rn])+(?=[\w+/-])/g
+
+/** Where it stands in what was seen, in any form that docs/redaction.md promises to know; undefined where it does not. */
 export function findCanary(seen: string, value = canary): string | undefined {
-  for (const text of [seen, seen.toLowerCase(), unescaped(seen)])
+  const once = unescaped(seen)
+  const texts = new Set([seen, once, unescaped(once), seen.replaceAll(lineEnds, '')].map((text) => text.toLowerCase()))
+  for (const text of texts)
     for (const form of formsOf(value)) {
-      const at = text.indexOf(text === seen.toLowerCase() ? form.toLowerCase() : form)
+      const at = text.indexOf(form)
       if (at >= 0) return text.slice(Math.max(0, at - 60), at + form.length + 20)
     }
   return undefined

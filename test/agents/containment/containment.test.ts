@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { getSecret } from '../../../src/agents/index.js'
 import { createSecrets } from '../../../src/index.js'
-import { attacks, inBase64, network, secondTool, uncontained, type Attack } from './attacks.js'
+import { attacks, network, pairOf, secondTool, uncontained, type Attack } from './attacks.js'
 import { canary, findCanary, other, seenOf } from './canary.js'
 import { aiSdk } from './ai-sdk.js'
 import { graft } from './graft.js'
@@ -81,12 +81,17 @@ describe.each(stages.filter((stage) => stage.missing === undefined).map((stage) 
 
   it('is looked at where a tool that is not wrapped is seen', async () => {
     const secrets = open()
-    const told = await stage.run(
-      { attack: attacks[0]!, read: () => secrets.getSecret('KEY'), began: () => undefined },
-      secrets.scope({ agent: 'researcher', allow: ['KEY'] }),
-      false,
-    )
-    expect(stage.channels.filter((channel) => findCanary(seenBy(channel, told)) === undefined)).toEqual([])
+    const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
+    const isSeen = async (attack: Attack, channels: readonly string[]): Promise<void> => {
+      const told = await stage.run({ attack, read: () => secrets.getSecret('KEY'), began: () => undefined }, agent, false)
+      expect(channels.filter((channel) => findCanary(seenBy(channel, told)) === undefined)).toEqual([])
+    }
+    await isSeen(attacks[0]!, stage.channels)
+    if (stage.channelsOfErrors !== undefined)
+      await isSeen(
+        attacks.find(({ what }) => what.startsWith('throws it, '))!,
+        stage.channelsOfErrors,
+      )
     await secrets.close()
   })
 
@@ -101,20 +106,19 @@ describe.each(stages.filter((stage) => stage.missing === undefined).map((stage) 
     await secrets.close()
   })
 
-  it(secondTool.what, async () => {
+  it(secondTool, async () => {
     const secrets = open()
     const agent = secrets.scope({ agent: 'researcher', allow: ['KEY'] })
-    const sentBy = async (read: () => Promise<string>, isGuarded: boolean): Promise<string> => {
-      const told = await stage.run({ attack: inBase64, read, began: () => undefined }, agent, isGuarded)
-      const query = findCanary(told) ?? told.slice(-10_000)
-      await stage.run({ attack: { ...secondTool, query }, read: async () => '', began: () => undefined }, agent, isGuarded)
-      return network.sent.splice(0).join()
+    const sentBy = async (read: () => Promise<string>, isGuarded: boolean): Promise<readonly string[]> => {
+      await stage.handOver(pairOf(read), agent, isGuarded)
+      return network.sent.splice(0)
     }
-    expect(findCanary(await sentBy(() => secrets.getSecret('KEY'), false)), 'the control leaks').toBeDefined()
+    const control = await sentBy(() => secrets.getSecret('KEY'), false)
+    expect([control.length, control.join().includes(canary)], 'the control leaks').toEqual([1, true])
     const sent = await sentBy(() => getSecret('KEY'), true)
-    expect(sent).toContain('POST')
-    expect(findCanary(sent)).toBeUndefined()
-    table.set(framework, secondTool.what, 'contained')
+    // It was handed what the first one told: the very same way.
+    expect([sent.length, sent.join().includes('[secret KEY]'), findCanary(sent.join())]).toEqual([1, true, undefined])
+    table.set(framework, secondTool, 'contained')
     await secrets.close()
   })
 

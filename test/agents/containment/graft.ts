@@ -4,7 +4,7 @@ import type { Secrets } from '../../../src/index.js'
 import { GraftClient, GraftHttp } from '../../servers/graft-client.js'
 import { hearingAlone } from '../../graft/faults.js'
 import { seenOf } from './canary.js'
-import { attackInPieces, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { allowTake, attackInPieces, attackOnce, by, inputOf, schemaOfPost, schemaOfTake, type Stage, type Tool } from './stage.js'
 
 const token = 'not-a-real-token-0123456789'
 
@@ -39,11 +39,23 @@ export const graft: Stage = {
     await client.initialize()
     const [found] = await client.asTools()
     await hearingAlone(async () => {
-      seen.push(by('model', await found!.execute(inputOf(attempt)).catch((error: unknown) => error)))
+      seen.push(by('model', await found!.execute(inputOf()).catch((error: unknown) => error)))
       await new Promise((resolve) => void setTimeout(resolve, 10))
     })
     await server.close()
     return seen.map(seenOf).join('\n')
+  },
+  // The client has the model.
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    const tools = [
+      { name: 'take', description: 'd', schema: schemaOfTake, execute: take },
+      { name: 'post', description: 'd', schema: schemaOfPost, execute: post },
+    ]
+    const server = await serveHttp(isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools, { token })
+    const client = new GraftClient(new GraftHttp(server.url.replace('http://', `http://graft:${token}@`)))
+    await client.initialize()
+    await client.execute('post', { text: undo(await client.execute('take', {})) })
+    await server.close()
   },
 }
 

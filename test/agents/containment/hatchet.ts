@@ -1,10 +1,13 @@
-/** Hatchet: a task of the real SDK, run by its own worker, with a client that tells nobody but us what it would send to an engine. */
+/** Hatchet: a task of the real SDK, run by its own worker and traced by its own instrumentation, with a client that tells nobody but us what it would send to an engine. */
 import { HatchetClient } from '@hatchet-dev/typescript-sdk/v1/index.js'
 import { InternalWorker } from '@hatchet-dev/typescript-sdk/v1/client/worker/worker-internal.js'
+import { context as contexts, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { withSecrets } from '../../../src/agents/hatchet/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { startHatchetTelemetry } from './hatchet-telemetry.js'
+import { attackOnce, by, inputOf, seenBy, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a task the attacks use. */
 interface Context {
@@ -40,6 +43,12 @@ const waysOf = (context: Context): Ways => ({
   'the input in its context': (value) => {
     context.input = { token: value }
   },
+  'the active span': (value) => {
+    const span = trace.getActiveSpan()!
+    span.setAttribute('token', value).addEvent(value, { value })
+    span.recordException(new Error(value))
+    span.updateName(value)
+  },
   'a child that it runs': (value) => context.runNoWaitChild('child', { value }, { additionalMetadata: { value } }),
 })
 
@@ -48,12 +57,28 @@ export const hatchet: Stage = {
   ways: Object.keys(waysOf({} as never)),
   hasStreams: false,
   channels: ['event'],
+  channelsOfErrors: ['OpenTelemetry'],
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const plain = optionsOf(attempt)
+    const stopTracing = await startHatchetTelemetry(seen)
+    contexts.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
     const worker = new Worker(seen)
-    await worker.run(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, inputOf(attempt))
+    await worker.run(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, inputOf())
+    contexts.disable()
+    await stopTracing()
     return seen.map(seenOf).join('\n')
+  },
+  // The engine hands what the first task gave to whoever starts the second one.
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    const seen: unknown[] = []
+    const worker = new Worker(seen)
+    const run = async (name: string, fn: (input: never) => Promise<string>, input: object): Promise<void> => {
+      const plain = { name, fn }
+      await worker.run(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: name === 'take' ? ['KEY'] : [] }) : plain, input)
+    }
+    await run('take', take, {})
+    await run('post', post, { text: undo(seenBy('event', seen.map(seenOf).join('\n'))) })
   },
 }
 

@@ -15,7 +15,7 @@ import { withSecrets } from '../../../src/agents/langchain/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
 import { startCollector } from './collector.js'
-import { attackInPieces, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { allowTake, attackInPieces, attackOnce, by, inputOf, schemaOfPost, schemaOfTake, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a tool the attacks use. */
 interface Runtime {
@@ -52,7 +52,7 @@ export const langchain: Stage = {
     const saver = new MemorySaver()
     const store = new InMemoryStore()
     const model = fakeModel()
-      .respondWithTools([{ name: 'search', args: inputOf(attempt), id: 'call-1' }])
+      .respondWithTools([{ name: 'search', args: inputOf(), id: 'call-1' }])
       .respond(new AIMessage('finished'))
     const plain = toolOf(attempt)
     const context = { user: 'u' }
@@ -77,6 +77,15 @@ export const langchain: Stage = {
     }
     seen.push(by('model', model.calls), by('checkpoint', saver.storage, saver.writes, ...writtenIn(saver)), await store.search(['keys']), context)
     return seen.map(seenOf).join('\n')
+  },
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    const tools = [tool(take, { name: 'take', description: 'd', schema: schemaOfTake }), tool(post, { name: 'post', description: 'd', schema: schemaOfPost })]
+    const model = fakeModel()
+      .respondWithTools([{ name: 'take', args: {}, id: 'call-1' }])
+      .respond((messages) => new AIMessage({ content: '', tool_calls: [{ name: 'post', id: 'call-2', args: { text: undo(messages.at(-1)!.text) } }] }))
+      .respond(new AIMessage('finished'))
+    const wrapped = isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools
+    await createAgent({ model, tools: wrapped }).invoke({ messages: [{ role: 'user', content: 'go' }] })
   },
 }
 

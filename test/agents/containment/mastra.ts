@@ -13,7 +13,7 @@ import { withSecrets } from '../../../src/agents/mastra/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
 import { startCollector } from './collector.js'
-import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { allowTake, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 interface Span {
   update(options: object): void
@@ -107,7 +107,7 @@ export const mastra: Stage = {
     const memory = new MockMemory({ storage })
     const plain = toolOf(attempt)
     const search = isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain
-    const agent = new Agent({ id: 'agent', name: 'agent', instructions: 'Search.', model: modelOf(seen, inputOf(attempt)) as never, tools: { search }, memory })
+    const agent = new Agent({ id: 'agent', name: 'agent', instructions: 'Search.', model: modelOf(seen, inputOf()) as never, tools: { search }, memory })
     const collector = await startCollector(seen, 'platform')
     const exporters = [new Seeing(seen), new MastraPlatformExporter({ accessToken: 'none', projectId: 'p', endpoint: collector.origin, resolveFromEnv: false })]
     const app = new Mastra({
@@ -142,6 +142,16 @@ export const mastra: Stage = {
     collector.close()
     seen.push(requestContext.toJSON(), requestContext, by('storage', await keptIn(storage)))
     return seen.map(seenOf).join('\n')
+  },
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    const tools = {
+      take: createTool({ id: 'take', description: 'd', execute: take }),
+      post: createTool({ id: 'post', description: 'd', inputSchema: zod.object({ text: zod.string() }), execute: post }),
+    }
+    const model = modelCalling((calls, prompt) => (calls === 1 ? ['take', {}] : calls === 2 ? ['post', { text: undo(prompt.at(-1)) }] : undefined))
+    const wrapped = isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools
+    const stream = await new Agent({ id: 'agent', name: 'agent', instructions: 'Search.', model: model as never, tools: wrapped }).stream('go')
+    await stream.consumeStream()
   },
 }
 
@@ -196,13 +206,20 @@ async function keptIn(storage: InMemoryStore): Promise<readonly unknown[]> {
 }
 
 /** Calls the tool once, and then answers. */
-export function modelOf(seen: unknown[], input: object = { query: 'q' }): object {
+export const modelOf = (seen: unknown[], input: object = { query: 'q' }): object =>
+  modelCalling((calls, prompt) => {
+    seen.push(by('model', JSON.stringify(prompt)))
+    return calls === 1 ? ['search', input] : undefined
+  })
+
+/** @param next Which tool it calls with what; undefined where it answers. */
+function modelCalling(next: (calls: number, prompt: readonly unknown[]) => readonly [name: string, input: object] | undefined): object {
   let calls = 0
   const usage = { inputTokens: 1, outputTokens: 1, totalTokens: 2 }
-  const parts = (): object[] =>
-    calls === 1
+  const partsOf = (called: readonly [name: string, input: object] | undefined): object[] =>
+    called !== undefined
       ? [
-          { type: 'tool-call', toolCallId: 'call-1', toolName: 'search', input: JSON.stringify(input) },
+          { type: 'tool-call', toolCallId: `call-${calls}`, toolName: called[0], input: JSON.stringify(called[1]) },
           { type: 'finish', finishReason: 'tool-calls', usage },
         ]
       : [
@@ -219,10 +236,9 @@ export function modelOf(seen: unknown[], input: object = { query: 'q' }): object
     async doGenerate() {
       throw new Error('only streams')
     },
-    async doStream({ prompt }: { prompt: unknown }) {
+    async doStream({ prompt }: { prompt: readonly unknown[] }) {
       calls += 1
-      seen.push(by('model', JSON.stringify(prompt)))
-      const told = [{ type: 'stream-start', warnings: [] }, ...parts()]
+      const told = [{ type: 'stream-start', warnings: [] }, ...partsOf(next(calls, prompt))]
       return { stream: ReadableStream.from(told), request: {}, response: {} }
     },
   }

@@ -2,7 +2,7 @@
 import type { Secrets } from '../../../src/index.js'
 import { withSecrets } from '../../../src/agents/mcp/index.js'
 import { seenOf } from './canary.js'
-import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { allowTake, attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
 
 type Values = Record<string, unknown>
 
@@ -83,7 +83,7 @@ export function mcpStage(sdk: Sdk): Stage {
     async run(attempt, secrets, isGuarded) {
       const seen: unknown[] = []
       const given = { authInfo: { token: 't', clientId: 'c', scopes: [], extra: { user: 'u' } }, requestInfo: { headers: { accept: '*/*' } } }
-      const argument = inputOf(attempt)
+      const argument = inputOf()
       const held: Held = { result: {}, resource: '', prompt: '', thrown: undefined }
       const server = sdk.createServer()
       server.server.onerror = (error) => void seen.push(error)
@@ -97,6 +97,19 @@ export function mcpStage(sdk: Sdk): Stage {
       await client.close()
       await server.close()
       return [...seen, given, argument].map(seenOf).join('\n')
+    },
+    // The client has the model.
+    async handOver({ take, post, undo }, secrets, isGuarded) {
+      const server = sdk.createServer()
+      const textOf = (text: string) => ({ content: [{ type: 'text', text }] })
+      server.registerTool('take', { inputSchema: sdk.schema }, async () => textOf(await take()))
+      server.registerTool('post', { inputSchema: sdk.schema }, async ({ deep }) => textOf(await post({ text: deep as string })))
+      if (isGuarded) withSecrets(server, { secrets: secrets as Secrets<string>, allow: allowTake })
+      const client = await sdk.connect(server, [], () => undefined)
+      const told = await client.callTool({ name: 'take', arguments: { deep: '' } })
+      await client.callTool({ name: 'post', arguments: { deep: undo(told) } })
+      await client.close()
+      await server.close()
     },
   }
 }

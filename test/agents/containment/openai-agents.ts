@@ -21,7 +21,7 @@ import { withSecrets } from '../../../src/agents/openai-agents/index.js'
 import type { Secrets } from '../../../src/index.js'
 import { seenOf } from './canary.js'
 import { startCollector } from './collector.js'
-import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import { allowTake, attackOnce, by, inputOf, schemaOfPost, schemaOfTake, type Stage, type Tool } from './stage.js'
 
 interface Context {
   [key: string]: unknown
@@ -53,7 +53,7 @@ export const openaiAgents: Stage = {
     setTraceProcessors([processorOf(seen), exported])
     const context: Context = { user: 'u' }
     const session = new MemorySession()
-    const agent = new Agent<Context>({ name: 'agent', model: modelOf(seen, attempt), tools: [toolOf(attempt, secrets, isGuarded)] })
+    const agent = new Agent<Context>({ name: 'agent', model: modelOf(seen), tools: [toolOf(attempt, secrets, isGuarded)] })
     try {
       const result = await new Runner({ traceIncludeSensitiveData: true }).run(agent, 'go', { context, session })
       seen.push(by('state', result.state.toString()), by('history', result.history, result.finalOutput, result.newItems))
@@ -66,6 +66,17 @@ export const openaiAgents: Stage = {
     collector.close()
     seen.push(context, by('session', await session.getItems()))
     return seen.map(seenOf).join('\n')
+  },
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    setTracingDisabled(true)
+    const fields = { description: 'd', strict: false }
+    const tools = [
+      tool({ ...fields, name: 'take', parameters: schemaOfTake as never, execute: take }),
+      tool({ ...fields, name: 'post', parameters: schemaOfPost as never, execute: (input: unknown) => post(input as { text: string }) }),
+    ]
+    const model = modelCalling((calls, input) => (calls === 1 ? ['take', {}] : calls === 2 ? ['post', { text: undo(input.at(-1)) }] : undefined))
+    const wrapped = isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools
+    await new Runner().run(new Agent({ name: 'agent', model, tools: wrapped }), 'go')
   },
 }
 
@@ -83,15 +94,22 @@ function toolOf(attempt: Tool, secrets: Secrets<never>, isGuarded: boolean): Ret
 }
 
 /** Calls the tool, and then answers; what it is given is seen. */
-function modelOf(seen: unknown[], attempt: Tool): Model {
+const modelOf = (seen: unknown[]): Model =>
+  modelCalling((calls, input) => {
+    seen.push(by('model', input))
+    return calls === 1 ? ['search', inputOf()] : undefined
+  })
+
+/** @param next Which tool it calls with what; undefined where it answers. */
+function modelCalling(next: (calls: number, input: readonly unknown[]) => readonly [name: string, input: object] | undefined): Model {
   let calls = 0
   return {
     async getResponse(request: ModelRequest): Promise<ModelResponse> {
-      seen.push(by('model', request.input))
       calls += 1
+      const called = next(calls, request.input as readonly unknown[])
       const output =
-        calls === 1
-          ? { type: 'function_call', id: 'f', callId: 'call-1', name: 'search', status: 'completed', arguments: JSON.stringify(inputOf(attempt)) }
+        called !== undefined
+          ? { type: 'function_call', id: 'f', callId: `call-${calls}`, name: called[0], status: 'completed', arguments: JSON.stringify(called[1]) }
           : { type: 'message', id: 'm', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: 'finished' }] }
       return { usage: new Usage(), output: [output] } as unknown as ModelResponse
     },

@@ -1,6 +1,6 @@
 /** How an attack is carried out in one framework, and all that is seen of it. */
 import type { Secrets } from '../../../src/index.js'
-import type { Attack, Exits } from './attacks.js'
+import type { Attack, Exits, Pair } from './attacks.js'
 import { seenOf } from './canary.js'
 
 export interface Stage {
@@ -13,6 +13,8 @@ export interface Stage {
   readonly hasStreams: boolean
   /** Where it is looked: each has to show what the control tells, or nothing that is not there would prove anything. */
   readonly channels: readonly string[]
+  /** Where a tool that throws is seen, and others are not. */
+  readonly channelsOfErrors?: readonly string[]
   /** Attacks that lead nowhere in this framework, wrapped or not. */
   readonly harmless?: readonly string[]
   /**
@@ -22,6 +24,11 @@ export interface Stage {
    * @returns All that anybody but the tool sees: what the model is given, messages, traces, what is kept, errors.
    */
   run(tool: Tool, secrets: Secrets<never>, isGuarded: boolean): Promise<string>
+  /**
+   * One run of both tools: a fake model calls `take`, and then `post` with what it made of what it was told. Where there is no model its part is played by whoever calls
+   * the tools, in one session.
+   */
+  handOver(pair: Pair, secrets: Secrets<never>, isGuarded: boolean): Promise<void>
 }
 
 export interface Tool {
@@ -39,7 +46,12 @@ export const by = (channel: string, ...values: readonly unknown[]): string => `<
 export const seenBy = (channel: string, seen: string): string => [...seen.matchAll(new RegExp(`<<${channel}>>([^]*?)<</${channel}>>`, 'g'))].map(([, text]) => text).join('\n')
 
 /** What the model, or whoever calls the tool, gives it. */
-export const inputOf = ({ attack }: Tool): { query: string } => ({ query: attack.query ?? 'q' })
+export const inputOf = (): { query: string } => ({ query: 'q' })
+
+/** What the second of two tools takes. */
+export const schemaOfPost = { type: 'object' as const, properties: { text: { type: 'string' as const } }, additionalProperties: false }
+export const schemaOfTake = { type: 'object' as const, properties: {}, additionalProperties: false }
+export const allowTake = { take: ['KEY'] }
 
 /** The body of a tool that is no generator. */
 export async function attackOnce({ attack, read, began }: Tool, exits: Exits): Promise<unknown> {

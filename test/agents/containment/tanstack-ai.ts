@@ -7,7 +7,8 @@ import type { Secrets } from '../../../src/index.js'
 import { isolate, missingIsolate } from '../isolate.js'
 import { seenOf } from './canary.js'
 import { startTelemetry } from './collector.js'
-import { attackOnce, by, inputOf, type Stage, type Tool } from './stage.js'
+import type { Pair } from './attacks.js'
+import { allowTake, attackOnce, by, inputOf, schemaOfPost, schemaOfTake, type Stage, type Tool } from './stage.js'
 
 /** What of the second argument of a tool the attacks use. */
 interface Context {
@@ -40,7 +41,7 @@ export const tanstackAi: Stage = {
       seen,
       context,
       tools: isGuarded ? withSecrets([tool], { secrets: secrets as Secrets<string>, allow: { search: ['KEY'] } }) : [tool],
-      call: ['search', inputOf(attempt)],
+      call: ['search', inputOf()],
     })
     // A chat hands a tool arguments that it has just read; whoever calls the tool itself may not.
     const input = { query: 'q' }
@@ -48,12 +49,21 @@ export const tanstackAi: Stage = {
     seen.push(context, input)
     return seen.map(seenOf).join('\n')
   },
+  async handOver(pair, secrets, isGuarded) {
+    const tools = toolsOf(pair)
+    await chatWith({
+      seen: [],
+      context: {},
+      tools: isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools,
+      call: (calls, messages) => (calls === 1 ? ['take', {}] : calls === 2 ? ['post', { text: pair.undo(messages.at(-1)) }] : undefined),
+    })
+  },
 }
 
-const codeOf = (attempt: Tool): string => `
+const code = `
   let found
   try {
-    found = await external_search(${JSON.stringify(inputOf(attempt))})
+    found = await external_search(${JSON.stringify(inputOf())})
   } catch (error) {
     found = error.message
   }
@@ -89,11 +99,30 @@ export const tanstackCodeMode: Stage = {
       driver: isolate!.createNodeIsolateDriver({ skipProbe: true }),
       tools: isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: { search: ['KEY'] } }) : tools,
     })
-    await chatWith({ seen, context: {}, tools: mode.tools, call: ['execute_typescript', { typescriptCode: codeOf(attempt) }] })
+    await chatWith({ seen, context: {}, tools: mode.tools, call: ['execute_typescript', { typescriptCode: code }] })
     seen.push(input)
     return seen.map(seenOf).join('\n')
   },
+  // Here the code of the model does it all, in the sandbox.
+  async handOver(pair, secrets, isGuarded) {
+    const tools = toolsOf(pair)
+    const mode = createCodeMode({
+      driver: isolate!.createNodeIsolateDriver({ skipProbe: true }),
+      tools: isGuarded ? withSecrets(tools, { secrets: secrets as Secrets<string>, allow: allowTake }) : tools,
+    })
+    const typescriptCode = `
+      const decoded = (run) => run.match(/../g).map((pair) => String.fromCharCode(parseInt(pair, 16))).join('')
+      const text = (await external_take({})).replace(/(?:[0-9a-f]{2}){8,}/g, decoded)
+      return await external_post({ text })
+    `
+    await chatWith({ seen: [], context: {}, tools: mode.tools, call: ['execute_typescript', { typescriptCode }] })
+  },
 }
+
+const toolsOf = ({ take, post }: Pair): ServerTool[] => [
+  toolDefinition({ name: 'take', description: 'd', inputSchema: schemaOfTake }).server(take),
+  toolDefinition({ name: 'post', description: 'd', inputSchema: schemaOfPost }).server((input) => post(input as { text: string })),
+]
 
 function toolOf(attempt: Tool, ways: (context: Context) => Ways): ServerTool {
   return toolDefinition({ name: 'search', description: 'Searches.', inputSchema: { type: 'object', properties: { query: { type: 'string' } } } }).server(
@@ -101,11 +130,14 @@ function toolOf(attempt: Tool, ways: (context: Context) => Ways): ServerTool {
   )
 }
 
+type Called = readonly [name: string, input: object]
+
 interface Chat {
   readonly seen: unknown[]
   readonly tools: readonly object[]
   readonly context: object
-  readonly call: readonly [name: string, input: object]
+  /** The first call of the model, or what tells each one; undefined where it answers. */
+  readonly call: Called | ((calls: number, messages: readonly unknown[]) => Called | undefined)
   readonly middleware?: readonly object[]
   readonly messages?: readonly object[]
   readonly systemPrompts?: readonly string[]
@@ -143,21 +175,25 @@ function listenToDevtools(seen: unknown[]): () => void {
   return () => delete client.emit
 }
 
-function adapterOf(seen: unknown[], [name, input]: readonly [string, object]): object {
+function adapterOf(seen: unknown[], call: Chat['call']): object {
+  const next = typeof call === 'function' ? call : (made: number) => (made === 1 ? call : undefined)
   let calls = 0
   return {
     kind: 'text',
     name: 'fake',
     model: 'fake',
-    async *chatStream({ messages, systemPrompts }: { messages: unknown; systemPrompts: unknown }) {
+    async *chatStream({ messages, systemPrompts }: { messages: readonly unknown[]; systemPrompts: unknown }) {
       calls += 1
       seen.push(by('model', JSON.stringify({ messages, systemPrompts })))
       const about = { model: 'fake', timestamp: 1 }
       yield { type: 'RUN_STARTED', runId: 'run', threadId: 'thread', ...about }
-      if (calls === 1) {
-        yield { type: 'TOOL_CALL_START', toolCallId: 'call-1', toolCallName: name, toolName: name, index: 0, ...about }
-        yield { type: 'TOOL_CALL_ARGS', toolCallId: 'call-1', delta: JSON.stringify(input), ...about }
-        yield { type: 'TOOL_CALL_END', toolCallId: 'call-1', toolCallName: name, toolName: name, ...about }
+      const called = next(calls, messages)
+      if (called !== undefined) {
+        const [name, input] = called
+        const toolCallId = `call-${calls}`
+        yield { type: 'TOOL_CALL_START', toolCallId, toolCallName: name, toolName: name, index: 0, ...about }
+        yield { type: 'TOOL_CALL_ARGS', toolCallId, delta: JSON.stringify(input), ...about }
+        yield { type: 'TOOL_CALL_END', toolCallId, toolCallName: name, toolName: name, ...about }
         yield { type: 'RUN_FINISHED', runId: 'run', threadId: 'thread', finishReason: 'tool_calls', ...about }
       } else {
         yield { type: 'TEXT_MESSAGE_START', messageId: 'm', role: 'assistant', ...about }

@@ -63,13 +63,21 @@ export const trigger: Stage = {
   async run(attempt, secrets, isGuarded) {
     const seen: unknown[] = []
     const plain = optionsOf(attempt)
-    await runTask(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, seen, inputOf(attempt))
+    await runTask(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain, seen, inputOf())
     // The executor reads the payload for itself; whoever calls the function may not.
     const payload = { query: 'q' }
     if (attempt.attack.what === 'writes it into its input')
       await (isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: ['KEY'] }) : plain).run(payload, { ctx: { run: {} } })
     seen.push(payload)
     return seen.map(seenOf).join('\n')
+  },
+  // Who starts the second task has the output of the first.
+  async handOver({ take, post, undo }, secrets, isGuarded) {
+    const run = async (id: string, does: (payload: never) => Promise<string>, payload: object): Promise<unknown> => {
+      const plain = { id, run: does }
+      return runTask(isGuarded ? withSecrets(plain, { secrets: secrets as Secrets<string>, allow: id === 'take' ? ['KEY'] : [] }) : plain, [], payload)
+    }
+    await run('post', post, { text: undo(await run('take', take, {})) })
   },
 }
 
