@@ -100,6 +100,11 @@ export class GuardedCall {
     return this.#call.cleaner.text(text)
   }
 
+  /** What a stream would hold back of these bytes: where a value may begin that is still to come to its end. */
+  heldBack(bytes: Uint8Array): Uint8Array {
+    return this.#call.cleaner.heldBack(bytes)
+  }
+
   /**
    * Clean data; streams, promises and iterables in it are clean as they come.
    * @param known What stands for an object that is not to be looked into, such as one of the framework's own.
