@@ -238,7 +238,7 @@ describe('a value that is cut around an object', () => {
       { prefix: 'tool', callId: 'a', name: 'search', runId: 'r' },
       async ({ payload }: { payload: { output: unknown } }) => void told.push(payload.output),
     )
-    await withMastra(createTool({ id: 'search', description: 'd', execute: execute as never }), { secrets, allow: ['KEY'] }).execute!({}, { writer } as never)
+    await withMastra(createTool({ id: 'search', description: 'd', execute }), { secrets, allow: ['KEY'] }).execute!({}, { writer } as never)
     await expect.poll(() => told.length).toBe(5)
     expect(told).toEqual([key.slice(0, 12), { step: 1 }, expect.stringMatching(/^\[withheld: /), { step: 2 }, 'and on'])
   })
@@ -263,10 +263,10 @@ describe('what is told behind something else', () => {
       bytes += given.length
       return cleaner().text(given)
     }
-    run(new Tail({ text, heldBack } as never))
+    run(new Tail({ text, heldBack }))
     return bytes
   }
-  const cleaner = () => prepareTool(secrets as never, { tool: 'search', allow: ['KEY'] })().cleaner
+  const cleaner = () => prepareTool(secrets, { tool: 'search', allow: ['KEY'] })().cleaner
 
   it('is looked at with no more before it than could be the beginning of a value, and where it is empty not at all', async () => {
     await secrets.getSecret('KEY')
