@@ -52,7 +52,7 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
   const tool = new ToolGuard(grant, manner)
   const kind = Object.prototype.toString.call(run)
   const start = (self: unknown, values: readonly unknown[]) => (call: GuardedCall) => {
-    if (owner === undefined && isDescription(self)) call.after(watchShared(call, self))
+    if (owner === undefined && isWrittenOut(self)) call.after(watchShared(call, self))
     return Reflect.apply(run, owner ?? self, give(values, call)) as unknown
   }
   function guarded(this: unknown, ...values: unknown[]): unknown {
@@ -64,5 +64,5 @@ export function guardFunction(run: Run, grant: ToolGrant, manner?: Manner, give:
   return likeFunction(guarded, run)
 }
 
-/** As a tool that is written out is one, and no service of a class or a module. */
-const isDescription = (self: unknown): boolean => typeof self === 'object' && self !== null && isPlain(self) && Object.isExtensible(self)
+/** Is it an object as a tool is that somebody wrote out, and no service of a class or a module? */
+const isWrittenOut = (self: unknown): boolean => typeof self === 'object' && self !== null && isPlain(self) && Object.isExtensible(self)

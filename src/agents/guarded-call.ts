@@ -24,6 +24,7 @@ export class GuardedCall {
   /** Where it was called. */
   readonly #outside: Place = here()
   readonly #after: (() => void)[] = []
+  readonly #afterEnd: (() => void)[] = []
   /** The call itself, and the stream that it gave. */
   #open = 0
   /** Of blobs that have been read, by what they are of. */
@@ -39,10 +40,6 @@ export class GuardedCall {
     this.finish = this.hold()
   }
 
-  /** Has it not ended yet? */
-  get isOpen(): boolean {
-    return this.#open > 0
-  }
   get mayRun(): boolean {
     return this.#call.mayRun
   }
@@ -76,13 +73,19 @@ export class GuardedCall {
       if (!isHeld) return
       isHeld = false
       this.#open -= 1
-      if (this.#open === 0) this.#call.end()
+      if (this.#open > 0) return
+      this.#call.end()
+      for (const run of this.#afterEnd.splice(0)) run()
     }
   }
 
   /** Calls `run` before anything that the tool says is told: for what it may have left elsewhere. */
   after(run: () => void): void {
     this.#after.push(run)
+  }
+  /** Calls `run` once its scope has ended. */
+  afterEnd(run: () => void): void {
+    this.#afterEnd.push(run)
   }
   tidy(): void {
     if (this.#after.length > 0)
@@ -95,6 +98,11 @@ export class GuardedCall {
 
   text(text: string): string {
     return this.#call.cleaner.text(text)
+  }
+
+  /** What a stream would hold back of these bytes: where a value may begin that is still to come to its end. */
+  heldBack(bytes: Uint8Array): Uint8Array {
+    return this.#call.cleaner.heldBack(bytes)
   }
 
   /**

@@ -25,10 +25,13 @@ const mostBytes = 1_048_576
 
 /** Remembers what is in a shared object now. What is returned puts clean values in place of those that were changed since. */
 export function watchShared(call: GuardedCall, shared: unknown): () => void {
-  const before = remember(call, shared)
+  const watch = new Watch(call, shared)
   const promises = new WeakSet()
   return () => {
-    if (isHolder(shared)) new Scrubber(call, before, promises).scrub(shared)
+    if (!isHolder(shared)) return
+    const scrubber = new Scrubber(call, watch.before, promises)
+    scrubber.scrub(shared)
+    watch.handOn(scrubber.seen)
   }
 }
 
@@ -81,41 +84,59 @@ function entriesOf(value: object): Members {
 
 const bytesIn = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-/** Objects as they were before the first of the calls that still run: what one of these left there is no less a change for the others. */
-const latest = new WeakMap<object, { readonly before: Before; readonly calls: Set<GuardedCall> }>()
+/** Those of calls that run, in the order in which they began. Weakly, since some never end. */
+const watches = new Set<WeakRef<Watch>>()
 
-function isOfRunning(calls: Set<GuardedCall>): boolean {
-  for (const call of calls) {
-    if (call.isOpen) return true
-    calls.delete(call)
+/** What was there when a call began. */
+class Watch {
+  readonly before = new Map<object, Before>()
+  readonly #call: GuardedCall
+  readonly #self = new WeakRef(this)
+
+  constructor(call: GuardedCall, shared: unknown) {
+    this.#call = call
+    this.#remember(shared)
+    watches.add(this.#self)
+    call.afterEnd(() => watches.delete(this.#self))
   }
-  return false
-}
 
-function remember(call: GuardedCall, shared: unknown): ReadonlyMap<object, Before> {
-  const remembered = new Map<object, Before>()
-  const calls = new Set([call])
-  const waiting = [shared]
-  let bytesLeft = mostBytes
-  while (waiting.length > 0 && remembered.size < mostObjects) {
-    const value = waiting.pop()
-    if (!isHolder(value) || remembered.has(value)) continue
-    try {
-      const known = latest.get(value)
-      const isKnown = known !== undefined && isOfRunning(known.calls)
-      const before = isKnown ? known.before : asItIs(value, bytesLeft)
-      if (isKnown) known.calls.add(call)
-      else latest.set(value, { before, calls })
-      bytesLeft -= before.bytes?.length ?? 0
-      remembered.set(value, before)
-      // What is in an instance is its own, but for what it holds itself.
-      if (isData(value) || value === shared)
-        for (const members of [before.entries.keys(), before.entries.values(), before.own.values()]) for (const member of members) waiting.push(member)
-    } catch {
-      // Of what cannot be looked at nothing is known.
+  #remember(shared: unknown): void {
+    const waiting = [shared]
+    let bytesLeft = mostBytes
+    while (waiting.length > 0 && this.before.size < mostObjects) {
+      const value = waiting.pop()
+      if (!isHolder(value) || this.before.has(value)) continue
+      try {
+        const before = asItIs(value, bytesLeft)
+        bytesLeft -= before.bytes?.length ?? 0
+        this.before.set(value, before)
+        // What is in an instance is its own, but for what it holds itself.
+        if (isData(value) || value === shared)
+          for (const members of [before.entries.keys(), before.entries.values(), before.own.values()]) for (const member of members) waiting.push(member)
+      } catch {
+        // Of what cannot be looked at nothing is known.
+      }
     }
   }
-  return remembered
+
+  /** What calls that began since found there may be what this one had left: to them too it was what it was before this one, or is new. */
+  handOn(seen: ReadonlySet<object>): void {
+    let isLater = false
+    for (const self of watches) {
+      const other = self.deref()
+      if (other === undefined) watches.delete(self)
+      else if (isLater && other.#call !== this.#call) other.#take(this.before, seen)
+      isLater ||= other === this
+    }
+  }
+
+  #take(before: ReadonlyMap<object, Before>, seen: ReadonlySet<object>): void {
+    for (const object of this.before.keys()) {
+      const was = before.get(object)
+      if (was !== undefined) this.before.set(object, was)
+      else if (seen.has(object)) this.before.delete(object)
+    }
+  }
 }
 
 function asItIs(value: object, mostOfBytes: number): Before {
@@ -137,7 +158,7 @@ class Scrubber {
   readonly #before: ReadonlyMap<object, Before>
   /** Clean ones: this may run many times. */
   readonly #promises: WeakSet<object>
-  readonly #seen = new Set<object>()
+  readonly seen = new Set<object>()
 
   constructor(call: GuardedCall, before: ReadonlyMap<object, Before>, promises: WeakSet<object>) {
     this.#call = call
@@ -147,8 +168,8 @@ class Scrubber {
 
   /** False where it cannot be mended, as what is frozen. */
   scrub(value: object): boolean {
-    if (this.#seen.has(value)) return true
-    this.#seen.add(value)
+    if (this.seen.has(value)) return true
+    this.seen.add(value)
     const before = this.#before.get(value)
     const isOfItsKind = before === undefined || restorePrototype(value, before.prototype)
     const areOwnMended = this.#members(value, ownOf(value), before?.own, replaceOwn(value))
@@ -184,8 +205,8 @@ class Scrubber {
 
   /** Texts and numbers that it was given since. */
   #scrubInstance(instance: object, before: Before): boolean {
-    if (this.#seen.has(instance)) return true
-    this.#seen.add(instance)
+    if (this.seen.has(instance)) return true
+    this.seen.add(instance)
     if (before.bytes !== undefined) this.#scrubBytes(bytesIn(instance as ArrayBufferView), before.bytes)
     if (before.text !== undefined && !this.#scrubAddress(instance as URL, before.text)) return false
     const changed = [...ownOf(instance)].filter(

@@ -23,7 +23,7 @@ export class Yields {
   #rest: Uint8Array = empty
   /** The first half of a character that its second half has not followed yet. */
   #half = ''
-  /** Of what was told before more came than was expected. */
+  /** The end of what was told, from where it was told though more may follow: before an object, and when the call ended. */
   #tail: Tail | undefined
 
   constructor(call: GuardedCall, cleaner: ToolCleaner) {
@@ -36,7 +36,7 @@ export class Yields {
    * @param told What stands for it where it is no piece, if it was waited for.
    */
   push(value: unknown, told?: { readonly outcome: unknown }): readonly unknown[] {
-    if (typeof value !== 'string' && !isBytes(value)) return [...this.end(), (told ?? { outcome: this.#call.outcomeNow(value) }).outcome]
+    if (typeof value !== 'string' && !isBytes(value)) return [...this.flush(), (told ?? { outcome: this.#call.outcomeNow(value) }).outcome]
     this.#stream ??= this.#cleaner.stream()
     this.#isText = typeof value === 'string'
     if (typeof value !== 'string') this.#kind = kindOfBytes(value)
@@ -47,7 +47,7 @@ export class Yields {
     return value === '' ? [value] : typeof value !== 'string' && bytes.length === 0 ? [this.#kind.make(empty)] : []
   }
 
-  /** The same at the end of a call, which a tool may outlive: what would be a value together with this is not told later either. */
+  /** What was held back, where more may follow: before an object, or at the end of a call that its tool may outlive. What would be a value together with this is not told later either. */
   flush(): readonly unknown[] {
     this.#tail ??= new Tail(this.#call)
     return this.end()

@@ -82,7 +82,7 @@ export class Backends {
     return this.#coolDownOf(instance).beginProbe(this.#clock.now())
   }
 
-  /** How a call ended; undefined: the backend answered with a secret. */
+  /** How a call ended; undefined: the backend answered with what it was asked for. */
   settle(instance: ProviderInstance, failed: Failed | undefined, now: number, isProbe: boolean): void {
     this.#coolDownOf(instance).settle(failed, now, isProbe)
   }

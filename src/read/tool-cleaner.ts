@@ -2,6 +2,7 @@
 import type { ScopeState } from '../access/scope.js'
 import type { AuditEvent } from '../audit/events.js'
 import { activeTrace } from '../audit/trace.js'
+import { Hold } from '../redaction/hold.js'
 import type { Reader } from '../redaction/redactor.js'
 import { plainForm } from '../redaction/plain.js'
 import { RedactedStream } from '../redaction/stream.js'
@@ -54,6 +55,14 @@ export class ToolCleaner {
     const { redactor } = this.#core
     redactor.requireOpen()
     return new RedactedStream(redactor, this.#told, 'end')
+  }
+
+  /**
+   * What such a stream would hold back of these bytes: where a value may begin that is still to come to its end.
+   * @throws SecretError `closed`.
+   */
+  heldBack(bytes: Uint8Array): Uint8Array {
+    return bytes.subarray(new Hold().cut(bytes, this.#core.redactor.longest))
   }
 
   /** In the audit, and on stderr where there is none. */

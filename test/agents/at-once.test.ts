@@ -14,6 +14,7 @@ import { withSecrets as withMastra } from '../../src/agents/mastra/index.js'
 import { withSecrets as withOpenAi } from '../../src/agents/openai-agents/index.js'
 import { withSecrets as withTanstack } from '../../src/agents/tanstack-ai/index.js'
 import { createSecrets } from '../../src/index.js'
+import { collectUntil } from '../access/collect.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
 const marker = '[secret KEY]'
@@ -69,32 +70,126 @@ const frameworks: Record<string, Start> = {
   },
 }
 
+/** What a tool does in steps, one each time that it is told to go on. */
+function inSteps(start: Start, shared: Shared, steps: readonly ((given: Shared) => unknown)[]): { readonly go: () => Promise<void>; readonly ended: Promise<unknown> } {
+  const gates = steps.map(gate)
+  let done = 0
+  const ended = start(async (given) => {
+    await getSecret('KEY')
+    for (const [index, step] of steps.entries()) {
+      await gates[index]!.opened
+      step(given)
+      done += 1
+    }
+    return 'found'
+  }, shared)
+  let went = 0
+  const go = async (): Promise<void> => {
+    gates[went++]!.open()
+    if (went === steps.length) await ended
+    else await expect.poll(() => done).toBe(went)
+  }
+  return { go, ended }
+}
+
+const leave = (given: Shared): void => void (given.last = key)
+const nothing = (): void => undefined
+
 describe.each(Object.entries(frameworks))('%s', (_name, start) => {
   // What the first one left there the second one took for what the app had there, and left it again once the first had cleaned it.
   it('keeps what both leave in a shared context clean', async () => {
+    const shared = new Shared()
+    const first = inSteps(start, shared, [leave, nothing])
+    await first.go()
+    const second = inSteps(start, shared, [nothing, leave])
+    await second.go()
+    await first.go()
+    expect(shared.last).toBe(marker)
+    await second.go()
+    expect(shared.last).toBe(marker)
+  })
+
+  it('keeps what the second leaves clean, where the first left the same and took it away', async () => {
+    const shared = new Shared()
+    const first = inSteps(start, shared, [leave, (given) => void (given.last = undefined)])
+    await first.go()
+    const second = inSteps(start, shared, [nothing, leave])
+    await second.go()
+    await first.go()
+    await second.go()
+    expect(shared.last).toBe(marker)
+  })
+
+  // The second one took it for what it left itself, since the first had begun without it.
+  it('leaves a tool that runs what it keeps, though one that began since has ended', async () => {
+    const shared = new Shared()
+    const seen: unknown[] = []
+    const first = inSteps(start, shared, [leave, (given) => seen.push(given.last)])
+    await first.go()
+    await inSteps(start, shared, [nothing]).go()
+    await first.go()
+    expect([seen, shared.last]).toEqual([[key], marker])
+  })
+})
+
+describe('guard', () => {
+  const guarded = <Result>(shared: Shared, run: (given: Shared) => Result, allow = ['KEY']): (() => Result) => {
+    const search = function (this: { shared: Shared }): Result {
+      return run(this.shared)
+    }
+    const self = { shared, search: guard(search, { secrets, tool: 'search', allow }) }
+    return () => self.search()
+  }
+  const unread = async (shared: Shared): Promise<unknown> =>
+    guarded(shared, async () =>
+      (async function* () {
+        yield 1
+      })(),
+    )()
+
+  it('leaves what the app sets in a context while nobody reads a stream that a tool gave', async () => {
     await secrets.getSecret('KEY')
     const shared = new Shared()
-    const gates = [gate(), gate()]
-    const began: number[] = []
-    const run =
-      (index: number): Run =>
-      async (given) => {
-        given.last = await getSecret('KEY')
-        began.push(index)
-        await gates[index]!.opened
-        given.last = await getSecret('KEY')
-        return 'found'
-      }
-    const first = start(run(0), shared)
-    await expect.poll(() => began).toEqual([0])
-    const second = start(run(1), shared)
-    await expect.poll(() => began).toEqual([0, 1])
-    gates[0]!.open()
-    await first
-    expect(shared.last).toBe(marker)
-    gates[1]!.open()
-    await second
-    expect(shared.last).toBe(marker)
+    const stream = await unread(shared)
+    shared.last = key
+    await guarded(shared, async () => 'found', [])()
+    expect(shared.last).toBe(key)
+    expect(stream).toBeDefined()
+  })
+
+  it('keeps what two calls leave clean, though nobody reads a stream that a tool gave before', async () => {
+    const shared = {} as Shared
+    const stream = await unread(shared)
+    const start: Start = (run, given) => guarded(given, run)()
+    const keep = (given: Shared): void => void ((given as { session?: object }).session = { key })
+    const first = inSteps(start, shared, [keep, nothing])
+    await first.go()
+    const { session } = shared as { session?: { key: string } }
+    const second = inSteps(start, shared, [nothing, () => void (session!.key = key)])
+    await second.go()
+    await first.go()
+    expect(shared).toEqual({ session: { key: marker } })
+    await second.go()
+    expect(shared).toEqual({ session: { key: marker } })
+    expect(stream).toBeDefined()
+  })
+
+  it('holds nothing of a call that has ended, though one around it runs', async () => {
+    await secrets.getSecret('KEY')
+    const shared = new Shared()
+    let freed = 0
+    const registry = new FinalizationRegistry(() => (freed += 1))
+    const callOnce = async (): Promise<void> => {
+      const own = { of: 'this call' }
+      registry.register(own, undefined)
+      await guarded(shared, async () => void own.of)()
+    }
+    await guarded(shared, async () => {
+      for (let index = 0; index < 10; index++) await callOnce()
+      // The runtime itself may hold the last one.
+      await collectUntil(() => freed >= 9, 20)
+      expect(freed).toBeGreaterThanOrEqual(9)
+    })()
   })
 })
 

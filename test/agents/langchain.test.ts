@@ -83,6 +83,26 @@ describe('a wrapped tool', () => {
     expect(told).toEqual(['Looking', key.slice(0, 9), expect.stringContaining('withheld'), ' and on', { step: 1 }, `it is ${marker}`])
   })
 
+  type Write = (chunk: unknown) => void
+
+  // LangGraph's own `writer()` asks for that of `configurable`.
+  it.each(['configurable', 'config'])('tells no writer a value in two texts, one of them by that of its config and the other by that of its %s', async (member) => {
+    const told: unknown[] = []
+    const writing = tool(
+      async (_input, config) => {
+        const value = await getSecret('KEY')
+        const { writer, [member]: other } = config as unknown as { writer: Write } & Record<string, { writer: Write }>
+        writer(value.slice(0, 9))
+        other!.writer(value.slice(9))
+        return 'found'
+      },
+      { name: 'search', description: 'Searches.', schema },
+    )
+    const writer = (chunk: unknown): void => void told.push(chunk)
+    await withSecrets(writing, { secrets, allow: ['KEY'] }).invoke({ query: 'q' }, { writer, configurable: { writer }, config: { writer } } as never)
+    expect(told).toEqual([key.slice(0, 9), expect.stringContaining('withheld')])
+  })
+
   it('can be spread into another tool, with all that it has', async () => {
     const both = tool(async ({ query }): Promise<[string, object]> => [query, { found: await getSecret('KEY') }], {
       name: 'search',

@@ -7,8 +7,9 @@ import { withSecrets as withHatchet } from '../../src/agents/hatchet/index.js'
 import { getSecret, guard } from '../../src/agents/index.js'
 import { withSecrets as withMastra } from '../../src/agents/mastra/index.js'
 import { watchShared } from '../../src/agents/shared.js'
+import { Tail } from '../../src/agents/tail.js'
 import { createSecrets } from '../../src/index.js'
-import { here } from '../../src/seam.js'
+import { here, prepareTool } from '../../src/seam.js'
 import { collectUntil } from '../access/collect.js'
 
 const key = 'sk-canary-4f9d2b7a81c6e350'
@@ -243,6 +244,78 @@ describe('a value that is cut where a call ends, and told on by what it left beh
     await withMastra(made, { secrets, allow: ['KEY'] }).execute!({}, { writer } as never)
     await expect.poll(() => told.length).toBe(2)
     expect(told).toEqual([key.slice(0, 12), expect.stringMatching(/^\[withheld: /)])
+  })
+})
+
+describe('a value that is cut around an object', () => {
+  it('is found in the writer of Mastra', async () => {
+    const told: unknown[] = []
+    const execute = async (_input: unknown, { writer }: { writer?: { write(piece: unknown): Promise<void> } }): Promise<object> => {
+      const value = await getSecret('KEY')
+      for (const piece of [value.slice(0, 12), { step: 1 }, value.slice(12), { step: 2 }, 'and on']) await writer!.write(piece)
+      return {}
+    }
+    const writer = new ToolStream(
+      { prefix: 'tool', callId: 'a', name: 'search', runId: 'r' },
+      async ({ payload }: { payload: { output: unknown } }) => void told.push(payload.output),
+    )
+    await withMastra(createTool({ id: 'search', description: 'd', execute }), { secrets, allow: ['KEY'] }).execute!({}, { writer } as never)
+    await expect.poll(() => told.length).toBe(5)
+    expect(told).toEqual([key.slice(0, 12), { step: 1 }, expect.stringMatching(/^\[withheld: /), { step: 2 }, 'and on'])
+  })
+
+  it('is found in what a generator yields', async () => {
+    const told: unknown[] = []
+    const telling = guard(async function* () {
+      const value = await getSecret('KEY')
+      yield* [value.slice(0, 12), { step: 1 }, value.slice(12), { step: 2 }, 'and on']
+    }, grant)
+    for await (const piece of telling()) told.push(piece)
+    expect(told).toEqual([key.slice(0, 12), { step: 1 }, expect.stringMatching(/^\[withheld: /), { step: 2 }, 'and on'])
+  })
+})
+
+describe('what is told behind something else', () => {
+  /** Bytes of the texts that are looked through. */
+  const lookedAt = (run: (tail: Tail) => void): number => {
+    let bytes = 0
+    const heldBack = (text: Uint8Array): Uint8Array => cleaner().heldBack(text)
+    const text = (given: string): string => {
+      bytes += given.length
+      return cleaner().text(given)
+    }
+    run(new Tail({ text, heldBack }))
+    return bytes
+  }
+  const cleaner = () => prepareTool(secrets, { tool: 'search', allow: ['KEY'] })().cleaner
+
+  it('is looked at with no more before it than could be the beginning of a value, and where it is empty not at all', async () => {
+    await secrets.getSecret('KEY')
+    for (const piece of ['and on ', '\\u0061', '%61&#x61;']) {
+      const all = lookedAt((tail) => {
+        tail.next(piece.repeat(1_000))
+        for (let index = 0; index < 1_000; index++) tail.next(piece)
+        for (let index = 0; index < 1_000; index++) tail.next('')
+      })
+      expect(all).toBeLessThan(1_000 * 1_500)
+    }
+  })
+
+  it.each([
+    ['as it is', (value: string) => value],
+    ['in hex', (value: string) => Buffer.from(value).toString('hex')],
+    ['in base64', (value: string) => Buffer.from(`a ${value} b`).toString('base64')],
+    ['in escapes', (value: string) => [...value].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')],
+  ])('is a value, wherever it was cut: %s', async (_how, encode) => {
+    await secrets.getSecret('KEY')
+    const text = encode(key)
+    for (let cut = 1; cut < text.length; cut++) {
+      // What is left of a cut at one of its ends may be found by itself.
+      lookedAt((tail) => {
+        const told = ['before it, ', ...[text.slice(0, cut), text.slice(cut)].map((piece) => cleaner().text(piece))].map((piece) => tail.next(piece)).join('')
+        expect(cleaner().text(told)).toBe(told)
+      })
+    }
   })
 })
 

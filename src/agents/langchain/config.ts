@@ -51,9 +51,13 @@ function cleanConfigurable(call: GuardedCall, configurable: Config): Config {
   return clean
 }
 
+/** The writers of a call tell in one stream, also where one of them is made of another: as of a node that has a timeout. */
+const tails = new WeakMap<GuardedCall, Tail>()
+
 /** Each text is told at once, and alone: what would be a value behind those before it is not told. */
 function cleanWriter(call: GuardedCall, writer: (chunk: never) => unknown): (chunk: unknown) => unknown {
-  const tail = new Tail(call)
+  const tail = tails.get(call) ?? new Tail(call)
+  tails.set(call, tail)
   return cleanFunction(call, (chunk: unknown) => writer((typeof chunk === 'string' ? tail.next(chunk) : chunk) as never))
 }
 

@@ -120,13 +120,13 @@ function writerOf(stream: object, handed: Handed): object {
     const { payload } = event as { payload: object }
     for (const output of pieces) await writeFn({ ...(event as object), payload: { ...payload, output } })
   }
-  const flush = async (end: () => readonly unknown[]): Promise<void> => {
+  const flush = async (): Promise<void> => {
     if (envelope === undefined) return
     const last = envelope
     envelope = undefined
-    await tell(last, end())
+    await tell(last, yields.flush())
   }
-  handed.call.after(() => void flush(() => yields.flush()).catch(() => undefined))
+  handed.call.after(() => void flush().catch(() => undefined))
   return new Writer({ prefix, callId, name, runId }, async (event) => {
     const output = (event as { payload?: { output?: unknown } } | null)?.payload?.output
     if (typeof output === 'string' || output instanceof Uint8Array) {
@@ -134,7 +134,7 @@ function writerOf(stream: object, handed: Handed): object {
       await tell(envelope, yields.push(output))
       return
     }
-    await flush(() => yields.end())
+    await flush()
     await writeFn(handed.clean(event))
   })
 }
