@@ -259,6 +259,7 @@ function* goThroughNow(call: GuardedCall, generator: Generator, release: () => v
   try {
     let step = call.run(take)
     while (!step.isDone) {
+      call.tidy()
       const { value } = step
       let sent: unknown
       for (const piece of call.run(() => yields.push(value))) sent = yield piece
@@ -273,6 +274,7 @@ function* goThroughNow(call: GuardedCall, generator: Generator, release: () => v
     try {
       if (!isOver) closeNow(call, generator)
     } finally {
+      call.tidy()
       release()
     }
   }

@@ -142,6 +142,33 @@ it('a stream of Node that nobody has read fails for nobody where it is closed', 
   expect(faults).toEqual([])
 })
 
+it.each(['as it goes', 'at its end', 'where it throws', 'where it is closed'])('what a generator that is not async leaves in what is shared is clean %s', async (when) => {
+  await secrets.getSecret('KEY')
+  const shared: { told?: string } = {}
+  const tell = function* (this: { shared: typeof shared }): Generator {
+    try {
+      if (when === 'as it goes') this.shared.told = key
+      yield 1
+      if (when === 'at its end' || when === 'where it throws') this.shared.told = key
+      if (when === 'where it throws') throw new Error('no')
+    } finally {
+      if (when === 'where it is closed') this.shared.told = key
+    }
+  }
+  const self = { shared, tell: guard(tell, grant) }
+  const told = await start(() => self.tell())
+  told.next()
+  if (when !== 'as it goes') {
+    try {
+      if (when === 'where it is closed') told.return(undefined)
+      else told.next()
+    } catch {
+      // That is what is told, and not what is left.
+    }
+  }
+  expect(shared.told).toBe(marker)
+})
+
 it('what can be gone through more than once is not opened to be closed', async () => {
   let opened = 0
   const list = await guard(async () => ({ [Symbol.asyncIterator]: () => ((opened += 1), iteratorOf(() => undefined)) }), grant)()
