@@ -1,6 +1,7 @@
 /** Blobs and files, alone and within data and forms: their content can only be read by waiting, and what cleans data does not wait. So it is read before. */
 import type { GuardedCall } from './guarded-call.js'
-import { cleanHeaders, isTagged } from './later.js'
+import { isTagged } from './shape.js'
+import { cleanHeaders } from './streams.js'
 
 /** Of one value; what is beyond is not told either. */
 const mostObjects = 200_000

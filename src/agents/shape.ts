@@ -56,3 +56,6 @@ function isJson(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function'
   return depth < deepest && isPlain(value) && Object.values(value).every((member) => isJson(member, depth + 1))
 }
+
+/** By what it says of itself: to look at the global of a class loads all of the runtime's fetch, which takes longer than most tools. */
+export const isTagged = (value: object, ...tags: readonly string[]): boolean => tags.some((tag) => Object.prototype.toString.call(value) === `[object ${tag}]`)

@@ -2,7 +2,8 @@
 import { createError } from '../errors/secret-error.js'
 import { prepareTool, type Secrets, type ToolCall } from '../seam.js'
 import { GuardedCall, type Manner } from './guarded-call.js'
-import { asLater, cleanGenerator, cleanIterable, isIterated } from './later.js'
+import { cleanGenerator, cleanIterable, isIterated } from './iterables.js'
+import { asLater } from './later.js'
 
 export interface ToolGrant {
   readonly secrets: Secrets<never>
