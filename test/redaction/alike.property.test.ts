@@ -167,6 +167,8 @@ function reached(root: unknown, isForTools: boolean): Map<unknown, readonly unkn
           // The copy of what has private fields has none.
           if (isOwn || (get !== undefined && isForTools)) led.push(attempt(() => Reflect.get(one, name)))
         }
+    if ('toJSON' in one) led.push(attempt(() => (one as Saying).toJSON()))
+    if (Symbol.iterator in one && isForTools && !Array.isArray(one)) led.push(...(attempt(() => [...(one as Iterated)]) ?? []))
     if (one instanceof Map) led.push(...[...one].flat())
     if (one instanceof Set) led.push(...one)
     all.set(one, led)
