@@ -3,32 +3,27 @@
  * would be serialized of the copy still held a value.
  */
 import { bytesIn, bytesOf } from '../copy-bytes.js'
-import { Alike } from './alike.js'
+import { Alike, type Looked } from './alike.js'
+import { say, saidBy, shownOf } from './said.js'
 import type { Reader, Redactor } from './redactor.js'
 import {
   emptyCopy,
   gettersOf,
-  hints,
-  inspected,
   isBuffer,
   isError,
   isIndex,
   isMap,
-  isOfRuntime,
   isProxy,
   isSaying,
   isSet,
   isTextual,
   isUsual,
   iterated,
-  primitiveOf,
   prototypesFrom,
   read,
   says,
-  tagOf,
   seesName,
   serializedForm,
-  textBy,
   unreadable,
 } from './objects.js'
 
@@ -51,7 +46,7 @@ export interface Cleaning {
 }
 
 export function redactValue(redactor: Redactor, reader: Reader, value: unknown, cleaning: Cleaning = { isForTools: false, later: undefined }): unknown {
-  return new Cleaner(redactor, reader, cleaning).clean(value, 0)
+  return new Cleaner(redactor, reader, cleaning).cleanWhole(value)
 }
 
 class Cleaner {
@@ -61,6 +56,7 @@ class Cleaner {
   /** Copies by what they are of: for cycles, and for what is shared. */
   readonly #copies = new Map<object, unknown>()
   readonly #alike = new Alike(this.#copies)
+  readonly #redactText = (text: string): string => this.#redactor.redact(text, this.#reader)
   #visited = 0
 
   constructor(redactor: Redactor, reader: Reader, cleaning: Cleaning) {
@@ -69,7 +65,13 @@ class Cleaner {
     this.#cleaning = cleaning
   }
 
-  clean(value: unknown, depth: number): unknown {
+  cleanWhole(value: unknown): unknown {
+    const cleaned = this.#clean(value, 0)
+    this.#alike.settle()
+    return this.#alike.decided(cleaned)
+  }
+
+  #clean(value: unknown, depth: number): unknown {
     if (typeof value === 'string') return this.#leaf(value, value)
     if (typeof value === 'number' || typeof value === 'bigint') return this.#leaf(String(value), value)
     if (typeof value === 'symbol') return this.#symbol(value)
@@ -78,13 +80,11 @@ class Cleaner {
     if (depth > deepest) return tooDeep
     this.#visited += 1
     if (this.#visited > mostObjects) return tooMuch
-    const { height } = this.#alike
     try {
       return this.#object(value, depth)
     } catch {
       // A Proxy that throws whatever is asked of it.
-      this.#alike.giveUp(height)
-      return this.#keep(value, unreadable)
+      return this.#alike.giveUp(value, unreadable)
     }
   }
 
@@ -109,45 +109,48 @@ class Cleaner {
   #object(value: object, depth: number): unknown {
     const later = this.#cleaning.later?.(value)
     if (later !== undefined) {
+      this.#keep(value, later)
       // Nobody knows yet what it will give.
-      if (later !== value) this.#alike.addOther(value)
-      return this.#keep(value, later)
+      if (later !== value) this.#mark(value)
+      return later
     }
     if (typeof value === 'function') return this.#function(value, depth)
     if (Array.isArray(value)) return this.#array(value, depth)
     if (isMap(value)) return this.#map(value, depth)
     if (isSet(value)) return this.#set(value, depth)
-    if (ArrayBuffer.isView(value)) return this.#keep(value, this.#withMembers(value, this.#bytes(value, depth), depth, '[secret]'))
-    if (isBuffer(value)) {
-      // Before it is looked at: whoever made it may write into it meanwhile, or later.
-      const own = this.#cleaning.isForTools ? this.#sameBytes(value, bytesOf(value), depth) : value
-      const bytes = bytesIn(own)
-      if (this.#redactor.redactBytes(bytes, this.#reader) !== bytes) return this.#keep(value, '[secret]')
-      return this.#keep(value, this.#withMembers(value, own, depth, '[secret]'))
-    }
-    if (isTextual(value)) return this.#keep(value, this.#textual(value, depth))
+    if (ArrayBuffer.isView(value) || isBuffer(value)) return this.#bytes(value, depth)
+    if (isTextual(value)) return this.#textual(value, depth)
     const prototype: unknown = Object.getPrototypeOf(value)
     const isPlain = prototype === null || prototype === Object.prototype
     return isPlain && !says.some((key) => Object.hasOwn(value, key)) ? this.#plain(value, depth) : this.#instance(value, depth)
   }
 
+  #mark(value: object): void {
+    this.#alike.mark(this.#alike.of(value))
+  }
+
   #function(value: object & { readonly name: unknown }, depth: number): unknown {
     const name = String(value.name)
     const cleaned = this.#leaf(name, name)
-    const plain = `[Function: ${cleaned}]`
-    const open = this.#alike.begin(value, plain)
-    return this.#alike.end(open, cleaned === name && this.#isCleanFunction(value, depth)) === true ? value : plain
+    const looked = this.#alike.begin(value)
+    // Its source may be of a text.
+    if (cleaned !== name || this.#hides(value) || this.#seesName(value) || shownOf(value, this.#redactText) !== undefined) this.#alike.mark(looked)
+    else {
+      this.#compareForm(looked, value, depth)
+      // A class has the members of those that it extends.
+      for (let base: unknown = value; typeof base === 'function' && (base === value || Object.hasOwn(base, 'prototype')); base = Object.getPrototypeOf(base))
+        this.#compareOwn(looked, base, depth)
+    }
+    return this.#alike.end({ looked, instead: () => `[Function: ${cleaned}]` })
   }
 
-  #isCleanFunction(value: object, depth: number): boolean {
-    // Its source may be of a text.
-    if (this.#hides(value) || this.#seesName(value) || this.#shown(value) !== undefined) return false
+  /** What JSON would have of it, cleaned. */
+  #compareForm(looked: Looked, value: object, depth: number): { readonly cleaned: unknown } | undefined {
     const serialized = serializedForm(value)
-    if (serialized !== undefined && !this.#alike.isEqual(serialized.form, this.clean(serialized.form, depth + 1))) return false
-    // A class has the members of those that it extends.
-    for (let base: unknown = value; typeof base === 'function' && (base === value || Object.hasOwn(base, 'prototype')); base = Object.getPrototypeOf(base))
-      if (!this.#hasCleanMembers(base, depth)) return false
-    return true
+    if (serialized === undefined) return undefined
+    const cleaned = this.#clean(serialized.form, depth + 1)
+    this.#alike.compare(looked, serialized.form, cleaned)
+    return { cleaned }
   }
 
   #array(value: readonly unknown[], depth: number): unknown {
@@ -161,18 +164,20 @@ class Cleaner {
       Reflect.ownKeys(value).filter((key) => key !== 'length' && !isSaying(key)),
     )
     copy.length = value.length
-    if (this.#hides(value) || !this.#isSilent(value, Array.prototype, depth)) this.#alike.addOther(value)
+    if (this.#hides(value)) this.#mark(value)
+    this.#compareBeside(value, Array.prototype, depth)
     return copy
   }
 
   #map(value: ReadonlyMap<unknown, unknown>, depth: number): unknown {
     const copy = this.#keep(value, new Map<unknown, unknown>())
+    const clean = (member: unknown): unknown => this.#cleanFor(copy, member, depth)
     let left = mostMembers
     for (const [key, member] of Map.prototype.entries.call(value)) {
-      copy.set(this.clean(key, depth + 1), this.clean(member, depth + 1))
+      copy.set(clean(key), clean(member))
       if ((left -= 1) <= 0) break
     }
-    if (!this.#isSilent(value, Map.prototype, depth)) this.#alike.addOther(value)
+    this.#compareBeside(value, Map.prototype, depth)
     return copy
   }
 
@@ -180,75 +185,85 @@ class Cleaner {
     const copy = this.#keep(value, new Set<unknown>())
     let left = mostMembers
     for (const member of Set.prototype.values.call(value)) {
-      copy.add(this.clean(member, depth + 1))
+      copy.add(this.#cleanFor(copy, member, depth))
       if ((left -= 1) <= 0) break
     }
-    if (!this.#isSilent(value, Set.prototype, depth)) this.#alike.addOther(value)
+    this.#compareBeside(value, Set.prototype, depth)
     return copy
   }
 
-  /** Is what the class of a collection says of it clean, and what it has itself beside its members? Its copy has none of that. */
-  #isSilent(value: object, usual: object, depth: number): boolean {
+  #cleanFor(copy: Map<unknown, unknown> | Set<unknown>, member: unknown, depth: number): unknown {
+    const cleaned = this.#clean(member, depth + 1)
+    this.#alike.addToCollection(copy, cleaned)
+    return cleaned
+  }
+
+  /** What the class of a collection says of it, and what it has itself beside its members. Its copy has none of that. */
+  #compareBeside(value: object, usual: object, depth: number): void {
     const prototype = Object.getPrototypeOf(value) as object | null
     const isList = Array.isArray(value)
-    if (prototype === usual && (isList || Reflect.ownKeys(value).length === 0)) return true
-    return this.#alike.isSurely(() => {
-      if (this.#prototypeOf(value) !== prototype || this.#seesName(value) || !(isList || this.#hasCleanMembers(value, depth))) return false
-      // Where it is asked for, which is in what a tool gave.
-      const keys = this.#cleaning.isForTools ? gettersOf(prototype).filter((key) => key !== '__proto__') : []
-      if (!this.#copyGot(value, keys, {}, depth)) return false
-      const serialized = serializedForm(value)
-      return (serialized === undefined || this.#alike.isEqual(serialized.form, this.clean(serialized.form, depth + 1))) && this.#shown(value) === undefined
-    })
+    if (prototype === usual && (isList || Reflect.ownKeys(value).length === 0)) return
+    const looked = this.#alike.of(value)
+    if (this.#prototypeOf(value) !== prototype || this.#seesName(value) || shownOf(value, this.#redactText) !== undefined) return this.#alike.mark(looked)
+    if (!isList) this.#compareOwn(looked, value, depth)
+    // Where it is asked for, which is in what a tool gave.
+    if (this.#cleaning.isForTools)
+      this.#got(
+        looked,
+        gettersOf(prototype).filter((key) => key !== '__proto__'),
+        depth,
+      )
+    this.#compareForm(looked, value, depth)
   }
 
   /** What has no members of its own as a rule: where it has some that hold a value, or says something of itself, a plain form stands for it. */
-  #withMembers(value: object, cleaned: unknown, depth: number, plain: unknown): unknown {
-    if (cleaned !== value) return cleaned
-    if (Reflect.ownKeys(value).every((key) => isUsual(value, key))) return value
-    const open = this.#alike.begin(value, plain)
-    return this.#alike.end(open, this.#hasCleanMembers(value, depth)) === true ? value : plain
+  #withMembers(value: object, plain: unknown, depth: number): unknown {
+    if (Reflect.ownKeys(value).every((key) => isUsual(value, key))) return this.#keep(value, value)
+    const looked = this.#alike.begin(value)
+    this.#compareOwn(looked, value, depth)
+    return this.#alike.end({ looked, instead: () => plain })
   }
 
-  #hasCleanMembers(value: object, depth: number): boolean {
+  #compareOwn(looked: Looked, value: object, depth: number): void {
     const keys = Reflect.ownKeys(value).filter((key) => !isUsual(value, key))
-    if (keys.some(isSaying)) return false
+    const isAnswering = typeof value !== 'function' && keys.some((key) => typeof Object.getOwnPropertyDescriptor(value, key)?.value === 'function')
+    if (isAnswering || keys.some(isSaying)) return this.#alike.mark(looked)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, keys)
-    const isAnswering = typeof value !== 'function' && keys.some((key) => typeof members[key] === 'function')
-    return !isAnswering && this.#isSame(value, members, keys)
+    this.#alike.compareMembers(looked, value, members, keys)
   }
 
   /** What is shown of these is one text. */
   #textual(value: { toString(): string }, depth: number): unknown {
     const text = String(value)
     const cleaned = this.#leaf(text, text)
-    return this.#withMembers(value, cleaned === text && !this.#hides(value) ? value : cleaned, depth, cleaned)
+    return cleaned === text && !this.#hides(value) ? this.#withMembers(value, cleaned, depth) : this.#keep(value, cleaned)
   }
 
-  #bytes(view: ArrayBufferView, depth: number): unknown {
+  #bytes(value: ArrayBufferView | ArrayBuffer, depth: number): unknown {
     // Before they are looked at: whoever made them may write into them meanwhile, or later.
-    const own = this.#cleaning.isForTools ? this.#sameBytes(view, bytesOf(view), depth) : view
+    const own = this.#cleaning.isForTools ? bytesOf(value) : value
     const bytes = bytesIn(own)
     const cleaned = this.#redactor.redactBytes(bytes, this.#reader)
-    if (cleaned === bytes) return own
+    if (cleaned === bytes) return own === value ? this.#withMembers(value, '[secret]', depth) : this.#ownBytes(value, own, depth)
     // Of numbers that are more than bytes there is no copy with something else in it.
-    if (!(view instanceof Uint8Array)) return '[secret]'
+    if (!(value instanceof Uint8Array)) return this.#keep(value, '[secret]')
     const { Buffer } = globalThis as { Buffer?: typeof globalThis.Buffer }
-    return Buffer !== undefined && view instanceof Buffer ? Buffer.from(cleaned.buffer, cleaned.byteOffset, cleaned.byteLength) : cleaned
+    return this.#keep(value, Buffer !== undefined && value instanceof Buffer ? Buffer.from(cleaned.buffer, cleaned.byteOffset, cleaned.byteLength) : cleaned)
   }
 
-  #sameBytes<Bytes extends object>(value: object, copy: Bytes, depth: number): Bytes {
+  #ownBytes(value: object, copy: object, depth: number): object {
+    this.#keep(value, copy)
     this.#alike.addBytes(value, copy)
     const usual = Object.getPrototypeOf(copy) as object
-    if (Object.getPrototypeOf(value) !== usual && !this.#isSilent(value, usual, depth)) this.#alike.addOther(value)
+    if (Object.getPrototypeOf(value) !== usual) this.#compareBeside(value, usual, depth)
     return copy
   }
 
   #plain(value: object, depth: number): object {
     const copy = this.#keep(value, Object.create(Object.getPrototypeOf(value) as object | null) as object)
     this.#copyMembers(value, copy, depth, Reflect.ownKeys(value))
-    if (this.#hides(value)) this.#alike.addOther(value)
+    if (this.#hides(value)) this.#mark(value)
     return copy
   }
 
@@ -274,36 +289,40 @@ class Cleaner {
   /** One that holds nothing that is known, and shows nothing, stays itself: its private fields cannot be copied. */
   #instance(value: object, depth: number): unknown {
     const prototype = this.#prototypeOf(value)
-    const copy = emptyCopy(value, prototype, (text) => this.#redactor.redact(text, this.#reader))
-    // Before its members, which may lead back to it.
-    const open = this.#alike.begin(value, copy)
+    const copy = emptyCopy(value, prototype, this.#redactText)
+    const looked = this.#alike.begin(value, copy)
     const members = Object.create(null) as Record<PropertyKey, unknown>
     this.#copyMembers(value, members, depth, Reflect.ownKeys(value))
-    const got = this.#cleaning.isForTools ? this.#copyGot(value, gettersOf(prototype), members, depth) : true
-    const gone = this.#cleaning.isForTools ? this.#goneThrough(value, depth) : undefined
-    const serialized = serializedForm(value)
-    const cleaned = serialized === undefined ? undefined : this.clean(serialized.form, depth + 1)
-    const isOpen = !this.#hides(value) && prototype === Object.getPrototypeOf(value) && !this.#seesName(value) && gone?.isClean !== false
-    const isAlike = isOpen && got && this.#isSame(value, members) && (serialized === undefined || this.#alike.isEqual(serialized.form, cleaned))
-    const shown = isAlike ? this.#shown(value) : undefined
-    const isItself = this.#alike.end(open, isAlike && shown === undefined)
-    if (isItself === true && !open.isLedBackTo) return value
-    // As long as nobody knows whether it is clean, those that it leads back to have its copy.
-    const isKept = this.#cleaning.isForTools || isError(value) || isItself !== false
-    if (serialized !== undefined && !isKept) return this.#keep(value, cleaned)
-    // Of what shows a value that no member of it holds nothing can be kept but the text.
-    if (shown !== undefined && !isKept) return this.#keep(value, shown)
-    for (const key of Reflect.ownKeys(members)) if (!isSaying(key) || key === Symbol.toStringTag) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
-    const toJson = serialized === undefined ? undefined : () => cleaned
-    // Methods of the class that would look for private fields, which the copy has not.
-    const isTold = this.#seesName(value) || (serialized !== undefined && !this.#serializesClean(copy, depth))
-    const others = gone === undefined ? [] : [[Symbol.iterator, () => gone.cleaned.values()] as const]
-    this.#say(copy, [...(isTold ? [['toJSON', toJson] as const] : []), ...others, ...this.#saidBy(value)])
-    return isItself === true ? value : copy
-  }
-
-  #say(copy: object, said: readonly (readonly [PropertyKey, unknown])[]): void {
-    for (const [key, answer] of said) Object.defineProperty(copy, key, { value: answer, writable: true, configurable: true, enumerable: false })
+    const getters = this.#cleaning.isForTools ? gettersOf(prototype).filter((key) => !Object.hasOwn(members, key)) : []
+    const got = this.#got(looked, getters, depth)
+    const gone = this.#cleaning.isForTools ? this.#goneThrough(looked, value, depth) : undefined
+    const serialized = this.#compareForm(looked, value, depth)
+    if (this.#hides(value) || prototype !== Object.getPrototypeOf(value) || this.#seesName(value)) this.#alike.mark(looked)
+    else this.#alike.compareMembers(looked, value, members)
+    const isKept = this.#cleaning.isForTools || isError(value)
+    let shown: string | undefined
+    return this.#alike.end({
+      looked,
+      shows: () => (shown = shownOf(value, this.#redactText)) !== undefined,
+      // Of what shows a value that no member of it holds nothing can be kept but the text.
+      instead: () => (isKept ? copy : serialized === undefined ? (shown ?? copy) : serialized.cleaned),
+      fill: () => {
+        if (this.#alike.decided(copy) !== copy) return
+        const isMember = (key: PropertyKey): boolean => !isSaying(key) || key === Symbol.toStringTag
+        for (const key of Reflect.ownKeys(members).filter(isMember)) Object.defineProperty(copy, key, Object.getOwnPropertyDescriptor(members, key)!)
+        const others = got.filter(({ key, given, cleaned }) => isMember(key) && (key === 'then' || !this.#alike.isSame(given, cleaned)))
+        say(
+          copy,
+          others.map(({ key, cleaned }) => [key, this.#alike.decided(cleaned)] as const),
+        )
+        const form = serialized === undefined ? undefined : this.#alike.decided(serialized.cleaned)
+        // Methods of the class that would look for private fields, which the copy has not.
+        const isTold = this.#seesName(value) || (serialized !== undefined && !this.#serializesClean(copy, depth))
+        if (isTold) say(copy, [['toJSON', serialized === undefined ? undefined : () => form]])
+        if (gone !== undefined) say(copy, [[Symbol.iterator, () => gone.cleaned().values()]])
+        say(copy, saidBy(value, this.#redactText))
+      },
+    })
   }
 
   /** Where a tool gave it: may it say something else wherever it stands? */
@@ -312,68 +331,34 @@ class Cleaner {
   }
 
   /** What is given to whoever goes through it. */
-  #goneThrough(value: object, depth: number): { readonly isClean: boolean; readonly cleaned: readonly unknown[] } | undefined {
+  #goneThrough(looked: Looked, value: object, depth: number): { readonly cleaned: () => readonly unknown[] } | undefined {
     const gone = iterated(value)
     if (gone === undefined) return undefined
-    const cleaned = this.clean(gone.given, depth + 1)
-    if (!Array.isArray(cleaned)) return { isClean: false, cleaned: [cleaned] }
-    return gone.isWhole ? { isClean: this.#alike.isEqual(gone.given, cleaned), cleaned } : { isClean: false, cleaned: [...(cleaned as readonly unknown[]), tooMuch] }
+    const cleaned = this.#clean(gone.given, depth + 1)
+    if (gone.isWhole) this.#alike.compare(looked, gone.given, cleaned)
+    else this.#alike.mark(looked)
+    if (!Array.isArray(cleaned)) return { cleaned: () => [cleaned] }
+    return { cleaned: () => (gone.isWhole ? cleaned : [...(cleaned as readonly unknown[]), tooMuch]) }
   }
 
-  /** Adds what getters of its class give, where that holds a value. False where one did. */
-  #copyGot(value: object, getters: readonly PropertyKey[], members: Record<PropertyKey, unknown>, depth: number): boolean {
-    let isClean = true
-    for (const key of getters) {
-      if (Object.hasOwn(members, key)) continue
-      const given = read(value, key)
-      const cleaned = this.clean(given, depth + 1)
+  /** What getters of its class give. */
+  #got(looked: Looked, getters: readonly PropertyKey[], depth: number): readonly { readonly key: PropertyKey; readonly given: unknown; readonly cleaned: unknown }[] {
+    return getters.map((key) => {
+      const given = read(looked.value, key)
+      const cleaned = this.#clean(given, depth + 1)
+      this.#alike.compare(looked, given, cleaned)
       // Whoever waits for it asks for that one, wherever that is.
-      if (key !== 'then' && this.#alike.isEqual(given, cleaned)) continue
-      isClean = false
-      Object.defineProperty(members, key, { value: cleaned, writable: true, configurable: true, enumerable: false })
-    }
-    return isClean
+      if (key === 'then') this.#alike.mark(looked)
+      return { key, given, cleaned }
+    })
   }
 
   /** Does the class make of the copy itself what holds no value? Then it stays what its framework takes it for. */
   #serializesClean(copy: object, depth: number): boolean {
     if (!this.#cleaning.isForTools) return false
     const serialized = serializedForm(copy)
-    return serialized !== undefined && this.#alike.isEqual(serialized.form, this.clean(serialized.form, depth + 1))
-  }
-
-  /** What it says of itself, cleaned: for a person, and in expressions. */
-  #saidBy(value: object): readonly (readonly [PropertyKey, (hint?: unknown) => string])[] {
-    const said = ([inspected, 'toString'] as const).flatMap((key) => {
-      const text = textBy(value, key)
-      if (text === undefined) return []
-      const cleaned = this.#redactor.redact(text, this.#reader)
-      return [[key, () => cleaned] as const]
-    })
-    const texts = hints.map((hint) => [hint, primitiveOf(value, hint)] as const)
-    if (!texts.some(([, text]) => text !== undefined && this.#redactor.redact(text, this.#reader) !== text)) return said
-    const cleaned = new Map<unknown, string>(texts.map(([hint, text]) => [hint, this.#redactor.redact(text ?? '', this.#reader)]))
-    return [...said, [Symbol.toPrimitive, (hint) => cleaned.get(hint) ?? '']]
-  }
-
-  /** The cleaned text that it makes of itself, where that would show a value. */
-  #shown(value: object): string | undefined {
-    for (const text of [textBy(value, inspected), textBy(value, 'toString'), tagOf(value), ...hints.map((hint) => primitiveOf(value, hint))]) {
-      if (text === undefined) continue
-      const cleaned = this.#redactor.redact(text, this.#reader)
-      if (cleaned !== text) return cleaned
-    }
-    return undefined
-  }
-
-  /** Are these the members of that object, each as it was? */
-  #isSame(value: object, members: Readonly<Record<PropertyKey, unknown>>, keys = Reflect.ownKeys(value)): boolean {
-    return keys.every((key) => {
-      const descriptor = Object.getOwnPropertyDescriptor(value, key)
-      // What a getter gives may be something else the next time; but for the stack, where that is the runtime's own.
-      const isKnown = descriptor !== undefined && ('value' in descriptor || (key === 'stack' && isError(value) && isOfRuntime(descriptor.get)))
-      return isKnown && Object.hasOwn(members, key) && this.#alike.isEqual(read(value, key), members[key as string])
-    })
+    if (serialized === undefined) return false
+    return this.#alike.settlesSame(serialized.form, this.#clean(serialized.form, depth + 1))
   }
 
   /** A place in an array is a count, though a secret be the same short number: without it there would be a hole. */
@@ -389,7 +374,9 @@ class Cleaner {
       const value = 'value' in descriptor ? (descriptor.value as unknown) : read(from, key)
       // Whoever goes through a list would go through what these say instead.
       if (typeof value === 'function' && Array.isArray(from) && !isIndex(key)) continue
-      Object.defineProperty(to, name, { value: this.clean(value, depth + 1), enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
+      const cleaned = this.#clean(value, depth + 1)
+      this.#alike.addMember(to, name, cleaned)
+      Object.defineProperty(to, name, { value: cleaned, enumerable: descriptor.enumerable ?? true, writable: true, configurable: true })
     }
   }
 }

@@ -47,6 +47,29 @@ class FirstOfBytes extends Uint8Array {
     return this[0]
   }
 }
+class LastOfList extends Array<unknown> {
+  get last(): unknown {
+    return this[this.length - 1]
+  }
+}
+class Graph {
+  readonly #total = 7
+  nodes: unknown
+  total(): number {
+    return this.#total
+  }
+  fill<Nodes>(nodes: Nodes, add: (nodes: Nodes, item: Holder) => void): void {
+    this.nodes = nodes
+    add(nodes, new Holder(nodes))
+  }
+}
+const graphOf = (fill: (graph: Graph) => void): new () => Graph =>
+  class extends Graph {
+    constructor() {
+      super()
+      fill(this)
+    }
+  }
 class OwnList extends Array<unknown> {}
 const realm = createContext({})
 const inRealm = (code: string, value: string): unknown => (runInContext(`(value) => (${code})`, realm) as (value: string) => unknown)(value)
@@ -108,7 +131,37 @@ describe.each(ways)('instances that lead back to one another: %s', (_, clean) =>
     holder.list.push(holder)
     const told = (await clean(() => [holder, holder.list])) as [Holder, [Holder]]
     expect(told[0]).toBe(holder)
-    expect(told[1][0].held).toBe('clean')
+    expect(told[1][0]).toBe(holder)
+  })
+
+  it.each<[string, new () => Graph]>([
+    ['a list', graphOf((graph) => graph.fill([] as unknown[], (nodes, item) => nodes.push(item)))],
+    ['a map', graphOf((graph) => graph.fill(new Map<unknown, unknown>(), (nodes, item) => nodes.set('item', item)))],
+    ['a map, as its key', graphOf((graph) => graph.fill(new Map<unknown, unknown>(), (nodes, item) => nodes.set(item, item)))],
+    ['a set', graphOf((graph) => graph.fill(new Set<unknown>(), (nodes, item) => nodes.add(item)))],
+    ['an object', graphOf((graph) => graph.fill({}, (nodes, item) => Object.assign(nodes, { item })))],
+    ['a list in a list', graphOf((graph) => graph.fill([[]] as unknown[][], (nodes, item) => nodes[0]!.push(item, nodes)))],
+    ['a map of a class', graphOf((graph) => graph.fill(new FirstOfMap(), (nodes, item) => nodes.set(1, item)))],
+    ['a map with members', graphOf((graph) => graph.fill(Object.assign(new Map(), { graph }), (nodes, item) => nodes.set(1, item)))],
+    ['a list of a class', graphOf((graph) => graph.fill(new LastOfList(), (nodes, item) => nodes.push(item)))],
+    ['a list with members', graphOf((graph) => graph.fill(Object.assign([] as unknown[], { graph }), (nodes, item) => nodes.push(item)))],
+    ['a date with members', graphOf((graph) => graph.fill(Object.assign(new Date(0), { graph }), (nodes, item) => Object.assign(nodes, { item })))],
+  ])('that lead back to what holds them stay themselves: %s', async (_what, Made) => {
+    const graph = new Made()
+    const told = (await clean(() => graph)) as Graph
+    expect(told).toBe(graph)
+    expect(told.total()).toBe(7)
+    const dirty = (await clean((value) => Object.assign(new Made(), { value }))) as Graph
+    expect(dirty).toBeInstanceOf(Made)
+    expect(seen(dirty)).not.toContain(key)
+  })
+
+  it('a function that leads back to a list stays itself wherever it is', async () => {
+    const list: unknown[] = []
+    const run = Object.assign(() => 1, { list })
+    list.push(run)
+    const told = (await clean(() => [run, list, new Set([run]), new Map([[run, run]])])) as [unknown, unknown[], Set<unknown>, Map<unknown, unknown>]
+    expect([told[0], told[1][0], [...told[2]], [...told[3]]]).toEqual([run, run, [run], [[run, run]]])
   })
 })
 
@@ -142,6 +195,11 @@ describe.each(ways)('an instance whose member has the same members as its copy, 
       new FirstOfMap([[1, 'a']]),
       new OwnList(1, 2),
       Object.assign([1, 2], { index: 0 }),
+      {
+        get made(): unknown {
+          return [new Holder({ list: [new Map([[1, new Date(0)]])] })]
+        },
+      },
       new FirstOfBytes(3),
       Object.assign(() => undefined, { own: { list: [1] } }),
     ]) {
