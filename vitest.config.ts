@@ -9,9 +9,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           // For machines that are busy with something else: no test measures how fast anything is.
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
-          expect: { poll: { timeout: 5_000 } },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: 10_000 } },
           setupFiles: ['test/seed.ts'],
           globalSetup: ['test/servers/install-openbao.ts', 'test/servers/install-moto.ts', 'test/servers/install-openai.ts'],
           include: ['test/**/*.test.ts'],
