@@ -39,7 +39,7 @@ async function spentBy(pid: number): Promise<number> {
 
 describe('an agent is answered', () => {
   // A pipe takes 64 KiB at once: what is more waits in the process.
-  it('in whole when a signal ends the process, and the answer is large', { timeout: 15_000 }, async () => {
+  it('in whole when a signal ends the process, and the answer is large', async () => {
     const { transport, client } = await start()
     const calls = [1, 2].map(async () => toldBy(client.execute('big', { bytes: 900_000 })))
     await after(50)
@@ -47,7 +47,7 @@ describe('an agent is answered', () => {
     expect((await Promise.all(calls)).map(({ length }) => length)).toEqual([900_000, 900_000])
   })
 
-  it('in whole when a tool ends the process, and an answer that is large is still on its way', { timeout: 15_000 }, async () => {
+  it('in whole when a tool ends the process, and an answer that is large is still on its way', async () => {
     const { transport, client } = await start()
     transport.child.stdout.pause()
     const calls = [toldBy(client.execute('leaves', { bytes: 900_000 })), toldBy(client.execute('big', { bytes: 10 }))]
@@ -92,13 +92,13 @@ describe('an agent is answered', () => {
     expect(await toldBy(client.execute('echoes', { a: 1 }))).toBe('{"a":1}')
   })
 
-  it('while a tool gives pieces without an end, and what it gives is limited', { timeout: 15_000 }, async () => {
+  it('while a tool gives pieces without an end, and what it gives is limited', async () => {
     const { transport, client } = await start('500ms')
     expect(await toldBy(client.execute('floods', {}, 4_000))).toMatch(/did not answer within|a line of the protocol is at most/)
     await expect.poll(() => transport.errors).toContain('returned')
   })
 
-  it('after a tool has ended stdout', { timeout: 15_000 }, async () => {
+  it('after a tool has ended stdout', async () => {
     const { client } = await start()
     expect(await toldBy(client.execute('ends', {}))).toBe('done')
   })
@@ -121,7 +121,7 @@ it('pieces of nothing end as others do', async () => {
   expect(await toldBy(client.execute('dribbles', {}, 4_000))).toMatch(/did not answer within|a line of the protocol is at most/)
 })
 
-it('a process whose answers nobody reads ends, although it could still be asked', { timeout: 15_000 }, async () => {
+it('a process whose answers nobody reads ends, although it could still be asked', async () => {
   const { transport, client } = await start()
   transport.child.stdout.destroy()
   const exited = once(transport.child, 'exit')
@@ -130,7 +130,7 @@ it('a process whose answers nobody reads ends, although it could still be asked'
   expect(await exited).toEqual([0, null])
 })
 
-it('a process whose answer is never read ends, although nobody hung up', { timeout: 15_000 }, async () => {
+it('a process whose answer is never read ends, although nobody hung up', async () => {
   const { transport, client } = await start()
   transport.child.stdout.pause()
   void client.execute('big', { bytes: 900_000 }).catch(() => undefined)

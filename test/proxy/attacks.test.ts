@@ -48,7 +48,7 @@ function trickle(socket: Socket, status: number): void {
 }
 
 describe('an answer that comes before its request was taken', () => {
-  it('does not keep the next request on its connection waiting', { timeout: 20_000 }, async () => {
+  it('does not keep the next request on its connection waiting', async () => {
     const server = await listen((request, response) => {
       const isUpload = request.method === 'POST'
       response.writeHead(isUpload ? 413 : 200, { 'content-length': 2 }).end('ok')
@@ -59,7 +59,7 @@ describe('an answer that comes before its request was taken', () => {
     expect([...said.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['413', '200'])
   })
 
-  it('leaves no connection to the origin behind when the scope ends', { timeout: 20_000 }, async () => {
+  it('leaves no connection to the origin behind when the scope ends', async () => {
     const server = await listen((_request, response) => void response.writeHead(413, { 'content-length': 2 }).end('ok'))
     const { proxy, scope } = await openProxy(server.origin)
     expect(await say(proxy.port, upload(proxy.port, proxy.token), { quiet: 1_000 })).toMatch(/^HTTP\/1\.1 413 /)

@@ -98,7 +98,7 @@ export function readsWithTheIdentitiesOf(variablesOf: (address: string, header: 
     ['is gone for a minute', 410, { code: 'unavailable', status: 410, message: expect.stringContaining('is being updated') as string }],
     ['was asked too often', 429, { code: 'throttled', status: 429, message: expect.stringContaining('The endpoint of managed identities') as string }],
     ['had no answer of Entra', 500, { code: 'unavailable', status: 500 }],
-  ])('fails as that %s, is asked once, and is well again at once', { timeout: 20_000 }, (_, code, expected) =>
+  ])('fails as that %s, is asked once, and is well again at once', (_, code, expected) =>
     within([ofMachine], async ({ vault, options }) => {
       vault.grant(ofMachine.clientId, everything)
       const secrets = open({ ...options, credential: { method: 'managed-identity' } }, { timeout: '3s' })

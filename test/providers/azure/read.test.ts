@@ -257,7 +257,7 @@ describe('a description', () => {
   })
 })
 
-it('watchSecret asks for the versions, and for no value', { timeout: 20_000 }, async () => {
+it('watchSecret asks for the versions, and for no value', async () => {
   put('watched', 'first')
   const secrets = open({}, { cache: { ttl: '1s' } })
   const before = here.started.vault.seen.length

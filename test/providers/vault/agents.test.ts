@@ -185,7 +185,7 @@ describe('the token of an agent', () => {
     expect(own['num_uses']).toBeGreaterThan(40)
   })
 
-  it('is renewed under its own policy', { timeout: 20_000 }, async () => {
+  it('is renewed under its own policy', async () => {
     await apply(grantOf('renewing', ['A']))
     const { secrets, events } = open({ agents: { ...agents, ttl: '3s' } }, { cache: false })
     const scope = secrets.scope({ agent: 'renewing', allow: ['A'] })

@@ -131,7 +131,7 @@ describe('a lent user', () => {
     expect(await secrets.getSecret('DB', { as: 'json' })).toMatchObject({ username: expect.any(String) as string })
   })
 
-  it('that comes when nobody waits for it any more is given back', { timeout: 20_000 }, async () => {
+  it('that comes when nobody waits for it any more is given back', async () => {
     const proxy = await FaultProxy.start(server.address)
     const roles = async (): Promise<readonly string[]> => (await database.query('select rolname from pg_roles')).split('\n')
     const before = new Set(await roles())

@@ -117,7 +117,7 @@ describe('a login', () => {
     ['that is reset', faults.reset, 'unavailable'],
     ['that is redirected', status(307, { location: 'http://127.0.0.1:1/' }), 'unavailable'],
     ['that is not there', status(404), 'unauthenticated'],
-  ])('%s fails the read so, and not those after it', { timeout: 20_000 }, async (_, fault, code) => {
+  ])('%s fails the read so, and not those after it', async (_, fault, code) => {
     const { secrets, events } = open({}, { timeout: '1s' })
     proxy.spoil(fault, isLogin)
     const startedAt = Date.now()
@@ -158,7 +158,7 @@ it.each([
   ['a look-up', ({ url }: { url?: string | undefined }) => url?.endsWith('lookup-self') === true],
   ['a mount', ({ url }: { url?: string | undefined }) => url?.includes('internal/ui/mounts') === true],
   ['a secret', ({ url }: { url?: string | undefined }) => url?.includes('/data/') === true],
-] as const)('%s that is answered with another protocol fails alone', { timeout: 20_000 }, async (what, which) => {
+] as const)('%s that is answered with another protocol fails alone', async (what, which) => {
   const token = await server.createToken(['agents'])
   const { secrets } = open(what === 'a look-up' ? { auth: { method: 'token', token: () => token } } : {}, { timeout: '2s' })
   proxy.spoil((request) => void request.socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'), which)
