@@ -79,9 +79,11 @@ export class Redactor {
     this.requireOpen()
     // The bytes of a text that is shorter than any value hold none.
     if (text.length < shortest) return text
-    const bytes = encoder.encode(text)
+    const bytes = encoded(text)
     const replacements = merge(this.find(bytes))
     if (replacements.length === 0) return text
+    // Nothing of it is needed any more, and the memory may be kept.
+    bytes.fill(0)
     const indexes = indexesIn(text, bytes.length, replacements)
     const counts = new Map<string, number>()
     let result = ''
@@ -105,7 +107,11 @@ export class Redactor {
   }
 
   #holdsNone(text: string): boolean {
-    return text.length < shortest || this.find(encoder.encode(text)).length === 0
+    if (text.length < shortest) return true
+    const bytes = encoded(text)
+    const holdsNone = this.find(bytes).length === 0
+    if (!holdsNone) bytes.fill(0)
+    return holdsNone
   }
 
   /** The same for bytes; the very ones where nothing is known of them. */
@@ -192,6 +198,20 @@ export function tell(counts: ReadonlyMap<string, number>, reader: Reader): void 
 const markerOf = (name: string | undefined): string => (name === undefined ? '[secret]' : mark(name.replace(/["\\[\]<>\p{Cc}\p{Cf}\u2028\u2029]/gu, '_')))
 
 const encoder = new TextEncoder()
+
+/** What texts of a usual length are encoded into, one after another: to make memory for each takes four times as long as to encode it. */
+let kept: Uint8Array | undefined
+const keptLength = 65_536
+/** In UTF-8, of one unit. */
+const mostBytes = 3
+
+/** Until the next text. Whoever finds a value in it puts zeros in its place. */
+function encoded(text: string): Uint8Array {
+  if (text.length * mostBytes > keptLength) return encoder.encode(text)
+  kept ??= new Uint8Array(keptLength)
+  return kept.subarray(0, encoder.encodeInto(text, kept).written)
+}
+
 const allParts = (value: string): readonly Part[] => partsOf(value).map((text) => ({ text, value }))
 
 function distinct(parts: readonly Part[]): readonly Part[] {
