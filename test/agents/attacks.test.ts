@@ -581,6 +581,16 @@ describe('a blob is read, and clean,', () => {
     })
     for await (const told of yielded()) expect(await (told as { second: Blob }).second.text()).toBe(marker)
   })
+  it('beside what can be gone through once, which is not opened for a look at it', async () => {
+    const made = (await resultOf((value) => ({
+      get file() {
+        return new Blob([value])
+      },
+      pieces: [`one ${value}`, 'two'].values(),
+    }))) as { file: Blob; pieces: Iterable<string> }
+    expect([...made.pieces].join('')).toBe(`one ${marker}two`)
+    expect(await made.file.text()).not.toContain(key)
+  })
   it('under a symbol', async () => {
     const hidden = Symbol('hidden')
     expect(

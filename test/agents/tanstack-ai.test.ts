@@ -28,6 +28,14 @@ describe('withSecrets of keyward/tanstack-ai', () => {
     await expect(search.execute!({ limit: 1 })).rejects.toMatchObject({ code: 'denied' })
   })
 
+  it('leaves a schema that is a plain object the very one, since its library may know it by that', () => {
+    const validate = (value: unknown): { value: unknown } => ({ value })
+    const inputSchema = { kind: 'schema', '~standard': { version: 1, vendor: 'own', validate } } as const
+    const own = toolDefinition({ name: 'own', description: 'd', inputSchema: inputSchema as never }).server(async () => 'done')
+    expect(own.inputSchema).toBe(inputSchema)
+    expect(withSecrets(own, { secrets, allow: [] }).inputSchema).toBe(inputSchema)
+  })
+
   it('takes sets: by name, and by the name of each of a list', async () => {
     const tools = { search, plain }
     const wrapped = withSecrets(tools, { secrets, allow: { search: ['KEY'] } })

@@ -236,6 +236,12 @@ describe('the token', () => {
   const named = (name: string, execute: () => unknown) => ({ name, description: '', schema: { type: 'object' }, execute })
   const callOf = (name: string): string => `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}"}}`
 
+  it('opens a listener that serves no tool yet', async () => {
+    const server = await serveHttp([], { token })
+    expect(await post(server.url, ping, bearer)).toMatchObject({ status: 200 })
+    await server.close()
+  })
+
   it('is told by no tool, by none of those that nobody wrapped either', async () => {
     const scope = secrets.scope({ agent: 'searcher', allow: ['KEY'] })
     const says = { whole: () => token, encoded: () => ({ at: btoa(`graft:${token}`) }), thrown: () => Promise.reject(new Error(`with ${token}`)) }

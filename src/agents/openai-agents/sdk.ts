@@ -1,25 +1,23 @@
 /**
- * The copy of the Agents SDK that a run is of. One that nobody has loaded must not be loaded for it: it puts its own exporter of traces, and its own provider of models, in
- * the place of those that the app has set, for all copies.
+ * The copy of the Agents SDK that a run is of. The one for `import` is loaded only where that is none that was required: a copy that is loaded anew puts its own exporter of
+ * traces, and its own provider of models, in the place of those that the app has set, for all copies.
  */
-import { requiredCopy } from '../copies.js'
+import { copiesOf, requiredCopy } from '../copies.js'
 
 /** What of it is used here. */
 export interface Sdk {
+  readonly RunContext?: new () => object
   readonly Agent?: { readonly prototype: object }
   readonly ModelBehaviorError?: new (message: string) => Error
   readonly prepareFunctionToolInput?: (tool: object, input: string) => { readonly result: { readonly success: boolean; readonly value: unknown } } | undefined
 }
 
-/** Looked for once: where it is not, each look costs time. */
-let imported: Promise<Sdk | undefined> | undefined
+const sdks = copiesOf<Sdk>(['@openai/agents-core', '@openai/agents'], importSdk)
 
-/** @param runContext Of which class it is, tells the copy. */
+/** @param runContext Of which class it is, tells the copy: that of an app that loads it by `require`, or else the other one. */
 export async function sdkOf(runContext: unknown): Promise<Sdk | undefined> {
-  const required = requiredSdk(runContext)
-  if (required !== undefined) return required
-  imported ??= importSdk()
-  return await imported
+  const required = sdks.required().find(({ RunContext }) => typeof RunContext === 'function' && runContext instanceof RunContext)
+  return required === undefined ? sdks.imported() : { ...required, ...requiredCopy('@openai/agents-core/utils/internal') }
 }
 
 async function importSdk(): Promise<Sdk | undefined> {
@@ -40,14 +38,4 @@ async function importInternal(): Promise<Sdk | undefined> {
   } catch {
     return undefined
   }
-}
-
-/** That of an app that loads it by `require`. */
-function requiredSdk(runContext: unknown): Sdk | undefined {
-  for (const name of ['@openai/agents-core', '@openai/agents']) {
-    const sdk = requiredCopy(name)
-    const { RunContext } = (sdk ?? {}) as { RunContext?: new () => object }
-    if (typeof RunContext === 'function' && runContext instanceof RunContext) return { ...sdk, ...requiredCopy('@openai/agents-core/utils/internal') }
-  }
-  return undefined
 }
